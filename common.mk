@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+# Included by every Makefile.am: one place for flags and paths.
+XENHOST_WARNINGS = -Wall -Wextra -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wcast-align -Wformat=2 \
+	-Wimplicit-fallthrough -Wredundant-decls -Wnested-externs -Wno-unused-parameter
+AM_CPPFLAGS = -I$(top_srcdir) -I$(top_builddir) -I$(top_srcdir)/libxenhost/include
+AM_CFLAGS = -std=gnu11 $(XENHOST_WARNINGS) $(WERROR_CFLAGS) $(SANITIZER_CFLAGS) \
+	-fvisibility=hidden -fstack-protector-strong
+AM_LDFLAGS = $(SANITIZER_CFLAGS)
+
+LIBCOMMON = $(top_builddir)/common/libcommon.la
+LIBXENHOST = $(top_builddir)/libxenhost/libxenhost.la
+LIBDAEMON = $(top_builddir)/common/libdaemon.la

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Constants of the bridge protocol (bridge.proto) that both ends share. */
+#ifndef COMMON_BRIDGE_H
+#define COMMON_BRIDGE_H
+
+#define BRIDGE_VERSION 1
+
+/* largest message, and so the bound of everything that is allocated for one */
+#define BRIDGE_MESSAGE_MAX 16384
+
+#define BRIDGE_NAME_MAX 64     /* domain name with its NUL */
+#define BRIDGE_REGIONS_MAX 8   /* pieces of memory of one domain */
+#define BRIDGE_PORTS_MAX 4096  /* ports of one domain: the two-level event channel ABI, 64 bit */
+#define BRIDGE_DOMID_GUEST_MIN 1
+#define BRIDGE_DOMID_GUEST_MAX 31999
+
+/* files of RUNDIR */
+#define BRIDGE_DIR "bridge"
+#define BRIDGE_SOCKET_TOOL "bridge/tool.sock"
+#define BRIDGE_SOCKET_STORE "bridge/store.sock"
+#define BRIDGE_SOCKET_VMM "bridge/vmm.sock"
+#define STORE_DIR "store"
+#define STORE_SOCKET "xenstored.sock"
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <systemd/sd-daemon.h>
+
+#include "common/cleanup.h"
+#include "common/daemon.h"
+#include "common/log.h"
+
+static int set_rundir(void *data, const char *value)
+{
+	((struct daemon *)data)->rundir = value;
+	return 0;
+}
+
+static int set_ready_fd(void *data, const char *value)
+{
+	unsigned long long fd;
+	int r = options_number(value, 0, INT_MAX, &fd);
+
+	if (r == 0)
+		((struct daemon *)data)->ready_fd = (int)fd;
+	return r;
+}
+
+/* The parent may have died before the prctl: then nobody would ever end us. */
+static int set_exit_with_parent(void *data, const char *value)
+{
+	pid_t parent = getppid();
+
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+		return -errno;
+	if (getppid() != parent)
+		raise(SIGTERM);
+	return 0;
+}
+
+static int set_verbose(void *data, const char *value)
+{
+	((struct daemon *)data)->verbose = true;
+	return 0;
+}
+
+static const struct option_spec common_options[] = {
+	{ "rundir", "DIR", "folder of the sockets (default: $XENHOST_RUNDIR or " XENHOST_RUNSTATEDIR ")",
+	  set_rundir },
+	{ "ready-fd", "N", "write READY and a newline to this descriptor when serving", set_ready_fd },
+	{ "exit-with-parent", NULL, "end when the starting process ends", set_exit_with_parent },
+	{ "verbose", NULL, "log what is done, for finding faults", set_verbose },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static void daemon_defaults(struct daemon *d)
+{
+	const char *rundir = getenv("XENHOST_RUNDIR");
+
+	d->rundir = rundir && *rundir ? rundir : XENHOST_RUNSTATEDIR;
+	d->ready_fd = -1;
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int daemon_options(struct daemon *d, int argc, char **argv, const struct option_spec *extra, void *data)
+{
+	const struct option_table tables[] = { { extra, data }, { common_options, d } };
+	char page[64];
+	struct options o = { .program = d->name, .purpose = d->purpose, .page = page };
+	int r;
+
+	snprintf(page, sizeof(page), "%s(8)", d->name);
+	daemon_defaults(d);
+	r = options_parse(&o, argc, argv, tables, ARRAY_SIZE(tables));
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	log_open(d->name, d->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	return 0;
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *data)
+{
+	struct daemon *d = data;
+
+	event_base_loopbreak(d->base);
+}
+
+int daemon_loop_new(struct daemon *d)
+{
+	static const int numbers[] = { SIGTERM, SIGINT };
+
+	d->base = event_base_new();
+	if (!d->base)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		d->signals[i] = evsignal_new(d->base, numbers[i], on_signal, d);
+		if (!d->signals[i] || event_add(d->signals[i], NULL) < 0) {
+			daemon_loop_free(d);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void daemon_loop_free(struct daemon *d)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(d->signals); i++) {
+		if (d->signals[i])
+			event_free(d->signals[i]);
+		d->signals[i] = NULL;
+	}
+	if (d->base)
+		event_base_free(d->base);
+	d->base = NULL;
+}
+
+int daemon_ready(struct daemon *d)
+{
+	static const char text[] = "READY\n";
+	ssize_t n;
+
+	sd_notify(0, "READY=1");
+	if (d->ready_fd < 0)
+		return 0;
+	n = write(d->ready_fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	close(d->ready_fd);
+	d->ready_fd = -1;
+	return 0;
+}
+
+int daemon_path(const struct daemon *d, const char *suffix, char *buf, unsigned long size)
+{
+	int n = snprintf(buf, size, "%s/%s", d->rundir, suffix);
+
+	return n < 0 || (unsigned long)n >= size ? -ENAMETOOLONG : 0;
+}

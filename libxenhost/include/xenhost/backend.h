@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Xenbus for back ends: watches backend/TYPE in our home, makes a device of each front end's folder that
+ * the toolstack writes there, follows both states (public/io/xenbus.h) and calls the driver.
+ * All callbacks run inside xenhost_process(), in its thread.
+ *
+ *   probe       a device appeared: publish features; then the helper goes to InitWait (2)
+ *   connect     the front end is ready (3 or 4): map rings, bind ports; then the helper goes to Connected (4)
+ *   disconnect  the front end closes or is gone: stop, unmap; called once for each connect that succeeded
+ *   remove      the device goes for good: release what probe made
+ *   event       optional: a watched node of the front end's or our folder changed while connected
+ * probe and connect return 0 or -errno; on an error the helper writes the error node and goes to Closing.
+ */
+#ifndef XENHOST_BACKEND_H
+#define XENHOST_BACKEND_H
+
+#include <xenhost/evtchn.h>
+#include <xenhost/gnttab.h>
+#include <xenhost/store.h>
+#include <xenhost/xenhost.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct xenhost_backend xenhost_backend_t;
+typedef struct xenhost_device xenhost_device_t;
+
+/* states of public/io/xenbus.h */
+#define XENHOST_STATE_UNKNOWN 0u
+#define XENHOST_STATE_INITIALISING 1u
+#define XENHOST_STATE_INIT_WAIT 2u
+#define XENHOST_STATE_INITIALISED 3u
+#define XENHOST_STATE_CONNECTED 4u
+#define XENHOST_STATE_CLOSING 5u
+#define XENHOST_STATE_CLOSED 6u
+#define XENHOST_STATE_RECONFIGURING 7u
+#define XENHOST_STATE_RECONFIGURED 8u
+
+struct xenhost_backend_ops {
+	size_t size;      /* sizeof(struct xenhost_backend_ops): members are only ever appended */
+	const char *type; /* as in backend/TYPE: "vbd", "vif" */
+	int (*probe)(xenhost_device_t *dev);
+	int (*connect)(xenhost_device_t *dev);
+	void (*disconnect)(xenhost_device_t *dev);
+	void (*remove)(xenhost_device_t *dev);
+	void (*event)(xenhost_device_t *dev);
+};
+
+/* ops must live as long as the back end. `data`: xenhost_backend_data() */
+XENHOST_API int xenhost_backend_new(xenhost_t *host, const struct xenhost_backend_ops *ops, void *data,
+				    xenhost_backend_t **ret_backend);
+XENHOST_API xenhost_backend_t *xenhost_backend_free(xenhost_backend_t *backend); /* NULL; removes all devices */
+XENHOST_API void *xenhost_backend_data(const xenhost_backend_t *backend);
+
+XENHOST_API xenhost_t *xenhost_device_host(const xenhost_device_t *dev);
+XENHOST_API xenhost_backend_t *xenhost_device_backend(const xenhost_device_t *dev);
+XENHOST_API uint16_t xenhost_device_frontend_domid(const xenhost_device_t *dev);
+XENHOST_API uint32_t xenhost_device_id(const xenhost_device_t *dev);
+/* "vbd-1-51712", for messages */
+XENHOST_API const char *xenhost_device_name(const xenhost_device_t *dev);
+XENHOST_API void xenhost_device_set_data(xenhost_device_t *dev, void *data);
+XENHOST_API void *xenhost_device_data(const xenhost_device_t *dev);
+
+/* whose folder a node is in */
+#define XENHOST_FRONT 0
+#define XENHOST_BACK 1
+
+/*
+ * Node of one of the two folders. A missing or empty node gives -ENOENT; a number must be decimal
+ * digits and nothing else (-EINVAL) and at most max (-ERANGE).
+ */
+XENHOST_API int xenhost_device_read_u64(xenhost_device_t *dev, int side, const char *node, uint64_t max,
+					uint64_t *ret_value);
+XENHOST_API int xenhost_device_read_str(xenhost_device_t *dev, int side, const char *node,
+					char **ret_value);
+/* writes a node of our folder */
+XENHOST_API int xenhost_device_printf(xenhost_device_t *dev, const char *node, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Maps the ring whose gref is in the front end's node (queue-N/ring-ref ...), or nr_pages grefs in
+ * node0, node1 ... when nr_pages > 1; reads the port in the front end's node and binds it.
+ */
+XENHOST_API int xenhost_device_map_ring(xenhost_device_t *dev, const char *node, size_t nr_pages,
+					xenhost_map_t **ret_map);
+XENHOST_API int xenhost_device_bind_port(xenhost_device_t *dev, const char *node,
+					 xenhost_port_t **ret_port);
+
+/*
+ * The device is broken: one line into our error node (error/OUR-PATH/error), then Closing; disconnect
+ * follows from xenhost_process(), not from inside this call.
+ */
+XENHOST_API void xenhost_device_fail(xenhost_device_t *dev, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grants: reaching memory that a front end granted to our domain. ABI: Xen's public/grant_table.h,
+ * version 1 entries. A grant is checked (granted to us, writable if we ask so) each time.
+ */
+#ifndef XENHOST_GNTTAB_H
+#define XENHOST_GNTTAB_H
+
+#include <sys/uio.h>
+
+#include <xenhost/xenhost.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define XENHOST_PAGE_SIZE 4096u
+#define XENHOST_GRANTS_MAX 128u /* of one call */
+
+#define XENHOST_READ 1u  /* we read guest memory */
+#define XENHOST_WRITE 2u /* we write it: the grant must not be read-only */
+
+typedef struct xenhost_map xenhost_map_t;
+
+/*
+ * n granted pages in one contiguous view, for rings; in use by us until unmapped. prot: XENHOST_READ,
+ * or with XENHOST_WRITE. -EPERM not granted to us, -EACCES read-only, -EFAULT frame outside of the
+ * guest's memory, -EINVAL gref out of range, -EAGAIN the entry kept changing, -ESRCH no such domain.
+ * gref 1 of a guest is its Xenstore ring (public/grant_table.h GNTTAB_RESERVED_XENSTORE).
+ */
+XENHOST_API int xenhost_map_grants(xenhost_t *host, uint16_t domid, const uint32_t *grefs, size_t n,
+				   unsigned int prot, xenhost_map_t **ret_map);
+XENHOST_API void *xenhost_map_addr(const xenhost_map_t *map);
+XENHOST_API xenhost_map_t *xenhost_unmap(xenhost_map_t *map); /* NULL */
+
+/* a part of one granted page */
+struct xenhost_seg {
+	uint32_t gref;
+	uint16_t offset; /* in bytes; offset + len <= 4096, len >= 1 */
+	uint16_t len;
+	int status; /* out: 0 or -errno as above */
+	void *priv; /* of the library, between begin and end */
+};
+
+/*
+ * The data path: iov[i] becomes the memory of segs[i], usable until xenhost_io_end(). prot as above.
+ * Returns 0 when every segment is good, else the first error; per segment in `status`. After a failure
+ * no segment is held and xenhost_io_end() must not be called. n <= 512. Threads: any, one at a time per
+ * segment array.
+ */
+XENHOST_API int xenhost_io_begin(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs, size_t n,
+				 unsigned int prot, struct iovec *iov);
+/*
+ * Gives the segments back; must be done before the answer is published. 0, or the first error:
+ * data did not reach the guest (copying transports), per segment in `status`.
+ */
+XENHOST_API int xenhost_io_end(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs, size_t n,
+			       unsigned int prot, struct iovec *iov);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

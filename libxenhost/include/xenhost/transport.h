@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a host is reached. A transport fills this table; everything above it is written once.
+ * An op that a transport does not have is present and returns -EOPNOTSUPP (xenhost_register_transport
+ * puts such a function where a pointer is NULL). `state` is the transport's own.
+ * Ops run in the thread that uses the handle; those marked (any) may run in any thread.
+ */
+#ifndef XENHOST_TRANSPORT_H
+#define XENHOST_TRANSPORT_H
+
+#include <xenhost/domain.h>
+#include <xenhost/gnttab.h>
+#include <xenhost/xenhost.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* a bound or offered port: wait_fd readable = pending; both descriptors belong to the library */
+struct xenhost_port_fds {
+	uint32_t port;
+	int wait_fd;
+	int notify_fd; /* may be equal to wait_fd */
+};
+
+struct xenhost_transport_ops {
+	size_t size; /* sizeof(struct xenhost_transport_ops): members are only ever appended */
+	const char *scheme;
+	uint64_t features;
+
+	int (*open)(xenhost_t *host, const char *address, void **ret_state);
+	void (*close)(void *state);
+	uint16_t (*domid)(void *state);
+	int (*get_fd)(void *state);  /* readable = process; -EOPNOTSUPP: nothing ever happens by itself */
+	int (*process)(void *state); /* as xenhost_process(); tells changes by xenhost_transport_domain() */
+
+	int (*store_connect)(void *state); /* a connected byte stream to xenstored, ours to close */
+
+	int (*domain_info)(void *state, uint16_t domid, const char *name, /* name NULL: by domid */
+			   struct xenhost_domain_info *ret_info);
+	int (*domain_watch)(void *state); /* from now on tell all domains, then changes */
+	int (*domain_control)(void *state, uint16_t domid, int destroy); /* 0: unpause */
+
+	int (*port_bind)(void *state, uint16_t domid, uint32_t remote_port, struct xenhost_port_fds *ret);
+	int (*port_alloc)(void *state, uint16_t domid, struct xenhost_port_fds *ret);
+	int (*port_close)(void *state, uint32_t port);
+	int (*port_ack)(void *state, const struct xenhost_port_fds *port);    /* (any) */
+	int (*port_notify)(void *state, const struct xenhost_port_fds *port); /* (any) */
+
+	int (*map)(void *state, uint16_t domid, const uint32_t *grefs, size_t n, unsigned int prot,
+		   void **ret_addr, void **ret_map);
+	void (*unmap)(void *state, void *map);
+	int (*io_begin)(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n, /* (any) */
+			unsigned int prot, struct iovec *iov);
+	int (*io_end)(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n, /* (any) */
+		      unsigned int prot, struct iovec *iov);
+};
+
+/* before the first xenhost_open() that needs it; ops must live for ever. -EEXIST scheme known, -ENOSPC */
+XENHOST_API int xenhost_register_transport(const struct xenhost_transport_ops *ops);
+
+/* a transport tells that a domain appeared, changed or went; inside its open or process op only */
+XENHOST_API void xenhost_transport_domain(xenhost_t *host, const struct xenhost_domain_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

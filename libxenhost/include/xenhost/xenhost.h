@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * xenhost_t: one Xen environment as a back end, front end or tool sees it - a Xenstore, event channels,
+ * grants. A process may hold several; domids, ports and grefs mean something only together with their
+ * handle. xenhost(7) and xenhost-open(3) are the contract; here is one line per function.
+ *
+ * Errors: functions that return int give >= 0 or a negative errno. Out-parameters (ret_*) are untouched
+ * on failure.
+ * Threads: one thread at a time per handle, except where a function says otherwise.
+ * fork: a child must not use handles of its parent. exec: every descriptor is close-on-exec.
+ */
+#ifndef XENHOST_XENHOST_H
+#define XENHOST_XENHOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define XENHOST_API __attribute__((visibility("default")))
+
+typedef struct xenhost xenhost_t;
+
+/* what the transport can do: xenhost_features() */
+#define XENHOST_F_MAP (1ULL << 0)       /* xenhost_map_grants of several grefs in one view */
+#define XENHOST_F_DIRECT (1ULL << 1)    /* xenhost_io_begin gives pointers into guest memory itself */
+#define XENHOST_F_DOMAINS (1ULL << 2)   /* xenhost_domain_* know more than our own domain */
+
+/*
+ * uri: "bridge:SOCKET" (a socket of xenhost-bridged fixes who we are), "bridge:" ($XENHOST_RUNDIR or
+ * the built-in run directory, the tools' socket). flags: 0. May block up to 10 s.
+ * -EINVAL (uri), -EPROTONOSUPPORT (scheme or version), errors of connect(2), -ETIMEDOUT.
+ */
+XENHOST_API int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host);
+XENHOST_API xenhost_t *xenhost_close(xenhost_t *host); /* NULL; ends what was opened on it */
+
+/* readable = call xenhost_process(): watches, domain changes */
+XENHOST_API int xenhost_get_fd(xenhost_t *host);
+/* > 0 callbacks ran, 0 nothing to do, < 0 the host is lost (-ECONNRESET ...). Never blocks. */
+XENHOST_API int xenhost_process(xenhost_t *host);
+
+XENHOST_API uint16_t xenhost_domid(xenhost_t *host); /* who we are */
+XENHOST_API uint64_t xenhost_features(xenhost_t *host);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of libxenhost: the handle and what its modules offer each other, by the file that defines it.
+ *
+ *   xenhost_open -> uri.c (which transport) -> transport_*.c (ops)
+ *   store.c: requests and answers over the byte stream of ops->store_connect; watch.c: its events
+ *   domain.c: what the transport tells of domains; port.c, grant.c: thin, checked calls of ops
+ *   backend.c, device.c: Xenbus, above store, port and grant only
+ *
+ * The handle has one epoll set (poll_fd): the transport's descriptor and the store connection.
+ * xenhost_process() lets the transport work first (domains), then dispatches watch events.
+ */
+#ifndef LIBXENHOST_INTERNAL_H
+#define LIBXENHOST_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xenhost/domain.h>
+#include <xenhost/evtchn.h>
+#include <xenhost/gnttab.h>
+#include <xenhost/store.h>
+#include <xenhost/transport.h>
+#include <xenhost/xenhost.h>
+
+#include "common/list.h"
+
+struct xh_store;
+struct xh_domains;
+
+struct xenhost {
+	const struct xenhost_transport_ops *ops;
+	void *state;   /* the transport's */
+	int poll_fd;   /* epoll: the transport and the store */
+	struct xh_store *store;     /* NULL until first used */
+	struct xh_domains *domains; /* NULL without a domain watch */
+	int store_timeout;          /* ms, -1 none */
+};
+
+/* handle.c: fd joins or leaves the handle's epoll set */
+int xh_poll_add(xenhost_t *host, int fd);
+void xh_poll_remove(xenhost_t *host, int fd);
+
+/* uri.c: the ops of the scheme before ':', and what is behind it */
+int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops, const char **ret_address);
+
+/* store.c: free(NULL) is fine. process: > 0 watch callbacks ran, 0, < 0 lost */
+void xh_store_free(struct xh_store *store);
+int xh_store_process(xenhost_t *host);
+
+/* domain.c */
+void xh_domains_free(struct xh_domains *domains);
+
+/* transport_bridge.c */
+extern const struct xenhost_transport_ops xh_transport_bridge;
+
+#endif
