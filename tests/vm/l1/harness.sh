@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=dash
 # What the tests in L1 share; sourced as /harness.sh. A test reports each step in one line and ends
-# with finish.
+# with finish. scripts/demo runs a test outside of L1 too: then the variables XH_L2 (kernels and
+# initramfs of guests), XH_RESULTS and XH_TMP name other folders.
 
 passed=0
 failed=0
-tmp=/tmp/harness
-mkdir -p $tmp
+# shellcheck disable=SC2034 # for the test that sources this
+l2=${XH_L2:-/l2}
+results=${XH_RESULTS:-/tmp/results}
+tmp=${XH_TMP:-/tmp/harness}
+mkdir -p "$tmp" "$results"
+log_lines=$(dmesg | wc -l)
 # the test's own output, also inside of check
 exec 3>&1
 
@@ -33,11 +38,11 @@ check()
 	check_name=$1
 	shift
 	check_status=0
-	"$@" >$tmp/why 2>&1 || check_status=$?
+	"$@" >"$tmp/why" 2>&1 || check_status=$?
 	if [ "$check_status" = 0 ]; then
 		ok "$check_name"
 	else
-		fail "$check_name: status $check_status: $(tail -n 1 $tmp/why)"
+		fail "$check_name: status $check_status: $(tail -n 1 "$tmp/why")"
 		return 1
 	fi
 }
@@ -89,15 +94,17 @@ wait_exit()
 	done
 }
 
+# Nothing bad in the kernel log since the test began.
 kernel_log_clean()
 {
-	! dmesg | grep -E 'cut here|BUG: |Oops|Call Trace|soft lockup|detected stall|blocked for more than'
+	! dmesg | tail -n +$((log_lines + 1)) |
+		grep -E 'cut here|BUG: |Oops|Call Trace|soft lockup|detected stall|blocked for more than'
 }
 
 finish()
 {
 	check kernel-log kernel_log_clean
-	echo "$passed $failed" >/tmp/results/counts
+	echo "$passed $failed" >"$results/counts"
 	[ "$failed" = 0 ]
 	exit
 }

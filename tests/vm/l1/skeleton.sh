@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs an unmodified Debian kernel as a Xen guest with a disk and a network card, each served by a
-# process of its own, and looks at both sides of everything. Arguments: the kernels, 6.12 and 6.1.
-# The guest's half is tests/vm/l2/init; its lines arrive on the guest's console.
+# process of its own, and looks at both sides of everything. Arguments: the kernels, 6.12 and 6.1;
+# --live shows the guest's console as it runs. The guest's half is tests/vm/l2/init; its lines
+# arrive on the guest's console.
 #
 # shellcheck disable=SC2086,SC2317 # no blanks in our paths; functions are called through check
 
 # shellcheck source-path=SCRIPTDIR source=harness.sh
-. /harness.sh
+. "${XH_HARNESS:-/harness.sh}"
 
 host=10.77.0.1
 guest=10.77.0.2
@@ -28,21 +29,43 @@ network_up()
 	EOF
 	: >$tmp/leases
 	udhcpd $tmp/udhcpd.conf || return
-	mkdir -p /srv
-	head -c 1048576 /dev/urandom >/srv/payload
-	digest /srv/payload >/srv/payload.sha256
-	httpd -p $host:8000 -h /srv
+	mkdir -p $tmp/srv
+	head -c 1048576 /dev/urandom >$tmp/srv/payload
+	digest $tmp/srv/payload >$tmp/srv/payload.sha256
+	httpd -p $host:8000 -h $tmp/srv
 }
 
 start_guest()
 {
 	: >"$log"
 	truncate -s 64M $tmp/disk.img
-	xenhost run --rundir /run/xh --kernel "/l2/vmlinuz-$kernel" --initrd "/l2/initrd-$kernel" \
+	xenhost run --rundir $tmp/run --kernel "$l2/vmlinuz-$kernel" --initrd "$l2/initrd-$kernel" \
 		--memory 256M --disk $tmp/disk.img --net tap=xh0 \
 		--append "console=hvc0 quiet panic=-1 xh_http=http://$host:8000" \
 		>"$log" 2>"$errors" </dev/null &
 	pid=$!
+}
+
+# Prints the guest's console as it comes, to the end of our own output.
+start_live()
+{
+	[ "$live" = yes ] || return 0
+	: >"$log"
+	mkfifo $tmp/live
+	tail -f "$log" >$tmp/live &
+	tail_pid=$!
+	while read -r line; do
+		echo "guest | $line"
+	done <$tmp/live &
+	live_pid=$!
+}
+
+stop_live()
+{
+	[ "$live" = yes ] || return 0
+	kill $tail_pid
+	wait $tail_pid $live_pid
+	rm $tmp/live
 }
 
 stop_guest()
@@ -103,7 +126,7 @@ five_processes()
 fetch_back()
 {
 	timeout 30 wget -q -O $tmp/back "http://$guest/payload" &&
-		same "$(digest $tmp/back)" "$(cat /srv/payload.sha256)"
+		same "$(digest $tmp/back)" "$(cat $tmp/srv/payload.sha256)"
 }
 
 # The guest waits for this, then powers off.
@@ -183,16 +206,18 @@ nothing_left()
 test_guest()
 {
 	kernel=$1
-	log=/tmp/results/guest-$kernel.log
-	errors=/tmp/results/host-$kernel.log
+	log=$results/guest-$kernel.log
+	errors=$results/host-$kernel.log
 	failed_before=$failed
 	begin=$(uptime_s)
+	start_live
 	if check "$kernel/boot" boot_guest; then
 		talk_to_guest
 		check "$kernel/power-off" powered_off
 	else
 		stop_guest
 	fi
+	stop_live
 	tr -d '\r' <"$log" >$tmp/console
 	grep '^guest:' $tmp/console
 	take_guest_steps
@@ -204,12 +229,18 @@ test_guest()
 	echo "$kernel took $(($(uptime_s) - begin)) s"
 }
 
+live=no
+if [ "$1" = --live ]; then
+	live=yes
+	shift
+fi
 for module in kvm-amd tun loop ext4; do
 	modprobe $module
 done
 check kvm-caps kvm-caps
 cat $tmp/why
 check network network_up
+mkdir -p $tmp/run
 for k in "$@"; do
 	test_guest "$k"
 done
