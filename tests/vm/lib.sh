@@ -40,6 +40,7 @@ make_work()
 keep_work()
 {
 	trap - EXIT
+	rm -f "$work/initrd"
 	say "logs are kept in $work"
 }
 

@@ -5,7 +5,7 @@
 # --live shows the guest's console as it runs. The guest's half is tests/vm/l2/init; its lines
 # arrive on the guest's console.
 #
-# shellcheck disable=SC2086,SC2317 # no blanks in our paths; functions are called through check
+# shellcheck disable=SC2009,SC2086,SC2317 # no blanks in our paths, functions called by check
 
 # shellcheck source-path=SCRIPTDIR source=harness.sh
 . "${XH_HARNESS:-/harness.sh}"
@@ -14,6 +14,7 @@ host=10.77.0.1
 guest=10.77.0.2
 boot_limit=60
 steps_limit=90
+live_end='--- end of the console'
 services='xenhost-bridged xenhost-xenstored xenhost-vmm xenhost-blkbackd xenhost-netbackd'
 
 network_up()
@@ -54,7 +55,7 @@ start_live()
 	mkfifo $tmp/live
 	tail -f "$log" >$tmp/live &
 	tail_pid=$!
-	while read -r line; do
+	while read -r line && [ "$line" != "$live_end" ]; do
 		echo "guest | $line"
 	done <$tmp/live &
 	live_pid=$!
@@ -63,8 +64,10 @@ start_live()
 stop_live()
 {
 	[ "$live" = yes ] || return 0
+	echo "$live_end" >>"$log"
+	wait $live_pid
 	kill $tail_pid
-	wait $tail_pid $live_pid
+	wait $tail_pid
 	rm $tmp/live
 }
 
@@ -109,17 +112,15 @@ pids_of()
 # Each service is a process, and no process is two services.
 five_processes()
 {
+	: >$tmp/pids
 	for service in $services; do
 		pids=$(pids_of "$service")
 		[ -n "$pids" ] || {
 			echo "no process $service"
 			return 1
 		}
-		echo "$pids"
-	done >$tmp/pids || {
-		cat $tmp/pids
-		return 1
-	}
+		echo "$pids" >>$tmp/pids
+	done
 	same "$(sort -u $tmp/pids | wc -l)" 5
 }
 
@@ -129,17 +130,21 @@ fetch_back()
 		same "$(digest $tmp/back)" "$(cat $tmp/srv/payload.sha256)"
 }
 
-# The guest waits for this, then powers off.
+# The guest waits for this, then powers off. It listens a moment after it said so.
 release_guest()
 {
-	timeout 30 nc $guest 9 </dev/null
+	release_end=$(($(uptime_s) + 30))
+	until timeout 10 nc $guest 9 </dev/null; do
+		[ "$(uptime_s)" -lt $release_end ] || return 1
+		usleep 200000
+	done
 }
 
 # While the guest serves: our side of the network.
 talk_to_guest()
 {
 	check "$kernel/serving" wait_line '^guest: serving on' "$log" "$pid" $steps_limit || return
-	ps
+	ps | grep '[x]enhost'
 	check "$kernel/five-processes" five_processes
 	check "$kernel/ping-guest" ping -c 3 -W 10 $guest
 	check "$kernel/get-from-guest" fetch_back
