@@ -43,8 +43,8 @@ int xh_wire_event(const char *payload, size_t len, const char **ret_path, const 
 int xh_wire_number(const char *digits, size_t len, uint64_t max, uint64_t *ret_value);
 
 /*
- * One page of DIRECTORY_PART: generation, then whole names; `last` when it ends with an empty string.
- * -EPROTO
+ * One page of DIRECTORY_PART: generation, then whole names; `last` when it ends with an empty
+ * string. -EPROTO
  */
 struct xh_wire_part {
 	uint64_t generation;
@@ -60,8 +60,8 @@ int xh_wire_perm_parse(const char *s, struct xenhost_perm *ret_perm);
 int xh_wire_perm_format(const struct xenhost_perm *perm, char buf[XH_WIRE_PERM_SIZE]);
 
 /*
- * Our watch tokens: place in a table, and a serial number that is never used twice, so that an event
- * for a watch that has ended, or from a daemon that invents tokens, finds nothing.
+ * Our watch tokens: place in a table, and a serial number that is never used twice, so that an
+ * event for a watch that has ended, or from a daemon that invents tokens, finds nothing.
  */
 void xh_wire_token_format(uint32_t slot, uint64_t serial, char buf[XH_WIRE_TOKEN_SIZE]);
 /* -EINVAL when it is none of ours */
