@@ -11,8 +11,8 @@
 #include "xenstored/ops.h"
 #include "xenstored/server.h"
 
-#define OUT_FULL (256u * 1024)         /* more unread output stops requests ... */
-#define EVENTS_FULL (1024u * 1024)     /* ... and lumps events together, of the control domain */
+#define OUT_FULL (256u * 1024)		/* more unread output stops requests ... */
+#define EVENTS_FULL (1024u * 1024)	/* ... and lumps events together, of the control domain */
 #define EVENTS_FULL_DOMAIN (64u * 1024) /* of others */
 #define PENDING_MIN 32
 
@@ -37,8 +37,7 @@ void conn_drop_watches(struct conn *c)
 	struct account *a = c->domain->caller.account;
 	struct watch *w, *tmp;
 
-	list_for_each_safe(w, tmp, &c->watches.watches, of_owner)
-	{
+	list_for_each_safe (w, tmp, &c->watches.watches, of_owner) {
 		a->watches--;
 		a->bytes -= (int64_t)watch_size(w->path_len, w->token_len);
 		watch_remove(&c->server->watches, w);
@@ -49,7 +48,7 @@ void conn_drop_txns(struct conn *c)
 {
 	struct txn *t, *tmp;
 
-	list_for_each_safe(t, tmp, &c->txns, of_owner)
+	list_for_each_safe (t, tmp, &c->txns, of_owner)
 		store_end(&c->server->store, &c->domain->caller, t, false);
 }
 
@@ -278,7 +277,8 @@ static bool is_pending(const struct conn *c, const struct conn_pending *p)
 	return p->offset > c->sent;
 }
 
-static bool same_event(const struct conn *c, const struct conn_pending *p, const char *payload, size_t len)
+static bool same_event(const struct conn *c, const struct conn_pending *p, const char *payload,
+		       size_t len)
 {
 	const char *queued = buf_head(&c->out) + (p->offset - 1 - c->sent) + WIRE_HEADER_SIZE;
 
@@ -286,7 +286,8 @@ static bool same_event(const struct conn *c, const struct conn_pending *p, const
 }
 
 /* The entry of an equal event that waits, or a free place for it. */
-static struct conn_pending *find_pending(struct conn *c, const char *payload, size_t len, uint32_t hash)
+static struct conn_pending *find_pending(struct conn *c, const char *payload, size_t len,
+					 uint32_t hash)
 {
 	struct conn_pending *free_place = NULL;
 
@@ -374,7 +375,8 @@ void conn_event(struct conn *c, const struct watch *w, const char *path, size_t 
 
 	if (c->dead)
 		return;
-	if (c->out.len > (c->domain->caller.who.control ? EVENTS_FULL : EVENTS_FULL_DOMAIN) && !first) {
+	if (c->out.len > (c->domain->caller.who.control ? EVENTS_FULL : EVENTS_FULL_DOMAIN) &&
+	    !first) {
 		path = watch_path(w);
 		len = w->path_len;
 	}
@@ -396,7 +398,7 @@ struct txn *conn_txn(struct conn *c, uint32_t id)
 {
 	struct txn *t;
 
-	list_for_each(t, &c->txns, of_owner)
+	list_for_each (t, &c->txns, of_owner)
 		if (t->id == id)
 			return t;
 	return NULL;

@@ -45,16 +45,17 @@ struct conn_pending; /* an unsent event */
 
 struct conn {
 	struct list of_server; /* all connections */
-	struct list of_dirty;  /* of those with something to do in server_settle(), or of ended ones */
+	struct list
+		of_dirty; /* of those with something to do in server_settle(), or of ended ones */
 	struct server *server;
 	struct domain *domain;
 	const struct conn_ops *ops;
 	struct watch_owner watches;
 	struct list txns;
 	uint32_t last_txn;
-	struct buf in;  /* less than one request, or what had to wait */
+	struct buf in; /* less than one request, or what had to wait */
 	struct buf out;
-	uint64_t sent;  /* bytes that left ever: out starts at this offset of the stream */
+	uint64_t sent;	 /* bytes that left ever: out starts at this offset of the stream */
 	uint32_t unread; /* answers in out, about */
 	struct conn_pending *pending; /* hash table by content */
 	size_t pending_size, nr_pending;

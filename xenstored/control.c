@@ -201,18 +201,18 @@ static int do_memreport(const struct command *cmd)
 
 	if (cmd->nr != 1)
 		return EINVAL;
-	list_for_each(c, &s->conns, of_server)
-	{
+	list_for_each (c, &s->conns, of_server) {
 		conns++;
 		in += c->in.size;
 		out += c->out.size;
 	}
-	list_for_each(x, &s->store.txns, of_store)
+	list_for_each (x, &s->store.txns, of_store)
 		txns++;
 	add(&t, "nodes:        %zu bytes\n", s->store.heap.bytes);
 	add(&t, "watches:      %zu\n", s->watches.watches.nr);
 	add(&t, "transactions: %zu open\n", txns);
-	add(&t, "connections:  %zu, %zu bytes unfinished input, %zu bytes unread output\n", conns, in, out);
+	add(&t, "connections:  %zu, %zu bytes unfinished input, %zu bytes unread output\n", conns,
+	    in, out);
 	return reply(cmd, &t);
 }
 
@@ -227,7 +227,8 @@ static const struct {
 	{ "log", "[on|off]", "log every request", do_log },
 	{ "memreport", "", "memory in use", do_memreport },
 	{ "print", "<text>", "write a line to the log", do_print },
-	{ "quota", "[<domid>|set <name> <value>|max [-r]]", "limits of new guests, use of a domain", do_quota },
+	{ "quota", "[<domid>|set <name> <value>|max [-r]]", "limits of new guests, use of a domain",
+	  do_quota },
 	{ "quota-soft", "[set memory <value>]", "limit that is only reported", do_quota_soft },
 };
 

@@ -44,7 +44,8 @@ static uint32_t list_index(const struct dir *d, uint32_t hash, const char *name,
 	return i;
 }
 
-struct node **dir_find(const struct dir *d, uint32_t hash, const char *name, size_t len, bool *shared)
+struct node **dir_find(const struct dir *d, uint32_t hash, const char *name, size_t len,
+		       bool *shared)
 {
 	uint32_t i;
 

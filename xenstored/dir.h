@@ -19,19 +19,22 @@
 
 struct dir {
 	uint32_t refs;
-	uint32_t map;     /* one bit per slot, in the order of the slots */
-	uint32_t nr;      /* nodes here and in the pages below */
-	uint32_t bytes;   /* of their names, with a NUL each */
+	uint32_t map;	  /* one bit per slot, in the order of the slots */
+	uint32_t nr;	  /* nodes here and in the pages below */
+	uint32_t bytes;	  /* of their names, with a NUL each */
 	uint64_t domains; /* as in nodes */
 	struct node *slot[];
 };
 
 /* slot of the child, or NULL; *shared is set when a page on the way has more than one reference */
-struct node **dir_find(const struct dir *d, uint32_t hash, const char *name, size_t len, bool *shared);
+struct node **dir_find(const struct dir *d, uint32_t hash, const char *name, size_t len,
+		       bool *shared);
 
 /* These copy shared pages and so may move them: *d is the new first page. 0 or -ENOMEM */
-int dir_insert(struct heap *h, struct dir **d, struct node *n); /* not there yet; takes its own reference */
-int dir_remove(struct heap *h, struct dir **d, const struct node *n); /* is there; drops a reference */
+int dir_insert(struct heap *h, struct dir **d,
+	       struct node *n); /* not there yet; takes its own reference */
+int dir_remove(struct heap *h, struct dir **d,
+	       const struct node *n); /* is there; drops a reference */
 /* slot of a child that is there, in pages of our own, with domains added to theirs */
 int dir_own_slot(struct heap *h, struct dir **d, const struct node *n, uint64_t domains,
 		 struct node ***ret_slot);

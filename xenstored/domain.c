@@ -21,7 +21,8 @@
 #include "xenstored/server.h"
 
 #define GREF_RING 1u
-#define PIECES_MAX 64 /* rings full of requests that one guest gets served before others have their turn */
+#define PIECES_MAX \
+	64 /* rings full of requests that one guest gets served before others have their turn */
 
 struct domains {
 	struct domain **by_domid;
@@ -109,8 +110,7 @@ static void forget_target(struct server *s, uint16_t target)
 
 	if (!s->domains->nr_targets)
 		return;
-	list_for_each(d, &s->domains->all, of_domains)
-	{
+	list_for_each (d, &s->domains->all, of_domains) {
 		if (d->caller.who.target != target)
 			continue;
 		d->caller.who.target = DOMID_NONE;
@@ -184,16 +184,17 @@ static void ring_close(struct ring_conn *rc)
 static void ring_conn_ended(struct conn *c, int error)
 {
 	struct ring_conn *rc = ring_of(c);
-	const uint32_t code = error == -EPROTO	  ? RING_ERROR_PROTOCOL
+	const uint32_t code = error == -EPROTO	 ? RING_ERROR_PROTOCOL
 			      : error == -ERANGE ? RING_ERROR_INDEX
 						 : RING_ERROR_COMM;
 
 	if (error) {
-		log_warning("domain %u broke the protocol of the store ring (%s); it is not served any more",
-			    c->domain->domid,
-			    error == -EPROTO   ? "message too long"
-			    : error == -ERANGE ? "impossible index"
-					       : strerror(-error));
+		log_warning(
+			"domain %u broke the protocol of the store ring (%s); it is not served any more",
+			c->domain->domid,
+			error == -EPROTO   ? "message too long"
+			: error == -ERANGE ? "impossible index"
+					   : strerror(-error));
 		if (c->domain->features & FEATURE_ERROR)
 			ring_set_error(page_of(rc), code);
 		notify(rc);
@@ -289,7 +290,8 @@ static int ring_bind(struct server *s, struct ring_conn *rc, uint32_t port)
 	r = xenhost_port_bind(s->domains->host, rc->conn.domain->domid, port, &rc->port);
 	if (r < 0)
 		return r;
-	rc->event = event_new(s->base, xenhost_port_fd(rc->port), EV_READ | EV_PERSIST, on_port, rc);
+	rc->event =
+		event_new(s->base, xenhost_port_fd(rc->port), EV_READ | EV_PERSIST, on_port, rc);
 	return rc->event && event_add(rc->event, NULL) == 0 ? 0 : -ENOMEM;
 }
 
@@ -362,7 +364,8 @@ int domain_introduce(struct server *s, uint16_t domid, uint32_t port)
 	if (d && d->fixed)
 		return EINVAL;
 	if (!s->domains->host) {
-		log_warning("INTRODUCE of domain %u refused: this store runs without a host", domid);
+		log_warning("INTRODUCE of domain %u refused: this store runs without a host",
+			    domid);
 		return ENOENT;
 	}
 	if (d && d->introduced)
@@ -468,8 +471,9 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 
 static void lost_host(struct server *s, int error)
 {
-	log_error("lost the host %s: %s; guests are served on, changes of domains are not seen any more",
-		  s->host_uri, strerror(-error));
+	log_error(
+		"lost the host %s: %s; guests are served on, changes of domains are not seen any more",
+		s->host_uri, strerror(-error));
 	event_del(s->domains->host_event);
 }
 
@@ -499,7 +503,8 @@ static int start_host(struct server *s)
 	r = xenhost_domain_watch(ds->host, on_domain, s);
 	if (r < 0)
 		return r;
-	ds->host_event = event_new(s->base, xenhost_get_fd(ds->host), EV_READ | EV_PERSIST, on_host, s);
+	ds->host_event =
+		event_new(s->base, xenhost_get_fd(ds->host), EV_READ | EV_PERSIST, on_host, s);
 	if (!ds->host_event || event_add(ds->host_event, NULL) < 0)
 		return -ENOMEM;
 	domains_refresh(s);
@@ -528,8 +533,9 @@ int domains_start(struct server *s)
 		return r;
 	r = start_host(s);
 	if (r < 0)
-		log_error("cannot reach the host %s: %s; start xenhost-bridged, or run with --host none",
-			  s->host_uri, strerror(-r));
+		log_error(
+			"cannot reach the host %s: %s; start xenhost-bridged, or run with --host none",
+			s->host_uri, strerror(-r));
 	return r;
 }
 
@@ -544,7 +550,7 @@ void domains_stop(struct server *s)
 		event_free(ds->host_event);
 	ds->host = ds->host ? xenhost_close(ds->host) : NULL;
 	if (ds->by_domid)
-		list_for_each_safe(d, tmp, &ds->all, of_domains)
+		list_for_each_safe (d, tmp, &ds->all, of_domains)
 			domain_free(s, d);
 	free(ds->by_domid);
 	free(ds);

@@ -24,15 +24,15 @@ struct server;
 
 struct domain {
 	uint16_t domid;
-	bool fixed;      /* domain 0, service domains */
-	bool exists;     /* the host said so */
-	bool introduced; /* by INTRODUCE; fixed ones always are */
-	bool shut;       /* its shutdown was told, RESUME takes that back */
+	bool fixed;	    /* domain 0, service domains */
+	bool exists;	    /* the host said so */
+	bool introduced;    /* by INTRODUCE; fixed ones always are */
+	bool shut;	    /* its shutdown was told, RESUME takes that back */
 	uint64_t unique_id; /* of the host, 0: not told yet */
 	uint32_t features;
 	struct caller caller;
 	char base[DOMAIN_BASE_MAX]; /* what relative paths begin with */
-	struct conn *conn; /* its ring, while it is served */
+	struct conn *conn;	    /* its ring, while it is served */
 	struct list of_domains;
 };
 

@@ -11,28 +11,30 @@
 #include "common/cleanup.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/options.h"
 #include "xenstored/server.h"
 
-struct options {
+struct config {
 	struct server *server;
 	const char *host;
 };
 
 static int set_service(void *data, const char *value)
 {
-	return service_table_set(&((struct options *)data)->server->services, value);
+	return service_table_set(&((struct config *)data)->server->services, value);
 }
 
 static int set_host(void *data, const char *value)
 {
-	((struct options *)data)->host = value;
+	((struct config *)data)->host = value;
 	return 0;
 }
 
-static const struct daemon_option options[] = {
-	{ "service", "NAME=DOMID", "a service domain with a socket store/NAME.sock; may be repeated",
-	  set_service },
-	{ "host", "URI", "where guests are (default: bridge:RUNDIR/" BRIDGE_SOCKET_STORE "; none: no guests)",
+static const struct option_spec options[] = {
+	{ "service", "NAME=DOMID",
+	  "a service domain with a socket store/NAME.sock; may be repeated", set_service },
+	{ "host", "URI",
+	  "where guests are (default: bridge:RUNDIR/" BRIDGE_SOCKET_STORE "; none: no guests)",
 	  set_host },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -56,7 +58,7 @@ int main(int argc, char **argv)
 {
 	static struct server server;
 	struct daemon d = { .name = "xenhost-xenstored", .purpose = "The Xenstore." };
-	struct options o = { &server, NULL };
+	struct config o = { &server, NULL };
 	char uri[4200];
 	int r;
 

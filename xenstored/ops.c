@@ -276,7 +276,8 @@ static void refresh_for(const struct request *rq, const struct perm *list, size_
 		}
 }
 
-static int parse_perms(const struct request *rq, const struct wire_string *s, size_t nr, struct perm *list)
+static int parse_perms(const struct request *rq, const struct wire_string *s, size_t nr,
+		       struct perm *list)
 {
 	for (size_t i = 0; i < nr; i++) {
 		if (perm_parse(s[i].s, s[i].len, &list[i]) < 0)
@@ -302,7 +303,8 @@ static int op_set_perms(const struct request *rq)
 	if (r)
 		return r;
 	refresh_for(rq, list, (size_t)nr - 1);
-	return ack(rq, store_set_perms(store_of(rq), caller_of(rq), rq->t, &p.path, list, (size_t)nr - 1));
+	return ack(rq, store_set_perms(store_of(rq), caller_of(rq), rq->t, &p.path, list,
+				       (size_t)nr - 1));
 }
 
 /* --- watches --- */
@@ -311,7 +313,8 @@ static int parse_depth(const struct request *rq, const struct wire_string *s, in
 {
 	uint64_t v;
 
-	if (!(rq->c->domain->features & FEATURE_DEPTH) || wire_number(s->s, s->len, INT32_MAX, &v) < 0)
+	if (!(rq->c->domain->features & FEATURE_DEPTH) ||
+	    wire_number(s->s, s->len, INT32_MAX, &v) < 0)
 		return EINVAL;
 	*ret_depth = (int)v;
 	return 0;
@@ -326,8 +329,8 @@ static int watch_quota(const struct request *rq, size_t size)
 	return r ? r : quota_check_bytes(q, a, (int64_t)size);
 }
 
-static int add_watch(const struct request *rq, const struct wire_path *path, const struct wire_string *token,
-		     int depth)
+static int add_watch(const struct request *rq, const struct wire_path *path,
+		     const struct wire_string *token, int depth)
 {
 	struct server *s = rq->c->server;
 	struct account *a = caller_of(rq)->account;
@@ -413,10 +416,10 @@ static int op_transaction_end(const struct request *rq)
 {
 	bool commit;
 
-	if (!rq->t)
-		return ENOENT;
 	if (rq->len != 2 || rq->data[1] || (rq->data[0] != 'T' && rq->data[0] != 'F'))
 		return EINVAL;
+	if (!rq->t)
+		return ENOENT;
 	commit = rq->data[0] == 'T';
 	return ack(rq, store_end(store_of(rq), caller_of(rq), rq->t, commit));
 }
@@ -634,7 +637,8 @@ static const struct {
 	[WIRE_MKDIR] = { "MKDIR", 0, op_mkdir },
 	[WIRE_RM] = { "RM", 0, op_rm },
 	[WIRE_SET_PERMS] = { "SET_PERMS", 0, op_set_perms },
-	[WIRE_IS_DOMAIN_INTRODUCED] = { "IS_DOMAIN_INTRODUCED", PRIVILEGED, op_is_domain_introduced },
+	[WIRE_IS_DOMAIN_INTRODUCED] = { "IS_DOMAIN_INTRODUCED", PRIVILEGED,
+					op_is_domain_introduced },
 	[WIRE_RESUME] = { "RESUME", PRIVILEGED, op_resume },
 	[WIRE_SET_TARGET] = { "SET_TARGET", PRIVILEGED, op_set_target },
 	[WIRE_RESET_WATCHES] = { "RESET_WATCHES", 0, op_reset_watches },
@@ -672,7 +676,8 @@ static void trace(const struct request *rq, int error)
 		path[i] = rq->data[i] >= ' ' && rq->data[i] < 127 ? rq->data[i] : '?';
 	path[n] = 0;
 	log_info("domain %u tx %u: %s %s: %s", rq->c->domain->domid, rq->h->tx_id,
-		 known ? ops[type].name : "unknown type", path, error ? wire_error_name(error) : "done");
+		 known ? ops[type].name : "unknown type", path,
+		 error ? wire_error_name(error) : "done");
 }
 
 void ops_handle(struct conn *c, const struct wire_header *h, const char *data)

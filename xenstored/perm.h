@@ -30,7 +30,7 @@ struct perm {
 
 struct perms {
 	uint32_t refs;
-	uint32_t nr; /* >= 1 */
+	uint32_t nr;	  /* >= 1 */
 	uint64_t domains; /* perm_bit() of each domid */
 	struct perm list[];
 };
@@ -39,7 +39,7 @@ struct perms {
 struct perm_who {
 	uint16_t domid;
 	uint16_t target; /* SET_TARGET: whose rights it has as well, or DOMID_NONE */
-	bool control;    /* may do everything */
+	bool control;	 /* may do everything */
 };
 
 /* "r5". 0 or -EINVAL. Pure */

@@ -13,23 +13,23 @@
 #include <stdint.h>
 
 /* item, name, default of a guest, default of a service domain */
-#define QUOTA_TABLE(X)                                             \
-	X(NODES, "nodes", 1000, 100000)                            \
-	X(WATCHES, "watches", 128, 16384)                          \
-	X(TRANSACTIONS, "transactions", 10, 256)                   \
-	X(OUTSTANDING, "outstanding", 20, 1024)                    \
-	X(MEMORY, "memory", 2621440, 268435456)                    \
-	X(SOFT_MEMORY, "soft-memory", 2097152, 0)                  \
-	X(NODE_SIZE, "node-size", 2048, 4096)                      \
-	X(NODE_PERMISSIONS, "node-permissions", 5, 64)             \
-	X(PATH_MAX, "path-max", 2048, 3072)                        \
+#define QUOTA_TABLE(X)                                 \
+	X(NODES, "nodes", 1000, 100000)                \
+	X(WATCHES, "watches", 128, 16384)              \
+	X(TRANSACTIONS, "transactions", 10, 256)       \
+	X(OUTSTANDING, "outstanding", 20, 1024)        \
+	X(MEMORY, "memory", 2621440, 268435456)        \
+	X(SOFT_MEMORY, "soft-memory", 2097152, 0)      \
+	X(NODE_SIZE, "node-size", 2048, 4096)          \
+	X(NODE_PERMISSIONS, "node-permissions", 5, 64) \
+	X(PATH_MAX, "path-max", 2048, 3072)            \
 	X(TRANSACTION_NODES, "transaction-nodes", 1024, 65536)
 
 enum quota_item {
 #define X(item, name, guest, service) QUOTA_##item,
 	QUOTA_TABLE(X)
 #undef X
-	QUOTA_ITEMS
+		QUOTA_ITEMS
 };
 
 enum quota_kind { QUOTA_CONTROL, QUOTA_GUEST, QUOTA_SERVICE, QUOTA_KINDS };
@@ -52,8 +52,8 @@ struct account {
 
 struct quota {
 	uint32_t limit[QUOTA_KINDS][QUOTA_ITEMS]; /* for new accounts */
-	uint32_t max_seen[QUOTA_ITEMS];           /* of accounts with limits */
-	struct account **accounts;                /* by domid */
+	uint32_t max_seen[QUOTA_ITEMS];		  /* of accounts with limits */
+	struct account **accounts;		  /* by domid */
 	/* told once per account and item */
 	void (*refused)(void *data, const struct account *a, enum quota_item item, uint64_t value);
 	void *data;

@@ -52,7 +52,8 @@ static void fire_one(void *data, struct watch *w)
 }
 
 /* A watch on something that went with a node further up hears of its own path. */
-static void fire_gone(void *data, struct watch *w, const struct node *gone, const struct node *parent)
+static void fire_gone(void *data, struct watch *w, const struct node *gone,
+		      const struct node *parent)
 {
 	struct conn *c = conn_of(w);
 
@@ -67,8 +68,8 @@ static void on_change(void *data, const struct change *ch)
 
 	watch_match(&s->watches, ch->path, ch->len, fire_one, &f);
 	if (ch->removed)
-		watch_match_removed(&s->watches, &s->store.heap, ch->path, ch->len, ch->removed, fire_gone,
-				    &f);
+		watch_match_removed(&s->watches, &s->store.heap, ch->path, ch->len, ch->removed,
+				    fire_gone, &f);
 }
 
 struct special_firing {
@@ -92,8 +93,9 @@ void server_fire_special(struct server *s, enum store_special which, uint16_t do
 	struct special_firing f = { .perms = s->store.special[which] };
 	char path[40];
 
-	f.plain_len = (size_t)snprintf(path, sizeof(path), "%s",
-				       which == STORE_RELEASE ? "@releaseDomain" : "@introduceDomain");
+	f.plain_len =
+		(size_t)snprintf(path, sizeof(path), "%s",
+				 which == STORE_RELEASE ? "@releaseDomain" : "@introduceDomain");
 	f.len = f.plain_len +
 		(size_t)snprintf(path + f.plain_len, sizeof(path) - f.plain_len, "/%u", domid);
 	f.path = path;
@@ -109,8 +111,8 @@ static bool on_domain_exists(void *data, uint16_t domid)
 
 static void on_refused(void *data, const struct account *a, enum quota_item item, uint64_t value)
 {
-	log_warning("domain %u: quota %s is %u, asked for %llu; further refusals are not logged", a->domid,
-		    quota_name(item), a->limit[item], (unsigned long long)value);
+	log_warning("domain %u: quota %s is %u, asked for %llu; further refusals are not logged",
+		    a->domid, quota_name(item), a->limit[item], (unsigned long long)value);
 }
 
 /* --- the end of every callback --- */
@@ -119,7 +121,7 @@ static void free_conns(struct server *s)
 {
 	struct conn *c, *tmp;
 
-	list_for_each_safe(c, tmp, &s->conns, of_server)
+	list_for_each_safe (c, tmp, &s->conns, of_server)
 		c->ops->free(c);
 }
 
@@ -169,7 +171,8 @@ static int take_lock(struct server *s)
 		return -errno;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		log_error("another xenstored serves %s; end it first, or use another --rundir", s->rundir);
+		log_error("another xenstored serves %s; end it first, or use another --rundir",
+			  s->rundir);
 		return -EBUSY;
 	}
 	s->lock_fd = steal_fd(&fd);
@@ -216,7 +219,8 @@ static int put_text(struct server *s, const struct caller *c, const char *base, 
 }
 
 /* The home of a domain that is there by configuration. */
-static int make_home(struct server *s, const struct caller *c, const char *name, const struct domain *d)
+static int make_home(struct server *s, const struct caller *c, const char *name,
+		     const struct domain *d)
 {
 	struct perm owner[] = { { .domid = d->domid } };
 	const struct wire_path home = { d->base, strlen(d->base) - 1, 0, false };

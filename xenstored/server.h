@@ -43,7 +43,7 @@ struct server {
 	struct list ended; /* of struct conn by of_dirty: to be freed */
 	struct list listeners;
 	int lock_fd;
-	bool trace; /* CONTROL log on */
+	bool trace;	     /* CONTROL log on */
 	char scratch[65536]; /* what was just read */
 };
 

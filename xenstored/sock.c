@@ -19,10 +19,10 @@
 #include "xenstored/server.h"
 #include "xenstored/sock.h"
 
-#define ACCEPT_MAX 64	  /* at once, then others get their turn */
+#define ACCEPT_MAX 64 /* at once, then others get their turn */
 #define BACKLOG 512
-#define CONNS_MAX 1024	  /* of one service's socket; domain 0 is bounded by its descriptors */
-#define PAUSE_US 100000	  /* without descriptors to accept with */
+#define CONNS_MAX 1024	/* of one service's socket; domain 0 is bounded by its descriptors */
+#define PAUSE_US 100000 /* without descriptors to accept with */
 
 struct listener {
 	struct list of_server;
@@ -190,7 +190,8 @@ static void on_connect(evutil_socket_t listen_fd, short what, void *data)
 			return;
 		}
 		if (l->domain->domid && l->nr_conns >= CONNS_MAX) {
-			log_warning("%s: more than %d connections, one refused", l->path, CONNS_MAX);
+			log_warning("%s: more than %d connections, one refused", l->path,
+				    CONNS_MAX);
 			close(fd);
 		} else if (sock_new(l, fd) < 0) {
 			log_warning("%s: no memory for a connection", l->path);
@@ -273,6 +274,6 @@ void sock_close_all(struct server *s)
 {
 	struct listener *l, *tmp;
 
-	list_for_each_safe(l, tmp, &s->listeners, of_server)
+	list_for_each_safe (l, tmp, &s->listeners, of_server)
 		listener_free(l);
 }

@@ -71,7 +71,9 @@ static void settle(const struct caller *c, struct txn *t)
 static void op_start(struct op *op, struct store *s, const struct caller *c, struct txn *t,
 		     const struct wire_path *path)
 {
-	*op = (struct op){ s, c, t, path->s, path->len, t ? &t->root : &s->root, { 0 }, s->heap.bytes };
+	*op = (struct op){
+		s, c, t, path->s, path->len, t ? &t->root : &s->root, { 0 }, s->heap.bytes
+	};
 	tree_find(&s->heap, op->root, op->path, op->len, &op->pos);
 	if (t)
 		settle(c, t); /* of the operation before */
@@ -193,8 +195,8 @@ static void op_fire(const struct op *op, const struct perms *old, const struct n
 
 /* --- looking --- */
 
-static int look(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path,
-		unsigned int what, const struct node **ret_node)
+static int look(struct store *s, const struct caller *c, struct txn *t,
+		const struct wire_path *path, unsigned int what, const struct node **ret_node)
 {
 	struct op op;
 	int r;
@@ -229,8 +231,8 @@ static struct perms *special_perms(struct store *s, struct txn *t, int special)
 	return t ? t->special_seen[special] : s->special[special];
 }
 
-int store_get_perms(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path,
-		    const struct perms **ret_perms)
+int store_get_perms(struct store *s, const struct caller *c, struct txn *t,
+		    const struct wire_path *path, const struct perms **ret_perms)
 {
 	const struct node *n;
 	int r;
@@ -328,8 +330,8 @@ static int create(struct op *op, struct perms *perms, const void *value, size_t 
 	if (r)
 		return r;
 	tally = op_tally(op, perms_owner(perms));
-	if (!tally || tree_create(&op->s->heap, op->root, &op->pos, op->path, op->len, perms, value, len,
-				  ++op->s->stamp) < 0)
+	if (!tally || tree_create(&op->s->heap, op->root, &op->pos, op->path, op->len, perms, value,
+				  len, ++op->s->stamp) < 0)
 		return op_nomem(op);
 	tally->nodes += cost.nodes;
 	tally->bytes += cost.bytes;
@@ -355,8 +357,8 @@ static int put(struct op *op, const void *value, size_t len, bool keep_existing)
 	return perms ? create(op, perms, value, len) : ENOMEM;
 }
 
-int store_write(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path,
-		const void *value, size_t len)
+int store_write(struct store *s, const struct caller *c, struct txn *t,
+		const struct wire_path *path, const void *value, size_t len)
 {
 	struct op op;
 
@@ -370,7 +372,8 @@ int store_write(struct store *s, const struct caller *c, struct txn *t, const st
 	return put(&op, value, len, false);
 }
 
-int store_mkdir(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path)
+int store_mkdir(struct store *s, const struct caller *c, struct txn *t,
+		const struct wire_path *path)
 {
 	struct op op;
 
@@ -395,7 +398,8 @@ static int rm(struct op *op)
 	struct perms *perms = op->pos.node->perms;
 	struct node *gone;
 
-	if (tree_remove(&op->s->heap, op->root, &op->pos, op->path, op->len, ++op->s->stamp, &gone) < 0)
+	if (tree_remove(&op->s->heap, op->root, &op->pos, op->path, op->len, ++op->s->stamp,
+			&gone) < 0)
 		return op_nomem(op);
 	tree_each(gone, uncount, op);
 	op_charge(op);
@@ -483,7 +487,8 @@ static int set_perms(struct op *op, struct perms *perms)
 	if (r)
 		return r;
 	if (!op_tally(op, from) || !op_tally(op, to) ||
-	    tree_set_perms(&op->s->heap, op->root, &op->pos, op->path, op->len, perms, ++op->s->stamp) < 0)
+	    tree_set_perms(&op->s->heap, op->root, &op->pos, op->path, op->len, perms,
+			   ++op->s->stamp) < 0)
 		return op_nomem(op);
 	tally = op_tally(op, from);
 	*tally = (struct tally){ tally->nodes - 1, tally->bytes - size };
@@ -496,8 +501,8 @@ static int set_perms(struct op *op, struct perms *perms)
 	return 0;
 }
 
-int store_set_perms(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path,
-		    struct perm *list, size_t nr)
+int store_set_perms(struct store *s, const struct caller *c, struct txn *t,
+		    const struct wire_path *path, struct perm *list, size_t nr)
 {
 	_cleanup_(perms_putp) struct perms *perms = NULL;
 	struct op op;
@@ -522,7 +527,8 @@ int store_set_perms(struct store *s, const struct caller *c, struct txn *t, cons
 int store_begin(struct store *s, const struct caller *c, uint32_t id, struct txn **ret_txn)
 {
 	struct txn *t;
-	int r = quota_check(s->quota, c->account, QUOTA_TRANSACTIONS, c->account->transactions + 1ull);
+	int r = quota_check(s->quota, c->account, QUOTA_TRANSACTIONS,
+			    c->account->transactions + 1ull);
 
 	if (!r)
 		r = quota_check_bytes(s->quota, c->account, (int64_t)sizeof(*t));
@@ -623,7 +629,7 @@ static int commit(struct store *s, const struct caller *c, struct txn *t)
 	s->root = root;
 	commit_tallies(s, t);
 	commit_special(s, t);
-	list_for_each(o, &t->fires, of_fires)
+	list_for_each (o, &t->fires, of_fires)
 		fire_touch(s, o, before);
 	node_put(&s->heap, before);
 	return 0;
@@ -669,7 +675,8 @@ static int found_add(void *data, const char *path, size_t len, const struct node
 
 static void give_root_back(struct store *s, struct perms *perms)
 {
-	struct account *from = quota_account(s->quota, perms_owner(perms)), *to = quota_account(s->quota, 0);
+	struct account *from = quota_account(s->quota, perms_owner(perms)),
+		       *to = quota_account(s->quota, 0);
 	int64_t size = (int64_t)node_size(s->root);
 
 	perms->list[0] = (struct perm){ .domid = 0 };
@@ -677,7 +684,8 @@ static void give_root_back(struct store *s, struct perms *perms)
 	to->nodes = (struct tally){ to->nodes.nodes + 1, to->nodes.bytes + size };
 }
 
-static void strike(struct store *s, const struct caller *c, const struct found *found, uint16_t domid)
+static void strike(struct store *s, const struct caller *c, const struct found *found,
+		   uint16_t domid)
 {
 	_cleanup_(perms_putp) struct perms *perms = NULL;
 	const struct wire_path path = { found->path, found->len, 0, false };
@@ -721,13 +729,12 @@ void store_forget_domain(struct store *s, uint16_t domid)
 	struct found *found, *tmp;
 	struct txn *t;
 
-	list_for_each(t, &s->txns, of_store)
+	list_for_each (t, &s->txns, of_store)
 		t->lost |= (t->domains & perm_bit(domid)) != 0;
 	strike_special(s, domid);
 	list_init(&f.all);
 	tree_each_listing(s->root, domid, found_add, &f);
-	list_for_each_safe(found, tmp, &f.all, of_all)
-	{
+	list_for_each_safe (found, tmp, &f.all, of_all) {
 		strike(s, &control, found, domid);
 		free(found);
 	}
@@ -764,9 +771,11 @@ void store_check(struct store *s, char *buf, size_t size)
 		const struct tally have = a ? a->nodes : (struct tally){ 0 };
 
 		if (have.nodes != rc.by_domid[d].nodes || have.bytes != rc.by_domid[d].bytes)
-			snprintf(buf, size, "domain %u: %lld nodes of %lld bytes in its account, %lld of %lld in the store",
-				 d, (long long)have.nodes, (long long)have.bytes,
-				 (long long)rc.by_domid[d].nodes, (long long)rc.by_domid[d].bytes);
+			snprintf(
+				buf, size,
+				"domain %u: %lld nodes of %lld bytes in its account, %lld of %lld in the store",
+				d, (long long)have.nodes, (long long)have.bytes,
+				(long long)rc.by_domid[d].nodes, (long long)rc.by_domid[d].bytes);
 	}
 	free(rc.by_domid);
 }

@@ -64,16 +64,17 @@ int store_read(struct store *s, const struct caller *c, struct txn *t, const str
 	       const struct node **ret_node);
 int store_list(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path,
 	       const struct node **ret_node);
-int store_get_perms(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path,
-		    const struct perms **ret_perms);
+int store_get_perms(struct store *s, const struct caller *c, struct txn *t,
+		    const struct wire_path *path, const struct perms **ret_perms);
 
-int store_write(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path,
-		const void *value, size_t len);
-int store_mkdir(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path);
+int store_write(struct store *s, const struct caller *c, struct txn *t,
+		const struct wire_path *path, const void *value, size_t len);
+int store_mkdir(struct store *s, const struct caller *c, struct txn *t,
+		const struct wire_path *path);
 int store_rm(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path);
 /* list: nr >= 1 entries; is_void is set here */
-int store_set_perms(struct store *s, const struct caller *c, struct txn *t, const struct wire_path *path,
-		    struct perm *list, size_t nr);
+int store_set_perms(struct store *s, const struct caller *c, struct txn *t,
+		    const struct wire_path *path, struct perm *list, size_t nr);
 
 int store_begin(struct store *s, const struct caller *c, uint32_t id, struct txn **ret_txn);
 /* ends and frees it, whatever the answer is */

@@ -123,8 +123,8 @@ static int node_own(struct heap *h, struct node **slot)
 	return 0;
 }
 
-static struct node **find_kid(const struct heap *h, const struct node *n, const char *name, size_t len,
-			      bool *shared)
+static struct node **find_kid(const struct heap *h, const struct node *n, const char *name,
+			      size_t len, bool *shared)
 {
 	return n->kids ? dir_find(n->kids, node_hash(h, name, len), name, len, shared) : NULL;
 }
@@ -171,8 +171,8 @@ struct node *tree_get(const struct heap *h, struct node *root, const char *path,
 }
 
 /* The slot of an existing node, all on the way owned by this version and marked with domains. */
-static int own_path(struct heap *h, struct node **root, const char *path, size_t len, uint64_t domains,
-		    struct node ***ret_slot)
+static int own_path(struct heap *h, struct node **root, const char *path, size_t len,
+		    uint64_t domains, struct node ***ret_slot)
 {
 	struct node **slot = root, **kid;
 	size_t at = 1;
@@ -285,7 +285,8 @@ static int new_chain(struct heap *h, const char *path, size_t rest, size_t len, 
 
 		while (start > rest && path[start - 1] != '/')
 			start--;
-		n = node_new(h, path + start, end - start, perms, value, top ? 0 : value_len, stamp);
+		n = node_new(h, path + start, end - start, perms, value, top ? 0 : value_len,
+			     stamp);
 		if (n && top)
 			r = insert_kid(h, n, top, stamp);
 		if (!n || r < 0) {
@@ -303,7 +304,8 @@ static int new_chain(struct heap *h, const char *path, size_t rest, size_t len, 
 }
 
 int tree_create(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
-		size_t len, struct perms *perms, const void *value, size_t value_len, uint64_t stamp)
+		size_t len, struct perms *perms, const void *value, size_t value_len,
+		uint64_t stamp)
 {
 	struct node **slot, *top;
 	int r;

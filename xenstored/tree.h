@@ -29,7 +29,8 @@ struct node {
 	uint16_t value_len;
 	uint32_t room; /* bytes at data */
 	union {
-		uint64_t changed;  /* stamp of the last change of value or permissions, or of its creation */
+		uint64_t
+			changed; /* stamp of the last change of value or permissions, or of its creation */
 		struct node *dead; /* while it waits to be freed */
 	};
 	uint64_t listed;  /* stamp of the last change of the list of children */
@@ -41,8 +42,8 @@ struct node {
 
 /* What all versions of one store have in common. */
 struct heap {
-	uint64_t seed;     /* of the hash of names */
-	size_t bytes;      /* in nodes and directory pages */
+	uint64_t seed;	   /* of the hash of names */
+	size_t bytes;	   /* in nodes and directory pages */
 	struct node *dead; /* to be freed: a list instead of a recursion down the tree */
 };
 
@@ -52,9 +53,9 @@ struct tree_pos {
 	struct node *parent; /* of node, NULL for the root */
 	struct node **slot;  /* that points to node */
 	struct node **parent_slot;
-	size_t rest;         /* where in the path the first missing component begins; len + 1 when found */
+	size_t rest; /* where in the path the first missing component begins; len + 1 when found */
 	bool found;
-	bool shared;         /* something on the way belongs to other versions, too */
+	bool shared; /* something on the way belongs to other versions, too */
 };
 
 static inline const char *node_name(const struct node *n)
@@ -98,7 +99,8 @@ int tree_set_perms(struct heap *h, struct node **root, const struct tree_pos *po
 		   size_t len, struct perms *perms, uint64_t stamp);
 /* the missing components, the last one with the value, all with these permissions */
 int tree_create(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
-		size_t len, struct perms *perms, const void *value, size_t value_len, uint64_t stamp);
+		size_t len, struct perms *perms, const void *value, size_t value_len,
+		uint64_t stamp);
 /* takes the node with all below out; the reference becomes the caller's. Not for the root */
 int tree_remove(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
 		size_t len, uint64_t stamp, struct node **ret_removed);
@@ -137,6 +139,7 @@ int tree_each_listing(const struct node *root, uint16_t domid,
 
 /* inside of the tree, shared with dir.c */
 uint32_t node_hash(const struct heap *h, const char *name, size_t len);
-void node_bury(struct heap *h, struct node *n); /* drops a reference; the node goes to h->dead with the last one */
+void node_bury(struct heap *h,
+	       struct node *n); /* drops a reference; the node goes to h->dead with the last one */
 
 #endif

@@ -171,8 +171,8 @@ static int merge_removed(struct heap *h, const struct touch *o, struct node **ro
 	return r;
 }
 
-static int merge_changed(struct heap *h, const struct touch *o, const struct node *n, struct node **root,
-			 uint64_t stamp)
+static int merge_changed(struct heap *h, const struct touch *o, const struct node *n,
+			 struct node **root, uint64_t stamp)
 {
 	struct tree_pos pos;
 	int r;
@@ -210,8 +210,7 @@ int txn_merge(struct heap *h, const struct txn *t, struct node *present, uint64_
 		return 0;
 	}
 	root = node_get(present);
-	list_for_each(o, &t->changes, of_changes)
-	{
+	list_for_each (o, &t->changes, of_changes) {
 		int r = merge_one(h, t, o, &root, stamp);
 
 		if (r < 0) {

@@ -26,18 +26,18 @@
 #include "xenstored/tree.h"
 
 /* what was done with a path */
-#define TXN_NODE 1u     /* looked at: value, permissions, existence */
-#define TXN_LIST 2u     /* looked at: names of the children */
-#define TXN_SUBTREE 4u  /* everything below counts: it was removed */
-#define TXN_CHANGED 8u  /* value or permissions set */
+#define TXN_NODE 1u	/* looked at: value, permissions, existence */
+#define TXN_LIST 2u	/* looked at: names of the children */
+#define TXN_SUBTREE 4u	/* everything below counts: it was removed */
+#define TXN_CHANGED 8u	/* value or permissions set */
 #define TXN_CREATED 16u /* made here, so all that is below came from here too */
 #define TXN_REMOVED 32u /* was there and was taken out, perhaps made again later */
-#define TXN_FIRES 64u   /* watches are told */
+#define TXN_FIRES 64u	/* watches are told */
 
 struct touch {
 	struct table_link by_path;
-	struct list of_changes; /* in order of the first change, parents before what is below */
-	struct list of_fires;   /* in order of the first request that fires */
+	struct list of_changes;	  /* in order of the first change, parents before what is below */
+	struct list of_fires;	  /* in order of the first request that fires */
 	uint64_t changed, listed; /* stamps in the version it started from; 0: was not there */
 	unsigned int what;
 	uint32_t len;
@@ -60,13 +60,13 @@ struct txn {
 	struct list changes, fires;
 	struct txn_tally *tallies;
 	size_t nr_tallies;
-	int64_t bytes;    /* memory it holds: touches, and nodes that are in no other version */
+	int64_t bytes;	  /* memory it holds: touches, and nodes that are in no other version */
 	int64_t charged;  /* what of that its caller's account knows of */
 	uint64_t domains; /* perm_bit() of all it put into permissions */
-	struct perms *special[TXN_SPECIALS]; /* permissions it set, or NULL */
+	struct perms *special[TXN_SPECIALS];	  /* permissions it set, or NULL */
 	struct perms *special_seen[TXN_SPECIALS]; /* as they were when first looked at, or NULL */
-	bool failed; /* out of memory */
-	bool lost;   /* can only end with EAGAIN */
+	bool failed;				  /* out of memory */
+	bool lost;				  /* can only end with EAGAIN */
 };
 
 struct txn *txn_new(struct node *base, uint32_t id);

@@ -60,8 +60,8 @@ void watch_owner_init(struct watch_owner *o)
 	o->nr = 0;
 }
 
-static uint32_t kid_hash(const struct watch_set *ws, const struct watch_node *parent, const char *name,
-			 size_t len)
+static uint32_t kid_hash(const struct watch_set *ws, const struct watch_node *parent,
+			 const char *name, size_t len)
 {
 	return table_hash(ws->seed ^ (uintptr_t)parent, name, len);
 }
@@ -195,8 +195,8 @@ static struct watch *watch_new(const struct wire_path *path, const char *token, 
 	return w;
 }
 
-int watch_add(struct watch_set *ws, struct watch_owner *o, const struct wire_path *path, const char *token,
-	      size_t token_len, int depth, struct watch **ret_watch)
+int watch_add(struct watch_set *ws, struct watch_owner *o, const struct wire_path *path,
+	      const char *token, size_t token_len, int depth, struct watch **ret_watch)
 {
 	struct watch *w;
 	struct watch_node *n;
@@ -259,7 +259,7 @@ void watch_match(struct watch_set *ws, const char *path, size_t len, watch_fn *f
 		const char *name;
 		size_t name_len;
 
-		list_for_each(w, &n->watches, at_node)
+		list_for_each (w, &n->watches, at_node)
 			if (w->depth == WATCH_ANY_DEPTH || w->depth >= below)
 				fn(data, w);
 		if (at >= len)
@@ -283,13 +283,12 @@ static void match_below(const struct removal *rm, struct watch_node *at, const s
 	struct watch_node *kid;
 	struct watch *w;
 
-	list_for_each(kid, &at->kids, of_parent)
-	{
+	list_for_each (kid, &at->kids, of_parent) {
 		const struct node *n = tree_kid(rm->heap, gone, kid->name, kid->name_len);
 
 		if (!n)
 			continue;
-		list_for_each(w, &kid->watches, at_node)
+		list_for_each (w, &kid->watches, at_node)
 			rm->fn(rm->data, w, n, gone);
 		match_below(rm, kid, n);
 	}

@@ -32,7 +32,7 @@ struct watch {
 	struct list at_node;
 	struct watch_owner *owner;
 	struct watch_node *node;
-	int depth; /* how far below the path it looks, or WATCH_ANY_DEPTH */
+	int depth;	/* how far below the path it looks, or WATCH_ANY_DEPTH */
 	uint32_t strip; /* this many bytes at the front of an event's path are not shown */
 	uint32_t path_len, token_len;
 	char data[]; /* path, token */
@@ -67,8 +67,8 @@ void watch_set_fini(struct watch_set *ws); /* no watches are left */
 void watch_owner_init(struct watch_owner *o);
 
 /* 0, -EEXIST, -ENOMEM */
-int watch_add(struct watch_set *ws, struct watch_owner *o, const struct wire_path *path, const char *token,
-	      size_t token_len, int depth, struct watch **ret_watch);
+int watch_add(struct watch_set *ws, struct watch_owner *o, const struct wire_path *path,
+	      const char *token, size_t token_len, int depth, struct watch **ret_watch);
 struct watch *watch_find(const struct watch_set *ws, const struct watch_owner *o,
 			 const struct wire_path *path, const char *token, size_t token_len);
 void watch_remove(struct watch_set *ws, struct watch *w);
@@ -84,7 +84,8 @@ void watch_match(struct watch_set *ws, const char *path, size_t len, watch_fn *f
  * fn for every watch strictly below path whose own node went with the subtree `removed`: parent is the
  * removed node above it.
  */
-typedef void watch_gone_fn(void *data, struct watch *w, const struct node *gone, const struct node *parent);
+typedef void watch_gone_fn(void *data, struct watch *w, const struct node *gone,
+			   const struct node *parent);
 void watch_match_removed(struct watch_set *ws, const struct heap *h, const char *path, size_t len,
 			 const struct node *removed, watch_gone_fn *fn, void *data);
 

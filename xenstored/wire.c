@@ -97,8 +97,8 @@ size_t wire_domain_prefix(const char *s, size_t len)
 /* the characters of names, and '/' */
 static bool char_ok(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '-' && c <= '9' && c != '.') || (c >= '@' && c <= 'Z') ||
-	       c == '_';
+	return (c >= 'a' && c <= 'z') || (c >= '-' && c <= '9' && c != '.') ||
+	       (c >= '@' && c <= 'Z') || c == '_';
 }
 
 /* what follows the leading '/' or '@': names, single slashes between them, none at the end */

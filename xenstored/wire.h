@@ -96,7 +96,8 @@ int wire_path_parse(const char *s, size_t len, const char *base, uint64_t rel_ma
 		    char *buf, struct wire_path *ret_path);
 
 /* one component of a canonical path: starts at *pos (past the slash), *pos moves behind it */
-static inline size_t wire_component(const char *path, size_t len, size_t *pos, const char **ret_name)
+static inline size_t wire_component(const char *path, size_t len, size_t *pos,
+				    const char **ret_name)
 {
 	size_t start = *pos, end = start;
 
