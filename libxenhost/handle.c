@@ -1,1 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* The handle: opening, closing, its one pollable descriptor. internal.h has the picture. */
+#include "config.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "libxenhost/internal.h"
+
+#include "common/cleanup.h"
+
+#define STORE_TIMEOUT_MS 5000
+
+int xh_poll_add(xenhost_t *host, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(host->poll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+void xh_poll_remove(xenhost_t *host, int fd)
+{
+	(void)epoll_ctl(host->poll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void handle_closep(xenhost_t **host)
+{
+	xenhost_close(*host);
+}
+
+static int watch_transport(xenhost_t *host)
+{
+	int fd = host->ops->get_fd ? host->ops->get_fd(host->state) : -EOPNOTSUPP;
+
+	if (fd == -EOPNOTSUPP)
+		return 0;
+	return fd < 0 ? fd : xh_poll_add(host, fd);
+}
+
+int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
+{
+	_cleanup_(handle_closep) xenhost_t *host = NULL;
+	const char *address;
+	int r;
+
+	if (!uri || flags || !ret_host)
+		return -EINVAL;
+	host = calloc(1, sizeof(*host));
+	if (!host)
+		return -ENOMEM;
+	host->store_timeout = STORE_TIMEOUT_MS;
+	host->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (host->poll_fd < 0)
+		return -errno;
+	r = xh_uri_parse(uri, &host->ops, &address);
+	if (r < 0)
+		return r;
+	r = host->ops->open(host, address, &host->state);
+	if (r < 0)
+		return r;
+	r = watch_transport(host);
+	if (r < 0)
+		return r;
+	*ret_host = steal_ptr(&host);
+	return 0;
+}
+
+xenhost_t *xenhost_close(xenhost_t *host)
+{
+	if (!host)
+		return NULL;
+	xh_store_free(host->store);
+	if (host->state)
+		host->ops->close(host->state);
+	xh_domains_free(host->domains);
+	closep(&host->poll_fd);
+	free(host);
+	return NULL;
+}
+
+int xenhost_get_fd(xenhost_t *host)
+{
+	return host ? host->poll_fd : -EINVAL;
+}
+
+int xenhost_process(xenhost_t *host)
+{
+	int done = 0, r;
+
+	if (!host)
+		return -EINVAL;
+	if (host->ops->process) {
+		done = host->ops->process(host->state);
+		if (done < 0)
+			return done;
+	}
+	r = xh_store_process(host);
+	return r < 0 ? r : done + r;
+}
+
+uint16_t xenhost_domid(xenhost_t *host)
+{
+	return host->ops->domid(host->state);
+}
+
+uint64_t xenhost_features(xenhost_t *host)
+{
+	return host->ops->features;
+}

@@ -1,1 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * "bridge:SOCKET": a connection to xenhost-bridged, for back ends of KVM and loopback guests.
+ *
+ * Owns the connection (client, under client_lock: a data path thread may have to attach) and the memory
+ * of the guests we reached (attachments, under attach_lock). A guest is attached when it is first needed
+ * and dropped when bridged says that it is gone; direct.c keeps its memory as long as it is in use.
+ * Lock order: client_lock before attach_lock.
+ */
+#include "config.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "libxenhost/direct.h"
+#include "libxenhost/internal.h"
+
+#include "common/bridge.h"
+#include "common/bridge_client.h"
+#include "common/cleanup.h"
+
+struct attachment {
+	struct list link;
+	uint16_t domid;
+	uint64_t unique_id;
+	struct direct_memory *mem;
+};
+
+struct bridge {
+	xenhost_t *host;
+	pthread_mutex_t client_lock;
+	struct bridge_client *client;
+	pthread_rwlock_t attach_lock;
+	struct list attachments;
+};
+
+static int call(struct bridge *b, bridge_frame *frame, Bridge__Frame__BodyCase expect,
+		struct bridge_message *ret_answer)
+{
+	int r;
+
+	pthread_mutex_lock(&b->client_lock);
+	r = bridge_client_call(b->client, frame, NULL, 0, expect, ret_answer);
+	pthread_mutex_unlock(&b->client_lock);
+	return r;
+}
+
+/* --- open and close --- */
+
+static void attachment_free(struct attachment *a)
+{
+	list_remove(&a->link);
+	direct_memory_put(a->mem);
+	free(a);
+}
+
+static void bridge_close(void *state)
+{
+	struct bridge *b = state;
+	struct attachment *a, *tmp;
+
+	list_for_each_safe(a, tmp, &b->attachments, link)
+		attachment_free(a);
+	bridge_client_close(b->client);
+	pthread_rwlock_destroy(&b->attach_lock);
+	pthread_mutex_destroy(&b->client_lock);
+	free(b);
+}
+
+static int default_path(char *buf, size_t size)
+{
+	const char *rundir = getenv("XENHOST_RUNDIR");
+	int n = snprintf(buf, size, "%s/" BRIDGE_SOCKET_TOOL,
+			 rundir && *rundir ? rundir : XENHOST_RUNSTATEDIR);
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static int bridge_open(xenhost_t *host, const char *address, void **ret_state)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct bridge *b;
+	int r = 0;
+
+	if (!*address) {
+		r = default_path(path, sizeof(path));
+		address = path;
+	}
+	if (r < 0)
+		return r;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	b->host = host;
+	list_init(&b->attachments);
+	pthread_mutex_init(&b->client_lock, NULL);
+	pthread_rwlock_init(&b->attach_lock, NULL);
+	r = bridge_client_open(address, program_invocation_short_name, &b->client);
+	if (r < 0) {
+		bridge_close(b);
+		return r;
+	}
+	*ret_state = b;
+	return 0;
+}
+
+static uint16_t bridge_domid(void *state)
+{
+	struct bridge *b = state;
+
+	return (uint16_t)bridge_client_welcome(b->client)->domid;
+}
+
+static int bridge_store_connect(void *state)
+{
+	const char *path = bridge_client_welcome(((struct bridge *)state)->client)->store_path;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	_cleanup_close_ int sock = -1;
+
+	if (!*path)
+		return -EOPNOTSUPP;
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return -errno;
+	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -errno;
+	return steal_fd(&sock);
+}
+
+/* --- domains --- */
+
+static void info_from_wire(const Bridge__DomainInfo *w, struct xenhost_domain_info *info)
+{
+	*info = (struct xenhost_domain_info){
+		.domid = (uint16_t)w->domid,
+		.kind = (uint8_t)w->kind,
+		.state = (uint8_t)w->state,
+		.shutdown_reason = w->shutdown_reason,
+		.unique_id = w->unique_id,
+		.memory_bytes = w->memory_bytes,
+		.store_gfn = w->store_gfn,
+		.console_gfn = w->console_gfn,
+		.store_port = w->store_port,
+		.console_port = w->console_port,
+	};
+	strncpy(info->name, w->name, sizeof(info->name) - 1);
+}
+
+static int bridge_domain_info(void *state, uint16_t domid, const char *name,
+			      struct xenhost_domain_info *ret_info)
+{
+	Bridge__DomainQuery query = BRIDGE__DOMAIN_QUERY__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge_message answer;
+	int r;
+
+	query.domid = domid;
+	if (name)
+		query.name = (char *)(uintptr_t)name;
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_QUERY;
+	frame.domain_query = &query;
+	r = call(state, &frame, BRIDGE__FRAME__BODY_DOMAIN_INFO, &answer);
+	if (r < 0)
+		return r;
+	info_from_wire(answer.frame->domain_info, ret_info);
+	bridge_message_fini(&answer);
+	return 0;
+}
+
+static int bridge_domain_watch(void *state)
+{
+	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_WATCH;
+	frame.domain_watch = &watch;
+	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+static int bridge_domain_control(void *state, uint16_t domid, int destroy)
+{
+	Bridge__DomainControl control = BRIDGE__DOMAIN_CONTROL__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	control.domid = domid;
+	control.action = destroy ? BRIDGE__CONTROL_ACTION__DESTROY : BRIDGE__CONTROL_ACTION__UNPAUSE;
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CONTROL;
+	frame.domain_control = &control;
+	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+static void drop_gone(struct bridge *b, uint64_t unique_id)
+{
+	struct attachment *a, *tmp;
+
+	pthread_rwlock_wrlock(&b->attach_lock);
+	list_for_each_safe(a, tmp, &b->attachments, link)
+		if (a->unique_id == unique_id)
+			attachment_free(a);
+	pthread_rwlock_unlock(&b->attach_lock);
+}
+
+static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
+{
+	struct xenhost_domain_info info;
+
+	info_from_wire(wire, &info);
+	if (info.state == XENHOST_DOMAIN_GONE)
+		drop_gone(b, info.unique_id);
+	xenhost_transport_domain(b->host, &info);
+}
+
+static int bridge_get_fd(void *state)
+{
+	return bridge_client_fd(((struct bridge *)state)->client);
+}
+
+static int next_event(struct bridge *b, struct bridge_message *ret_event)
+{
+	int r;
+
+	pthread_mutex_lock(&b->client_lock);
+	r = bridge_client_event(b->client, ret_event);
+	pthread_mutex_unlock(&b->client_lock);
+	return r;
+}
+
+/* bounded, so that a busy bridge cannot keep the caller's loop from its other work */
+static int bridge_process(void *state)
+{
+	struct bridge *b = state;
+	int n = 0;
+
+	while (n < 256) {
+		struct bridge_message event;
+		int r = next_event(b, &event);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+		if (event.frame->body_case == BRIDGE__FRAME__BODY_DOMAIN_INFO)
+			domain_event(b, event.frame->domain_info);
+		bridge_message_fini(&event);
+		n++;
+	}
+	return n;
+}
+
+/* --- ports --- */
+
+static int port_call(struct bridge *b, bridge_frame *frame, struct xenhost_port_fds *ret)
+{
+	struct bridge_message answer;
+	int r = call(b, frame, BRIDGE__FRAME__BODY_PORT, &answer);
+
+	if (r < 0)
+		return r;
+	*ret = (struct xenhost_port_fds){
+		.port = answer.frame->port->port,
+		.wait_fd = steal_fd(&answer.fds[0]),
+		.notify_fd = steal_fd(&answer.fds[1]),
+	};
+	bridge_message_fini(&answer);
+	return 0;
+}
+
+static int bridge_port_bind(void *state, uint16_t domid, uint32_t remote_port,
+			    struct xenhost_port_fds *ret)
+{
+	Bridge__PortBind bind = BRIDGE__PORT_BIND__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	bind.remote_domid = domid;
+	bind.remote_port = remote_port;
+	frame.body_case = BRIDGE__FRAME__BODY_PORT_BIND;
+	frame.port_bind = &bind;
+	return port_call(state, &frame, ret);
+}
+
+static int bridge_port_alloc(void *state, uint16_t domid, struct xenhost_port_fds *ret)
+{
+	Bridge__PortAlloc alloc = BRIDGE__PORT_ALLOC__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	alloc.remote_domid = domid;
+	frame.body_case = BRIDGE__FRAME__BODY_PORT_ALLOC;
+	frame.port_alloc = &alloc;
+	return port_call(state, &frame, ret);
+}
+
+static int bridge_port_close(void *state, uint32_t port)
+{
+	Bridge__PortClose msg = BRIDGE__PORT_CLOSE__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	msg.port = port;
+	frame.body_case = BRIDGE__FRAME__BODY_PORT_CLOSE;
+	frame.port_close = &msg;
+	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+/* The peer shares the eventfd and could make it block: RWF_NOWAIT does not depend on its flags. */
+static int bridge_port_ack(void *state, const struct xenhost_port_fds *port)
+{
+	uint64_t count;
+	struct iovec iov = { &count, sizeof(count) };
+
+	if (preadv2(port->wait_fd, &iov, 1, -1, RWF_NOWAIT) == sizeof(count))
+		return 1;
+	return errno == EAGAIN ? 0 : -errno;
+}
+
+/* a full counter means that the other side has an event pending already */
+static int bridge_port_notify(void *state, const struct xenhost_port_fds *port)
+{
+	uint64_t one = 1;
+
+	if (write(port->notify_fd, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN)
+		return 0;
+	return -errno;
+}
+
+/* --- grants --- */
+
+static struct direct_memory *find_attached(struct bridge *b, uint16_t domid)
+{
+	struct direct_memory *mem = NULL;
+	struct attachment *a;
+
+	pthread_rwlock_rdlock(&b->attach_lock);
+	list_for_each(a, &b->attachments, link) {
+		if (a->domid != domid)
+			continue;
+		mem = direct_memory_get(a->mem);
+		break;
+	}
+	pthread_rwlock_unlock(&b->attach_lock);
+	return mem;
+}
+
+static int memory_from_answer(struct bridge *b, const struct bridge_message *m,
+			      struct direct_memory **ret_mem)
+{
+	const Bridge__Attached *attached = m->frame->attached;
+	struct direct_region regions[BRIDGE_REGIONS_MAX];
+
+	for (size_t i = 0; i < attached->n_regions; i++) {
+		const Bridge__Region *r = attached->regions[i];
+
+		regions[i] = (struct direct_region){
+			.kind = (enum direct_kind)r->kind,
+			.gpa = r->gpa,
+			.size = r->size,
+			.offset = r->offset,
+			.fd = m->fds[r->fd],
+		};
+	}
+	return direct_memory_new(bridge_domid(b), regions, attached->n_regions, ret_mem);
+}
+
+static int keep_attached(struct bridge *b, uint16_t domid, const struct bridge_message *m,
+			 struct direct_memory **ret_mem)
+{
+	struct attachment *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -ENOMEM;
+	r = memory_from_answer(b, m, &a->mem);
+	if (r < 0) {
+		free(a);
+		return r;
+	}
+	a->domid = domid;
+	a->unique_id = m->frame->attached->unique_id;
+	*ret_mem = direct_memory_get(a->mem);
+	pthread_rwlock_wrlock(&b->attach_lock);
+	list_append(&b->attachments, &a->link);
+	pthread_rwlock_unlock(&b->attach_lock);
+	return 0;
+}
+
+static int attach_locked(struct bridge *b, uint16_t domid, struct direct_memory **ret_mem)
+{
+	Bridge__Attach attach = BRIDGE__ATTACH__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge_message answer;
+	int r;
+
+	*ret_mem = find_attached(b, domid); /* another thread was faster */
+	if (*ret_mem)
+		return 0;
+	attach.domid = domid;
+	frame.body_case = BRIDGE__FRAME__BODY_ATTACH;
+	frame.attach = &attach;
+	r = bridge_client_call(b->client, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED, &answer);
+	if (r < 0)
+		return r;
+	r = keep_attached(b, domid, &answer, ret_mem);
+	bridge_message_fini(&answer);
+	return r;
+}
+
+/* the guest's memory with a reference for the caller */
+static int get_memory(struct bridge *b, uint16_t domid, struct direct_memory **ret_mem)
+{
+	int r;
+
+	*ret_mem = find_attached(b, domid);
+	if (*ret_mem)
+		return 0;
+	pthread_mutex_lock(&b->client_lock);
+	r = attach_locked(b, domid, ret_mem);
+	pthread_mutex_unlock(&b->client_lock);
+	return r;
+}
+
+static int bridge_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n, unsigned int prot,
+		      void **ret_addr, void **ret_map)
+{
+	struct direct_memory *mem;
+	struct direct_map *map;
+	int r = get_memory(state, domid, &mem);
+
+	if (r < 0)
+		return r;
+	r = direct_map_new(mem, grefs, n, prot, ret_addr, &map);
+	direct_memory_put(mem);
+	if (r < 0)
+		return r;
+	*ret_map = map;
+	return 0;
+}
+
+static void bridge_unmap(void *state, void *map)
+{
+	direct_map_free(map);
+}
+
+/* The reference is kept in the first segment until io_end, so a guest may go away in between. */
+static int bridge_io_begin(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n,
+			   unsigned int prot, struct iovec *iov)
+{
+	struct direct_memory *mem;
+	int r = get_memory(state, domid, &mem);
+
+	if (r < 0)
+		return r;
+	r = direct_io_begin(mem, segs, n, prot, iov);
+	if (r < 0)
+		direct_memory_put(mem);
+	else
+		segs[0].priv = mem;
+	return r;
+}
+
+static int bridge_io_end(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n,
+			 unsigned int prot, struct iovec *iov)
+{
+	struct direct_memory *mem = segs[0].priv;
+
+	direct_io_end(mem, segs, n, prot);
+	direct_memory_put(mem);
+	return 0;
+}
+
+const struct xenhost_transport_ops xh_transport_bridge = {
+	.size = sizeof(struct xenhost_transport_ops),
+	.scheme = "bridge",
+	.features = XENHOST_F_MAP | XENHOST_F_DIRECT | XENHOST_F_DOMAINS,
+	.open = bridge_open,
+	.close = bridge_close,
+	.domid = bridge_domid,
+	.get_fd = bridge_get_fd,
+	.process = bridge_process,
+	.store_connect = bridge_store_connect,
+	.domain_info = bridge_domain_info,
+	.domain_watch = bridge_domain_watch,
+	.domain_control = bridge_domain_control,
+	.port_bind = bridge_port_bind,
+	.port_alloc = bridge_port_alloc,
+	.port_close = bridge_port_close,
+	.port_ack = bridge_port_ack,
+	.port_notify = bridge_port_notify,
+	.map = bridge_map,
+	.unmap = bridge_unmap,
+	.io_begin = bridge_io_begin,
+	.io_end = bridge_io_end,
+};

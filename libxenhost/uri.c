@@ -1,1 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of transports: built-in ones, then what the program registered. The only state that the
+ * library has outside of a handle; entries are added, never changed or removed.
+ */
+#include "config.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libxenhost/internal.h"
+
+#include "common/cleanup.h"
+
+#define TRANSPORTS_MAX 16
+
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static const struct xenhost_transport_ops *table[TRANSPORTS_MAX] = { &xh_transport_bridge };
+
+static const struct xenhost_transport_ops *lookup(const char *scheme, size_t len)
+{
+	for (size_t i = 0; i < TRANSPORTS_MAX && table[i]; i++)
+		if (strlen(table[i]->scheme) == len && !memcmp(table[i]->scheme, scheme, len))
+			return table[i];
+	return NULL;
+}
+
+static int add(const struct xenhost_transport_ops *ops)
+{
+	if (lookup(ops->scheme, strlen(ops->scheme)))
+		return -EEXIST;
+	for (size_t i = 0; i < TRANSPORTS_MAX; i++) {
+		if (table[i])
+			continue;
+		table[i] = ops;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+int xenhost_register_transport(const struct xenhost_transport_ops *ops)
+{
+	int r;
+
+	if (!ops || ops->size != sizeof(*ops) || !ops->scheme || !ops->open || !ops->close ||
+	    !ops->domid)
+		return -EINVAL;
+	pthread_mutex_lock(&table_lock);
+	r = add(ops);
+	pthread_mutex_unlock(&table_lock);
+	return r;
+}
+
+int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops, const char **ret_address)
+{
+	const struct xenhost_transport_ops *ops;
+	const char *colon = strchr(uri, ':');
+
+	if (!colon || colon == uri)
+		return -EINVAL;
+	pthread_mutex_lock(&table_lock);
+	ops = lookup(uri, (size_t)(colon - uri));
+	pthread_mutex_unlock(&table_lock);
+	if (!ops)
+		return -EPROTONOSUPPORT;
+	*ret_ops = ops;
+	*ret_address = colon + 1;
+	return 0;
+}

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An op gets the request and fills the answer. It returns 0 or a negative errno that goes to the peer as
+ * an error answer, with `why` if it has more to say. Nothing a peer sends ends the daemon.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hypercall-bridge/bridged/dispatch.h"
+
+#include "common/bridge.h"
+#include "common/fdpass.h"
+#include "common/log.h"
+#include "hypercall-bridge/bridged/client.h"
+#include "hypercall-bridge/bridged/limits.h"
+#include "hypercall-bridge/bridged/server.h"
+
+/* the bodies an answer can have, so that ops need no heap */
+struct answer {
+	bridge_frame frame;
+	const char *why;
+	int fds[FDPASS_MAX];
+	size_t nr_fds;
+	union {
+		Bridge__Welcome welcome;
+		Bridge__DomainCreated created;
+		Bridge__DomainInfo info;
+		Bridge__Port port;
+		struct {
+			Bridge__Attached attached;
+			Bridge__Region regions[BRIDGE_REGIONS_MAX];
+			Bridge__Region *list[BRIDGE_REGIONS_MAX];
+		} memory;
+	};
+	char text[256];
+};
+
+typedef int (*op_fn)(struct client *c, const bridge_frame *req, const int *fds, struct answer *a);
+
+/* --- events --- */
+
+static void send_info(struct client *c, const struct domain *d)
+{
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	Bridge__DomainInfo info;
+
+	domain_to_wire(d, &info);
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_INFO;
+	frame.domain_info = &info;
+	client_send(c, &frame, NULL, 0);
+}
+
+static bool is_attached(const struct client *c, const struct domain *d)
+{
+	for (unsigned int i = 0; i < c->nr_attached; i++)
+		if (c->attached[i] == d->unique_id)
+			return true;
+	return false;
+}
+
+static void detach(struct client *c, const struct domain *d)
+{
+	for (unsigned int i = 0; i < c->nr_attached; i++)
+		if (c->attached[i] == d->unique_id)
+			c->attached[i] = c->attached[--c->nr_attached];
+}
+
+static void tell_domain(struct server *s, const struct domain *d)
+{
+	struct client *c;
+
+	list_for_each(c, &s->clients, link)
+		if (c->watches_domains ||
+		    (d->state == BRIDGE__DOMAIN_STATE__GONE && is_attached(c, d)))
+			send_info(c, d);
+	if (d->state == BRIDGE__DOMAIN_STATE__GONE)
+		list_for_each(c, &s->clients, link)
+			detach(c, d);
+}
+
+/* only an owner has a port table of its own to keep in step */
+static void tell_port(const struct domain *d, uint32_t number)
+{
+	Bridge__PortChanged changed = BRIDGE__PORT_CHANGED__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	const struct port *p = port_get(&d->ports, number);
+
+	if (!d->owner || !p)
+		return;
+	changed.port = number;
+	changed.remote_domid = p->remote_domid;
+	changed.remote_port = p->remote_port;
+	changed.bound = p->state == PORT_INTERDOMAIN;
+	frame.body_case = BRIDGE__FRAME__BODY_PORT_CHANGED;
+	frame.port_changed = &changed;
+	client_send(d->owner, &frame, NULL, 0);
+}
+
+static void tell_owner(const struct domain *d, Bridge__ControlAction action)
+{
+	Bridge__DomainControl control = BRIDGE__DOMAIN_CONTROL__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	control.domid = d->domid;
+	control.action = action;
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CONTROL;
+	frame.domain_control = &control;
+	client_send(d->owner, &frame, NULL, 0);
+}
+
+static void end_domain(struct server *s, struct domain *d)
+{
+	log_info("domain %u (%s) is gone", d->domid, d->name);
+	d->owner = NULL;
+	d->state = BRIDGE__DOMAIN_STATE__GONE;
+	tell_domain(s, d);
+	domain_destroy(&s->domains, d);
+}
+
+/* --- ops --- */
+
+static void store_path(const struct client *c, char *buf, size_t size)
+{
+	*buf = '\0';
+	if (c->role == BRIDGE__ROLE__SERVICE)
+		snprintf(buf, size, "%s/" STORE_DIR "/%s.sock", c->server->rundir, c->role_name);
+	else if (c->role != BRIDGE__ROLE__OWNER)
+		snprintf(buf, size, "%s/" STORE_SOCKET, c->server->rundir);
+}
+
+static int op_hello(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	if (req->hello->version < BRIDGE_VERSION) {
+		a->why = "this bridged speaks version 1 of the bridge protocol and none before";
+		return -EPROTONOSUPPORT;
+	}
+	strncpy(c->name, req->hello->client, sizeof(c->name) - 1);
+	c->greeted = true;
+	a->frame.body_case = BRIDGE__FRAME__BODY_WELCOME;
+	a->frame.welcome = &a->welcome;
+	bridge__welcome__init(&a->welcome);
+	store_path(c, a->text, sizeof(a->text));
+	a->welcome.version = BRIDGE_VERSION;
+	a->welcome.role = c->role;
+	a->welcome.domid = c->domain ? c->domain->domid : 0;
+	a->welcome.unique_id = c->domain ? c->domain->unique_id : 0;
+	a->welcome.store_path = a->text;
+	return 0;
+}
+
+static int op_domain_create(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	struct domain *d;
+	int r;
+
+	if (c->domain) {
+		a->why = "this connection owns a domain already";
+		return -EBUSY;
+	}
+	r = domain_create(&c->server->domains, req->domain_create, fds, &d, &a->why);
+	if (r < 0)
+		return r;
+	d->owner = c;
+	c->domain = d;
+	log_info("domain %u (%s) was made", d->domid, d->name);
+	bridge__domain_created__init(&a->created);
+	a->created.domid = d->domid;
+	a->created.unique_id = d->unique_id;
+	a->frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CREATED;
+	a->frame.domain_created = &a->created;
+	tell_domain(c->server, d);
+	return 0;
+}
+
+static int op_domain_update(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	const Bridge__DomainUpdate *u = req->domain_update;
+
+	if (u->state < BRIDGE__DOMAIN_STATE__PAUSED || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN)
+		return -EINVAL;
+	c->domain->state = u->state;
+	c->domain->shutdown_reason = u->shutdown_reason;
+	c->domain->store_port = u->store_port;
+	c->domain->console_port = u->console_port;
+	tell_domain(c->server, c->domain);
+	return 0;
+}
+
+static int op_domain_query(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	const Bridge__DomainQuery *q = req->domain_query;
+	const struct domain *d = *q->name ? domain_by_name(&c->server->domains, q->name) :
+					    domain_get(&c->server->domains, q->domid);
+
+	if (!d)
+		return -ESRCH;
+	domain_to_wire(d, &a->info);
+	a->frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_INFO;
+	a->frame.domain_info = &a->info;
+	return 0;
+}
+
+/* The answer goes first, so that the peer knows the events that follow for what they are. */
+static int op_domain_watch(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	c->watches_domains = true;
+	return 0;
+}
+
+static void after_domain_watch(struct client *c)
+{
+	struct domain *d;
+
+	list_for_each(d, &c->server->domains.all, link)
+		send_info(c, d);
+}
+
+static int op_domain_control(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	const struct domain *d = domain_get(&c->server->domains, req->domain_control->domid);
+	Bridge__ControlAction action = req->domain_control->action;
+
+	if (!d || !d->owner)
+		return -ESRCH;
+	if (action != BRIDGE__CONTROL_ACTION__UNPAUSE && action != BRIDGE__CONTROL_ACTION__DESTROY)
+		return -EINVAL;
+	tell_owner(d, action);
+	return 0;
+}
+
+static int remember_attached(struct client *c, const struct domain *d)
+{
+	uint64_t *more;
+
+	if (is_attached(c, d))
+		return 0;
+	if (c->nr_attached >= LIMIT_ATTACHMENTS)
+		return -ENOSPC;
+	more = reallocarray(c->attached, c->nr_attached + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	c->attached = more;
+	c->attached[c->nr_attached++] = d->unique_id;
+	return 0;
+}
+
+/* xenstored gets the one page it needs, a back end what grants can name */
+static bool region_for(const struct client *c, const struct memory_region *m)
+{
+	if (c->role == BRIDGE__ROLE__STORE)
+		return m->kind == BRIDGE__REGION_KIND__STORE_RING;
+	return m->kind == BRIDGE__REGION_KIND__RAM || m->kind == BRIDGE__REGION_KIND__GRANT_FRAMES;
+}
+
+static void add_region(struct answer *a, const struct memory_region *m)
+{
+	size_t n = a->memory.attached.n_regions++;
+	Bridge__Region *r = &a->memory.regions[n];
+
+	bridge__region__init(r);
+	r->kind = m->kind;
+	r->gpa = m->gpa;
+	r->size = m->size;
+	r->offset = m->offset;
+	r->fd = (uint32_t)a->nr_fds;
+	a->memory.list[n] = r;
+	a->fds[a->nr_fds++] = m->fd;
+}
+
+static int op_attach(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	const struct domain *d = domain_get(&c->server->domains, req->attach->domid);
+	int r;
+
+	if (!d)
+		return -ESRCH;
+	if (d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
+		return -EPERM;
+	r = remember_attached(c, d);
+	if (r < 0)
+		return r;
+	bridge__attached__init(&a->memory.attached);
+	a->memory.attached.unique_id = d->unique_id;
+	a->memory.attached.regions = a->memory.list;
+	for (size_t i = 0; i < d->nr_regions; i++)
+		if (region_for(c, &d->regions[i]))
+			add_region(a, &d->regions[i]);
+	a->frame.body_case = BRIDGE__FRAME__BODY_ATTACHED;
+	a->frame.attached = &a->memory.attached;
+	return 0;
+}
+
+static void answer_port(const struct domain *d, uint32_t number, struct answer *a)
+{
+	bridge__port__init(&a->port);
+	a->port.port = number;
+	a->frame.body_case = BRIDGE__FRAME__BODY_PORT;
+	a->frame.port = &a->port;
+	port_fds(port_get(&d->ports, number), a->fds);
+	a->nr_fds = 2;
+}
+
+static int op_port_alloc(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	const Bridge__PortAlloc *p = req->port_alloc;
+	int number;
+
+	if (!domain_get(&c->server->domains, p->remote_domid))
+		return -ESRCH;
+	number = evtchn_alloc(&c->domain->ports, p->port, (uint16_t)p->remote_domid);
+	if (number < 0)
+		return number;
+	answer_port(c->domain, (uint32_t)number, a);
+	return 0;
+}
+
+static int op_port_bind(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	const Bridge__PortBind *p = req->port_bind;
+	struct domain *remote = domain_get(&c->server->domains, p->remote_domid);
+	int number;
+
+	if (!remote)
+		return -ESRCH;
+	number = evtchn_bind(&c->domain->ports, c->domain->domid, &remote->ports, remote->domid,
+			     p->remote_port, p->port);
+	if (number < 0)
+		return number;
+	answer_port(c->domain, (uint32_t)number, a);
+	tell_port(remote, p->remote_port);
+	return 0;
+}
+
+static int op_port_close(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+{
+	uint32_t number = req->port_close->port;
+	const struct port *p = port_get(&c->domain->ports, number);
+	struct domain *remote;
+	uint32_t remote_port;
+	int r;
+
+	if (!p)
+		return -EINVAL;
+	remote = domain_get(&c->server->domains, p->remote_domid);
+	remote_port = p->remote_port;
+	r = evtchn_close(&c->domain->ports, c->domain->domid, remote ? &remote->ports : NULL, number);
+	if (r == 0 && remote)
+		tell_port(remote, remote_port);
+	return r;
+}
+
+/* --- the permit table --- */
+
+#define R(role) (1u << BRIDGE__ROLE__##role)
+#define ANYONE (R(TOOL) | R(STORE) | R(OWNER) | R(SERVICE))
+
+static const struct {
+	Bridge__Frame__BodyCase body;
+	unsigned int roles;
+	bool needs_domain; /* an owner has none before it made it */
+	op_fn op;
+	void (*after)(struct client *c); /* when the answer was sent */
+} ops[] = {
+	{ BRIDGE__FRAME__BODY_HELLO, ANYONE, false, op_hello, NULL },
+	{ BRIDGE__FRAME__BODY_DOMAIN_CREATE, R(OWNER), false, op_domain_create, NULL },
+	{ BRIDGE__FRAME__BODY_DOMAIN_UPDATE, R(OWNER), true, op_domain_update, NULL },
+	{ BRIDGE__FRAME__BODY_DOMAIN_QUERY, ANYONE, false, op_domain_query, NULL },
+	{ BRIDGE__FRAME__BODY_DOMAIN_WATCH, R(TOOL) | R(STORE) | R(SERVICE), false, op_domain_watch,
+	  after_domain_watch },
+	{ BRIDGE__FRAME__BODY_DOMAIN_CONTROL, R(TOOL), false, op_domain_control, NULL },
+	{ BRIDGE__FRAME__BODY_ATTACH, R(STORE) | R(SERVICE), false, op_attach, NULL },
+	{ BRIDGE__FRAME__BODY_PORT_ALLOC, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_alloc, NULL },
+	{ BRIDGE__FRAME__BODY_PORT_BIND, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_bind, NULL },
+	{ BRIDGE__FRAME__BODY_PORT_CLOSE, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_close, NULL },
+};
+
+static int find_op(const struct client *c, const bridge_frame *req, size_t *ret_i, const char **ret_why)
+{
+	size_t i = 0;
+
+	while (i < sizeof(ops) / sizeof(ops[0]) && ops[i].body != req->body_case)
+		i++;
+	if (i == sizeof(ops) / sizeof(ops[0])) {
+		*ret_why = "unknown request";
+		return -EOPNOTSUPP;
+	}
+	if (!(ops[i].roles & (1u << c->role))) {
+		*ret_why = "not permitted on this socket";
+		return -EPERM;
+	}
+	if (c->greeted == (req->body_case == BRIDGE__FRAME__BODY_HELLO)) {
+		*ret_why = "hello comes first, and once";
+		return -EPROTO;
+	}
+	if (ops[i].needs_domain && !c->domain) {
+		*ret_why = "create the domain first";
+		return -EINVAL;
+	}
+	*ret_i = i;
+	return 0;
+}
+
+void dispatch_request(struct client *c, const bridge_frame *frame, const int *fds, size_t nr_fds)
+{
+	struct answer a = { .frame = BRIDGE__FRAME__INIT };
+	size_t i;
+	int r = find_op(c, frame, &i, &a.why);
+
+	if (r == 0)
+		r = ops[i].op(c, frame, fds, &a);
+	if (r < 0) {
+		a.frame.body_case = BRIDGE__FRAME__BODY__NOT_SET;
+		a.frame.error = -r;
+		a.nr_fds = 0;
+		if (a.why)
+			a.frame.why = (char *)(uintptr_t)a.why;
+		log_debug("%s on %s.sock: request %d refused: %s (%s)", c->name, c->role_name,
+			  frame->body_case, strerror(-r), a.frame.why);
+	}
+	a.frame.id = frame->id;
+	client_send(c, &a.frame, a.fds, a.nr_fds);
+	if (r == 0 && ops[i].after)
+		ops[i].after(c);
+}
+
+void dispatch_client_gone(struct client *c)
+{
+	struct domain *d = c->domain;
+
+	if (!d)
+		return;
+	c->domain = NULL;
+	if (c->role == BRIDGE__ROLE__OWNER) {
+		end_domain(c->server, d);
+		return;
+	}
+	if (--d->connections == 0)
+		evtchn_reap(&d->ports);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests: who may ask for what (one table), and what it does. */
+#ifndef BRIDGED_DISPATCH_H
+#define BRIDGED_DISPATCH_H
+
+#include <stddef.h>
+
+#include "common/bridge_wire.h"
+
+struct client;
+
+/* answers, or drops the client. frame and fds stay the caller's */
+void dispatch_request(struct client *c, const bridge_frame *frame, const int *fds, size_t nr_fds);
+
+/* its guest dies with it; a service's domain stays */
+void dispatch_client_gone(struct client *c);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "hypercall-bridge/bridged/domain.h"
+
+#include "common/cleanup.h"
+#include "common/xen.h"
+#include "hypercall-bridge/bridged/gnttab.h"
+#include "hypercall-bridge/bridged/limits.h"
+
+#define DOMIDS 32768u
+
+static void domain_free(struct domain *d)
+{
+	if (!d)
+		return;
+	port_table_fini(&d->ports);
+	for (size_t i = 0; i < d->nr_regions; i++)
+		close(d->regions[i].fd);
+	free(d);
+}
+
+static void domain_freep(struct domain **d)
+{
+	domain_free(*d);
+}
+
+/* Not guessable and never repeated while this bridged lives: 64 random bits */
+static int new_unique_id(uint64_t *ret_id)
+{
+	uint64_t id = 0;
+
+	while (id == 0)
+		if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+			return -errno;
+	*ret_id = id;
+	return 0;
+}
+
+static int domain_new(const char *name, Bridge__DomainKind kind, struct domain **ret_domain)
+{
+	struct domain *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return -ENOMEM;
+	r = new_unique_id(&d->unique_id);
+	if (r < 0) {
+		free(d);
+		return r;
+	}
+	strncpy(d->name, name, sizeof(d->name) - 1);
+	d->kind = kind;
+	list_init(&d->link);
+	*ret_domain = d;
+	return 0;
+}
+
+static void domain_insert(struct domain_table *t, struct domain *d, uint16_t domid)
+{
+	d->domid = domid;
+	t->by_domid[domid] = d;
+	list_append(&t->all, &d->link);
+}
+
+static int add_permanent(struct domain_table *t, const char *name, uint16_t domid, Bridge__DomainKind kind)
+{
+	struct domain *d;
+	int r;
+
+	if (t->by_domid[domid])
+		return -EEXIST;
+	r = domain_new(name, kind, &d);
+	if (r < 0)
+		return r;
+	d->state = BRIDGE__DOMAIN_STATE__RUNNING;
+	domain_insert(t, d, domid);
+	return 0;
+}
+
+int domain_table_init(struct domain_table *t)
+{
+	*t = (struct domain_table){ .by_domid = calloc(DOMIDS, sizeof(*t->by_domid)) };
+	if (!t->by_domid)
+		return -ENOMEM;
+	list_init(&t->all);
+	return add_permanent(t, "Domain-0", 0, BRIDGE__DOMAIN_KIND__CONTROL_DOMAIN);
+}
+
+void domain_table_fini(struct domain_table *t)
+{
+	struct domain *d, *tmp;
+
+	if (!t->by_domid)
+		return;
+	list_for_each_safe(d, tmp, &t->all, link) {
+		list_remove(&d->link);
+		domain_free(d);
+	}
+	free(t->by_domid);
+	t->by_domid = NULL;
+}
+
+struct domain *domain_get(const struct domain_table *t, uint32_t domid)
+{
+	return domid < DOMIDS ? t->by_domid[domid] : NULL;
+}
+
+struct domain *domain_by_name(const struct domain_table *t, const char *name)
+{
+	struct domain *d;
+
+	list_for_each(d, &t->all, link)
+		if (!strcmp(d->name, name))
+			return d;
+	return NULL;
+}
+
+int domain_add_service(struct domain_table *t, const char *name, uint16_t domid)
+{
+	return add_permanent(t, name, domid, BRIDGE__DOMAIN_KIND__SERVICE_DOMAIN);
+}
+
+static int next_domid(struct domain_table *t, uint16_t *ret_domid)
+{
+	uint16_t domid = t->last_domid;
+
+	for (unsigned int i = 0; i <= BRIDGE_DOMID_GUEST_MAX; i++) {
+		domid = domid >= BRIDGE_DOMID_GUEST_MAX ? BRIDGE_DOMID_GUEST_MIN : domid + 1;
+		if (t->by_domid[domid])
+			continue;
+		*ret_domid = domid;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+/*
+ * Services map this memory: it must be there (no hole at the end) and stay. Only a memfd has seals, so the
+ * check of F_SEAL_SHRINK is also the check of the descriptor's type.
+ */
+static int check_memory(const Bridge__Region *r, int fd, const char **ret_why)
+{
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK)) {
+		*ret_why = "guest memory must be a memfd sealed against shrinking (F_SEAL_SHRINK)";
+		return -EINVAL;
+	}
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size < r->offset + r->size) {
+		*ret_why = "a memory region reaches past the end of its memfd";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static bool overlaps(const struct memory_region *a, const Bridge__Region *b)
+{
+	return a->kind != BRIDGE__REGION_KIND__GRANT_FRAMES &&
+	       b->kind != BRIDGE__REGION_KIND__GRANT_FRAMES && a->gpa < b->gpa + b->size &&
+	       b->gpa < a->gpa + a->size;
+}
+
+static int check_kind(const struct domain *d, const Bridge__Region *r, const char **ret_why)
+{
+	for (size_t i = 0; i < d->nr_regions; i++) {
+		if (overlaps(&d->regions[i], r)) {
+			*ret_why = "memory regions overlap";
+			return -EINVAL;
+		}
+		if (r->kind != BRIDGE__REGION_KIND__RAM && d->regions[i].kind == r->kind) {
+			*ret_why = "grant frames and rings are one region each";
+			return -EINVAL;
+		}
+	}
+	if (r->kind == BRIDGE__REGION_KIND__GRANT_FRAMES && r->size > LIMIT_GRANT_FRAMES * XEN_PAGE_SIZE) {
+		*ret_why = "too many grant frames";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int add_region(struct domain *d, const Bridge__Region *r, int fd, const char **ret_why)
+{
+	int own, error = check_memory(r, fd, ret_why);
+
+	if (error == 0)
+		error = check_kind(d, r, ret_why);
+	if (error < 0)
+		return error;
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
+		return -errno;
+	d->regions[d->nr_regions++] = (struct memory_region){ r->kind, r->gpa, r->size, r->offset, own };
+	if (r->kind == BRIDGE__REGION_KIND__RAM)
+		d->memory_bytes += r->size;
+	return 0;
+}
+
+static int seed_grants(struct domain *d)
+{
+	for (size_t i = 0; i < d->nr_regions; i++)
+		if (d->regions[i].kind == BRIDGE__REGION_KIND__GRANT_FRAMES)
+			return gnttab_seed(d->regions[i].fd, (off_t)d->regions[i].offset,
+					   d->console_gfn, d->store_gfn);
+	return 0;
+}
+
+static int check_new(const struct domain_table *t, const Bridge__DomainCreate *req, const char **ret_why)
+{
+	if (!*req->name) {
+		*ret_why = "a domain needs a name";
+		return -EINVAL;
+	}
+	if (domain_by_name(t, req->name)) {
+		*ret_why = "a domain of this name runs already";
+		return -EEXIST;
+	}
+	if (t->nr_guests >= LIMIT_DOMAINS) {
+		*ret_why = "there are too many domains";
+		return -ENOSPC;
+	}
+	return 0;
+}
+
+int domain_create(struct domain_table *t, const Bridge__DomainCreate *req, const int *fds,
+		  struct domain **ret_domain, const char **ret_why)
+{
+	_cleanup_(domain_freep) struct domain *d = NULL;
+	uint16_t domid;
+	int r = check_new(t, req, ret_why);
+
+	if (r == 0)
+		r = next_domid(t, &domid);
+	if (r == 0)
+		r = domain_new(req->name, BRIDGE__DOMAIN_KIND__GUEST_DOMAIN, &d);
+	for (size_t i = 0; i < req->n_regions && r == 0; i++)
+		r = add_region(d, req->regions[i], fds[req->regions[i]->fd], ret_why);
+	if (r < 0)
+		return r;
+	d->store_gfn = req->store_gfn;
+	d->console_gfn = req->console_gfn;
+	d->state = BRIDGE__DOMAIN_STATE__PAUSED;
+	r = seed_grants(d);
+	if (r < 0)
+		return r;
+	domain_insert(t, d, domid);
+	t->last_domid = domid;
+	t->nr_guests++;
+	*ret_domain = steal_ptr(&d);
+	return 0;
+}
+
+void domain_destroy(struct domain_table *t, struct domain *d)
+{
+	struct domain *other;
+
+	list_remove(&d->link);
+	t->by_domid[d->domid] = NULL;
+	if (d->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
+		t->nr_guests--;
+	list_for_each(other, &t->all, link) {
+		evtchn_peer_gone(&other->ports, d->domid);
+		if (other->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN && !other->connections)
+			evtchn_reap(&other->ports);
+	}
+	domain_free(d);
+}
+
+void domain_to_wire(const struct domain *d, Bridge__DomainInfo *ret_info)
+{
+	Bridge__DomainInfo info = BRIDGE__DOMAIN_INFO__INIT;
+
+	info.domid = d->domid;
+	info.unique_id = d->unique_id;
+	info.name = (char *)(uintptr_t)d->name;
+	info.kind = d->kind;
+	info.state = d->state;
+	info.shutdown_reason = d->shutdown_reason;
+	info.memory_bytes = d->memory_bytes;
+	info.store_gfn = d->store_gfn;
+	info.store_port = d->store_port;
+	info.console_gfn = d->console_gfn;
+	info.console_port = d->console_port;
+	*ret_info = info;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domain table: domain 0, the service domains of the configuration, and guests. Owns the domains,
+ * their memory's descriptors and their ports. Knows no sockets; who has to be told is dispatch.c's work.
+ *
+ * Domids of guests go round (1 ... 31999), so that one is reused as late as possible; the unique id never is.
+ */
+#ifndef BRIDGED_DOMAIN_H
+#define BRIDGED_DOMAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/bridge.h"
+#include "common/bridge_wire.h"
+#include "common/list.h"
+#include "hypercall-bridge/bridged/evtchn.h"
+
+struct client;
+
+struct memory_region {
+	Bridge__RegionKind kind;
+	uint64_t gpa, size, offset;
+	int fd; /* own */
+};
+
+struct domain {
+	struct list link;
+	uint16_t domid;
+	uint64_t unique_id;
+	char name[BRIDGE_NAME_MAX];
+	Bridge__DomainKind kind;
+	Bridge__DomainState state;
+	uint32_t shutdown_reason;
+	uint64_t memory_bytes;
+	uint64_t store_gfn, console_gfn;
+	uint32_t store_port, console_port;
+	struct memory_region regions[BRIDGE_REGIONS_MAX];
+	size_t nr_regions;
+	struct port_table ports;
+	struct client *owner;      /* of a guest */
+	unsigned int connections;  /* of a service domain or domain 0 */
+};
+
+struct domain_table {
+	struct domain **by_domid; /* 32768 places */
+	struct list all;          /* in order of creation */
+	unsigned int nr_guests;
+	uint16_t last_domid;
+};
+
+int domain_table_init(struct domain_table *t); /* with domain 0 */
+void domain_table_fini(struct domain_table *t);
+
+struct domain *domain_get(const struct domain_table *t, uint32_t domid); /* NULL: there is none */
+struct domain *domain_by_name(const struct domain_table *t, const char *name);
+
+/* a service domain. -EEXIST, -ENOMEM */
+int domain_add_service(struct domain_table *t, const char *name, uint16_t domid);
+
+/*
+ * A guest of this request. fds: of the message; those that are kept are duplicated. On an error *ret_why
+ * says in one line what is wrong. -EEXIST (name), -EINVAL, -ENOSPC, -ENOMEM, -errno
+ */
+int domain_create(struct domain_table *t, const Bridge__DomainCreate *req, const int *fds,
+		  struct domain **ret_domain, const char **ret_why);
+
+/* closes its ports, marks the other ends dead, frees it */
+void domain_destroy(struct domain_table *t, struct domain *d);
+
+void domain_to_wire(const struct domain *d, Bridge__DomainInfo *ret_info);
+
+#endif

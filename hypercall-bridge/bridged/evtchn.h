@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Event channels that cross domains. A channel has two ends, each with an eventfd that its owner waits
+ * on; an end is a port of a domain. The channel lives as long as one of its ends does, so that a port that
+ * is bound again (a service restarted) keeps its eventfds and whatever is programmed into KVM for them.
+ *
+ *   alloc   the first end, UNBOUND: only remote_domid may join it
+ *   bind    the second end; both are INTERDOMAIN
+ *   close   this end goes; the other becomes UNBOUND again for the same domain (as on Xen)
+ *   dead    the other end's domain is gone: nothing to bind any more, the number stays taken until closed
+ *
+ * Pure but for making eventfds; knows no clients.
+ */
+#ifndef BRIDGED_EVTCHN_H
+#define BRIDGED_EVTCHN_H
+
+#include <stdint.h>
+
+struct channel;
+
+enum port_state {
+	PORT_FREE = 0,
+	PORT_UNBOUND,
+	PORT_INTERDOMAIN,
+	PORT_DEAD,
+};
+
+struct port {
+	enum port_state state;
+	uint16_t remote_domid;
+	uint32_t remote_port; /* INTERDOMAIN */
+	struct channel *channel;
+	unsigned int end; /* which end of the channel: 0 or 1 */
+};
+
+/* ports of one domain, by number; 0 is never used */
+struct port_table {
+	struct port *ports;
+	uint32_t room;
+	uint32_t in_use;
+};
+
+void port_table_fini(struct port_table *t);
+
+/* NULL when it is free */
+struct port *port_get(const struct port_table *t, uint32_t number);
+
+/* the two eventfds of an end, still the channel's: [0] to wait on, [1] to notify the other end */
+void port_fds(const struct port *port, int ret_fds[2]);
+
+/* want: number, 0 = lowest free one. Returns the number; -EEXIST, -ENOSPC, -EINVAL, -ENOMEM, -EMFILE */
+int evtchn_alloc(struct port_table *t, uint32_t want, uint16_t remote_domid);
+
+/*
+ * Joins remote port `remote_port` of domain `remote_domid` for domain `domid`. Returns our number.
+ * Joined by us already: the number it has. -EPERM offered to another domain, -EINVAL no such port
+ */
+int evtchn_bind(struct port_table *t, uint16_t domid, struct port_table *remote, uint16_t remote_domid,
+		uint32_t remote_port, uint32_t want);
+
+/* remote: the table of the domain at the other end, NULL when it is gone. -EINVAL no such port */
+int evtchn_close(struct port_table *t, uint16_t domid, struct port_table *remote, uint32_t number);
+
+/* domid is gone: our ends of its channels are dead */
+void evtchn_peer_gone(struct port_table *t, uint16_t domid);
+
+/* frees ports that are dead: nobody is left who would close them */
+void evtchn_reap(struct port_table *t);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What main.c, the listeners and the clients share. One thread, one loop. */
+#ifndef BRIDGED_SERVER_H
+#define BRIDGED_SERVER_H
+
+#include "common/list.h"
+#include "common/service.h"
+#include "hypercall-bridge/bridged/domain.h"
+
+struct event_base;
+
+struct server {
+	struct event_base *base;
+	const char *rundir;
+	struct service_table services;
+	struct domain_table domains;
+	struct list clients;
+	unsigned int nr_clients;
+	struct list listeners;
+};
+
+#endif
