@@ -54,4 +54,7 @@ void xh_domains_free(struct xh_domains *domains);
 /* transport_bridge.c */
 extern const struct xenhost_transport_ops xh_transport_bridge;
 
+/* transport_fake.c, for unit tests; transport_fake.h is their side of it */
+extern const struct xenhost_transport_ops xh_transport_fake;
+
 #endif

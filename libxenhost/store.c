@@ -1,1 +1,555 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The connection to xenstored: bytes out and in, calls and their answers.
+ *
+ * Owned by the handle, made at the first call, used by the handle's one thread. A call is appended
+ * to `calls`, its bytes to `out`; an answer finds its call by req_id. A call that nobody waits for
+ * any more (deadline passed, or posted) is `forgotten` and released by its answer. Watch events
+ * that come while somebody waits are queued by watch.c; callbacks run in xh_store_process() only.
+ *
+ * Readiness: whoever waits in a loop on xenhost_get_fd() must not miss what a blocking call has
+ * taken from the socket. So at the end of every call and of every process, wake_fd is readable
+ * exactly when events or works are queued, or the connection was lost.
+ *
+ * xenstored is trusted not to be hostile, but not to be right: a message that cannot be ends the
+ * connection, with -EPROTO for those who wait. A lost connection stays lost (fd -1, `lost` says
+ * why): calls give -ENOTCONN, process `lost`. Watches stay, for whoever connects again.
+ */
+#include "config.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/xen.h"
+#include "libxenhost/store.h"
+
+#define CALLS_MAX 1024 /* unanswered ones; more only when xenstored hangs and deadlines pass */
+#define READS_MAX 16   /* of one process, so that it ends */
+
+struct call {
+	struct list link;
+	uint32_t id;
+	uint32_t type;
+	bool done;
+	bool forgotten; /* nobody waits */
+	int error;	/* 0 or -errno */
+	char *reply;
+	size_t len;
+};
+
+static void call_free(struct call *call)
+{
+	free(call->reply);
+	free(call);
+}
+
+/* --- losing the connection --- */
+
+static int store_lost(struct xh_store *store, int error)
+{
+	struct call *call, *tmp;
+
+	if (store->fd < 0)
+		return store->lost;
+	xh_poll_remove(store->host, store->fd);
+	close(store->fd);
+	store->fd = -1;
+	store->lost = error == -EPIPE ? -ECONNRESET : error;
+	store->in_len = store->out_len = 0;
+	list_for_each_safe(call, tmp, &store->calls, link)
+	{
+		list_remove(&call->link);
+		call->done = true;
+		call->error = store->lost;
+		if (call->forgotten)
+			call_free(call);
+	}
+	store->nr_calls = 0;
+	return store->lost;
+}
+
+/* --- readiness --- */
+
+/* see the head of the file */
+static void update_wake(struct xh_store *store)
+{
+	bool wanted = !list_empty(&store->events) || !list_empty(&store->works) || store->fd < 0;
+	uint64_t count = 1;
+
+	if (store->processing || wanted == store->awake)
+		return;
+	/* neither can fail: the counter is ours alone and is 0 or 1 */
+	if (wanted)
+		(void)!write(store->wake_fd, &count, sizeof(count));
+	else
+		(void)!read(store->wake_fd, &count, sizeof(count));
+	store->awake = wanted;
+}
+
+/* --- bytes --- */
+
+/* A transport may give a socket or a device: both must not block, and a socket not raise SIGPIPE.
+ */
+static ssize_t stream_send(int fd, const void *buf, size_t len)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	ssize_t n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0 && errno == ENOTSOCK) {
+		if (poll(&p, 1, 0) <= 0)
+			return -EAGAIN;
+		n = write(fd, buf, len);
+	}
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t stream_receive(int fd, void *buf, size_t len)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	ssize_t n = recv(fd, buf, len, MSG_DONTWAIT);
+
+	if (n < 0 && errno == ENOTSOCK) {
+		if (poll(&p, 1, 0) <= 0)
+			return -EAGAIN;
+		n = read(fd, buf, len);
+	}
+	return n < 0 ? -errno : n;
+}
+
+/* 0: sent as much as goes now */
+static int store_flush(struct xh_store *store)
+{
+	size_t done = 0;
+
+	while (done < store->out_len) {
+		ssize_t n = stream_send(store->fd, store->out + done, store->out_len - done);
+
+		if (n == -EINTR)
+			continue;
+		if (n == -EAGAIN)
+			break;
+		if (n < 0)
+			return store_lost(store, (int)n);
+		done += (size_t)n;
+	}
+	store->out_len -= done;
+	memmove(store->out, store->out + done, store->out_len);
+	return 0;
+}
+
+static int out_reserve(struct xh_store *store, size_t more)
+{
+	size_t room =
+		store->out_room ? store->out_room : 2 * (XH_WIRE_HEADER + XH_WIRE_PAYLOAD_MAX);
+	uint8_t *out;
+
+	while (room < store->out_len + more)
+		room *= 2;
+	if (room == store->out_room)
+		return 0;
+	out = realloc(store->out, room);
+	if (!out)
+		return -ENOMEM;
+	store->out = out;
+	store->out_room = room;
+	return 0;
+}
+
+/* --- messages in --- */
+
+/* A transaction whose opener gave up waiting would stay open, and count against our quota. */
+static void end_forgotten_txn(struct xh_store *store, const char *payload, size_t len)
+{
+	const struct iovec drop = xh_store_string("F");
+	uint64_t txn;
+
+	if (len && xh_wire_number(payload, len - 1, UINT32_MAX, &txn) == 0)
+		(void)xh_store_post(store, XS_TRANSACTION_END, (uint32_t)txn, &drop, 1);
+}
+
+static void call_answer(struct call *call, bool error, const char *payload, size_t len)
+{
+	call->done = true;
+	if (error) {
+		call->error = -xh_wire_errno(payload, len);
+		return;
+	}
+	call->reply = malloc(len + 1);
+	if (!call->reply) {
+		call->error = -ENOMEM;
+		return;
+	}
+	memcpy(call->reply, payload, len);
+	call->reply[len] = '\0';
+	call->len = len;
+}
+
+static int on_answer(struct xh_store *store, const struct xh_wire_header *header,
+		     const char *payload)
+{
+	bool error = header->type == XS_ERROR;
+	struct call *call = NULL, *c;
+
+	/* the first one, as good as always */
+	list_for_each(c, &store->calls, link)
+	{
+		if (c->id != header->req_id)
+			continue;
+		call = c;
+		break;
+	}
+	if (!call || (!error && call->type != header->type))
+		return -EPROTO;
+	list_remove(&call->link);
+	store->nr_calls--;
+	if (call->forgotten) {
+		if (call->type == XS_TRANSACTION_START && !error)
+			end_forgotten_txn(store, payload, header->len);
+		call_free(call);
+	} else {
+		call_answer(call, error, payload, header->len);
+	}
+	return 0;
+}
+
+/* Takes every whole message from `in`. 0 or -EPROTO */
+static int store_parse(struct xh_store *store)
+{
+	size_t done = 0;
+
+	while (store->in_len - done >= XH_WIRE_HEADER) {
+		const char *payload = (const char *)store->in + done + XH_WIRE_HEADER;
+		struct xh_wire_header header;
+		int r = xh_wire_parse(store->in + done, &header);
+
+		if (r < 0)
+			return r;
+		if (store->in_len - done - XH_WIRE_HEADER < header.len)
+			break;
+		if (header.type == XS_WATCH_EVENT)
+			r = xh_watch_event(store, payload, header.len);
+		else
+			r = on_answer(store, &header, payload);
+		if (r < 0)
+			return r;
+		if (store->fd < 0) /* lost while answering: `in` is gone */
+			return store->lost;
+		done += XH_WIRE_HEADER + header.len;
+	}
+	store->in_len -= done;
+	memmove(store->in, store->in + done, store->in_len);
+	return 0;
+}
+
+/* 1: something came, 0: nothing now, < 0: lost */
+static int store_receive(struct xh_store *store)
+{
+	ssize_t n;
+	int r;
+
+	n = stream_receive(store->fd, store->in + store->in_len, sizeof(store->in) - store->in_len);
+	if (n == -EAGAIN || n == -EINTR)
+		return 0;
+	if (n <= 0)
+		return store_lost(store, n == 0 ? -ECONNRESET : (int)n);
+	store->in_len += (size_t)n;
+	r = store_parse(store);
+	return r < 0 ? store_lost(store, r) : 1;
+}
+
+/* --- calls --- */
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* 0, -ETIMEDOUT, or as poll(2). timeout in ms, -1: none */
+static int store_wait(struct xh_store *store, const struct call *call, int timeout)
+{
+	int64_t deadline = now_ms() + timeout;
+
+	while (!call->done) {
+		struct pollfd p = {.fd = store->fd, .events = POLLIN};
+		int64_t left = timeout < 0 ? -1 : deadline - now_ms();
+		int r;
+
+		if (store_flush(store) < 0)
+			break;
+		if (store->out_len)
+			p.events |= POLLOUT;
+		if (timeout >= 0 && left < 0)
+			left = 0;
+		r = poll(&p, 1, (int)left);
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r == 0)
+			return -ETIMEDOUT;
+		/* lost: the call is done with the reason */
+		if (r > 0 && (p.revents & ~POLLOUT))
+			store_receive(store);
+	}
+	return 0;
+}
+
+static size_t parts_len(const struct iovec *parts, size_t nr_parts)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < nr_parts && len <= XH_WIRE_PAYLOAD_MAX; i++)
+		len = parts[i].iov_len > XH_WIRE_PAYLOAD_MAX ? SIZE_MAX : len + parts[i].iov_len;
+	return len;
+}
+
+static int call_queue(struct xh_store *store, uint32_t type, uint32_t txn,
+		      const struct iovec *parts, size_t nr_parts, struct call **ret_call)
+{
+	struct xh_wire_header header = {.type = type, .tx_id = txn};
+	size_t len = parts_len(parts, nr_parts);
+	struct call *call;
+	int r;
+
+	if (len > XH_WIRE_PAYLOAD_MAX)
+		return -E2BIG;
+	if (store->fd < 0)
+		return -ENOTCONN;
+	if (store->nr_calls >= CALLS_MAX)
+		return store_lost(store, -ETIMEDOUT);
+	r = out_reserve(store, XH_WIRE_HEADER + len);
+	if (r < 0)
+		return r;
+	call = calloc(1, sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	header.len = (uint32_t)len;
+	header.req_id = call->id = ++store->last_id;
+	call->type = type;
+	xh_wire_build(&header, store->out + store->out_len);
+	store->out_len += XH_WIRE_HEADER;
+	for (size_t i = 0; i < nr_parts; i++) {
+		if (parts[i].iov_len)
+			memcpy(store->out + store->out_len, parts[i].iov_base, parts[i].iov_len);
+		store->out_len += parts[i].iov_len;
+	}
+	list_append(&store->calls, &call->link);
+	store->nr_calls++;
+	*ret_call = call;
+	return 0;
+}
+
+int xh_store_post(struct xh_store *store, uint32_t type, uint32_t txn, const struct iovec *parts,
+		  size_t nr_parts)
+{
+	struct call *call;
+	int r = call_queue(store, type, txn, parts, nr_parts, &call);
+
+	if (r < 0)
+		return r;
+	call->forgotten = true;
+	r = store_flush(store);
+	update_wake(store);
+	return r;
+}
+
+static int store_call(struct xh_store *store, uint32_t type, uint32_t txn,
+		      const struct iovec *parts, size_t nr_parts, char **ret_reply, size_t *ret_len)
+{
+	struct call *call;
+	int r;
+
+	r = call_queue(store, type, txn, parts, nr_parts, &call);
+	if (r < 0)
+		return r;
+	r = store_wait(store, call, store->host->store_timeout);
+	if (r < 0) {
+		call->forgotten = true;
+		return r;
+	}
+	r = call->error;
+	if (r == 0) {
+		*ret_reply = steal_ptr(&call->reply);
+		*ret_len = call->len;
+	}
+	call_free(call);
+	return r;
+}
+
+int xh_store_call(xenhost_t *host, uint32_t type, uint32_t txn, const struct iovec *parts,
+		  size_t nr_parts, char **ret_reply, size_t *ret_len)
+{
+	struct xh_store *store;
+	int r;
+
+	r = xh_store_get(host, &store);
+	if (r < 0)
+		return r;
+	r = store_call(store, type, txn, parts, nr_parts, ret_reply, ret_len);
+	update_wake(store);
+	return r;
+}
+
+int xh_store_call_ack(xenhost_t *host, uint32_t type, uint32_t txn, const struct iovec *parts,
+		      size_t nr_parts)
+{
+	_cleanup_free_ char *reply = NULL;
+	size_t len;
+	int r = xh_store_call(host, type, txn, parts, nr_parts, &reply, &len);
+
+	if (r < 0)
+		return r;
+	return xh_wire_ack(reply, len) < 0 ? xh_store_malformed(host) : 0;
+}
+
+int xh_store_malformed(xenhost_t *host)
+{
+	store_lost(host->store, -EPROTO);
+	update_wake(host->store);
+	return -EPROTO;
+}
+
+struct iovec xh_store_string(const char *s)
+{
+	return (struct iovec){(char *)(uintptr_t)s, strlen(s) + 1};
+}
+
+/* --- process --- */
+
+void xh_work_queue(struct xh_store *store, struct xh_work *work)
+{
+	if (list_empty(&work->link))
+		list_append(&store->works, &work->link);
+	update_wake(store);
+}
+
+void xh_work_cancel(struct xh_work *work)
+{
+	list_remove(&work->link);
+}
+
+/* Those queued now; what they queue waits for the next process, so that this one ends. */
+static int run_works(struct xh_store *store)
+{
+	struct list now;
+	int n = 0;
+
+	list_init(&now);
+	while (!list_empty(&store->works)) {
+		struct list *link = store->works.next;
+
+		list_remove(link);
+		list_append(&now, link);
+	}
+	for (; !list_empty(&now); n++) {
+		struct xh_work *work = list_entry(now.next, struct xh_work, link);
+
+		list_remove(&work->link);
+		work->fn(work);
+	}
+	return n;
+}
+
+static int process(struct xh_store *store)
+{
+	int n;
+
+	if (store->fd >= 0)
+		store_flush(store);
+	for (int i = 0; i < READS_MAX && store->fd >= 0; i++)
+		if (store_receive(store) <= 0)
+			break;
+	n = xh_watch_dispatch(store);
+	n += run_works(store);
+	return store->fd < 0 ? store->lost : n;
+}
+
+int xh_store_process(xenhost_t *host)
+{
+	struct xh_store *store = host->store;
+	int r;
+
+	/* a callback that processes: its events wait until it has returned */
+	if (!store || store->processing)
+		return 0;
+	store->processing = true;
+	r = process(store);
+	store->processing = false;
+	update_wake(store);
+	return r;
+}
+
+/* --- life --- */
+
+void xh_store_free(struct xh_store *store)
+{
+	if (!store)
+		return;
+	store_lost(store, -ENOTCONN);
+	xh_watch_free_all(store);
+	if (store->wake_fd >= 0) {
+		xh_poll_remove(store->host, store->wake_fd);
+		close(store->wake_fd);
+	}
+	free(store->out);
+	free(store);
+}
+
+static void store_freep(struct xh_store **store)
+{
+	xh_store_free(*store);
+}
+
+static int store_open(xenhost_t *host, struct xh_store **ret_store)
+{
+	_cleanup_(store_freep) struct xh_store *store = calloc(1, sizeof(*store));
+	int r;
+
+	if (!store)
+		return -ENOMEM;
+	store->host = host;
+	store->fd = -1;
+	list_init(&store->calls);
+	list_init(&store->events);
+	list_init(&store->works);
+	store->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (store->wake_fd < 0)
+		return -errno;
+	r = xh_poll_add(host, store->wake_fd);
+	if (r < 0)
+		return r;
+	if (!host->ops->store_connect)
+		return -EOPNOTSUPP;
+	r = host->ops->store_connect(host->state);
+	if (r < 0)
+		return r;
+	store->fd = r;
+	r = xh_poll_add(host, store->fd);
+	if (r < 0)
+		return r;
+	*ret_store = steal_ptr(&store);
+	return 0;
+}
+
+int xh_store_get(xenhost_t *host, struct xh_store **ret_store)
+{
+	int r = 0;
+
+	if (!host)
+		return -EINVAL;
+	if (!host->store)
+		r = store_open(host, &host->store);
+	if (r < 0)
+		return r;
+	*ret_store = host->store;
+	return 0;
+}

@@ -17,7 +17,8 @@
 #define TRANSPORTS_MAX 16
 
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static const struct xenhost_transport_ops *table[TRANSPORTS_MAX] = { &xh_transport_bridge };
+static const struct xenhost_transport_ops *table[TRANSPORTS_MAX] = { &xh_transport_bridge,
+								    &xh_transport_fake };
 
 static const struct xenhost_transport_ops *lookup(const char *scheme, size_t len)
 {
