@@ -81,7 +81,7 @@ stop_live()
 
 stop_guest()
 {
-	kill "$pid"
+	kill "$pid" 2>/dev/null
 	wait_exit "$pid" 10 || kill -9 "$pid"
 	wait "$pid"
 }
