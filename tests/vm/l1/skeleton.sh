@@ -11,7 +11,6 @@
 . "${XH_HARNESS:-/harness.sh}"
 
 host=10.77.0.1
-guest=10.77.0.2
 boot_limit=60
 steps_limit=90
 live_end='--- end of the console'
@@ -21,8 +20,8 @@ network_up()
 {
 	tunctl -t xh0 && ip addr add $host/24 dev xh0 && ip link set xh0 up || return
 	cat >$tmp/udhcpd.conf <<-EOF
-		start $guest
-		end $guest
+		start 10.77.0.2
+		end 10.77.0.99
 		interface xh0
 		lease_file $tmp/leases
 		pidfile $tmp/udhcpd.pid
@@ -152,6 +151,7 @@ release_guest()
 talk_to_guest()
 {
 	check "$kernel/serving" wait_line '^guest: serving on' "$log" "$pid" $steps_limit || return
+	guest=$(tr -d '\r' <"$log" | sed -n 's/^guest: serving on //p')
 	ps | grep '[x]enhost'
 	check "$kernel/five-processes" five_processes
 	check "$kernel/ping-guest" ping -c 3 -W 10 $guest
