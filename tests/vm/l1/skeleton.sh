@@ -46,6 +46,7 @@ network_down()
 start_guest()
 {
 	: >"$log"
+	rm -f $tmp/disk.img
 	truncate -s 64M $tmp/disk.img
 	xenhost run --rundir $tmp/run --kernel "$l2/vmlinuz-$kernel" --initrd "$l2/initrd-$kernel" \
 		--memory 256M --disk $tmp/disk.img --net tap=xh0 \
