@@ -36,7 +36,7 @@ struct console {
 	struct event *guest_event, *in_event, *out_event;
 	int from_guest; /* the guest notified us */
 	int to_guest;
-	bool broken;	/* ring, or nobody reads our output any more: guest output is thrown away */
+	bool broken; /* ring, or nobody reads our output any more: guest output is thrown away */
 	bool in_closed;
 	bool in_polled; /* stdin can be waited for; a plain file cannot */
 	bool raw;
