@@ -55,7 +55,7 @@ static int read_mode(xenhost_device_t *dev, bool *ret_readonly)
 static int open_image(xenhost_device_t *dev, struct image **ret_image)
 {
 	_cleanup_free_ char *params = NULL;
-	bool readonly;
+	bool readonly = true;
 	int r;
 
 	r = read_mode(dev, &readonly);
