@@ -8,7 +8,12 @@
 
 #include <stdbool.h>
 
+#include "common/options.h"
+
 struct event_base;
+
+/* an older name */
+#define daemon_option option_spec
 
 struct daemon {
 	const char *name;	/* of the program, as in messages */
@@ -20,20 +25,12 @@ struct daemon {
 	struct event *signals[2];
 };
 
-/* an option of one daemon; arg NULL: a flag, value is NULL. set() returns 0 or -errno (a usage error). */
-struct daemon_option {
-	const char *name;
-	const char *arg;
-	const char *help;
-	int (*set)(void *data, const char *value);
-};
-
 /*
  * Reads the common options (--rundir --ready-fd --exit-with-parent --verbose --help --version) and those
  * of `extra` (ends with a NULL name). 0 = go on, 1 = help or version was printed (exit 0),
  * -EINVAL = a usage error was printed (exit 2). Opens the log, ignores SIGPIPE.
  */
-int daemon_options(struct daemon *d, int argc, char **argv, const struct daemon_option *extra,
+int daemon_options(struct daemon *d, int argc, char **argv, const struct option_spec *extra,
 		   void *data);
 
 /* the event loop, ended by SIGTERM and SIGINT. 0 or -errno */

@@ -19,7 +19,7 @@ static int set_service(void *data, const char *value)
 	return service_table_set(data, value);
 }
 
-static const struct daemon_option options[] = {
+static const struct option_spec options[] = {
 	{ "service", "NAME=DOMID", "a service domain; again for more (blkback=32000, netback=32001)",
 	  set_service },
 	{ NULL, NULL, NULL, NULL },

@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: MIT
+# hypercall-bridge/bridged, and the library's half of grants
+LIBBRIDGED = $(top_builddir)/hypercall-bridge/bridged/libbridged.la
+check_PROGRAMS += test-evtchn test-domain test-direct
+
+test_evtchn_SOURCES = test-evtchn.c
+test_evtchn_LDADD = $(LIBBRIDGED) $(LDADD)
+
+test_domain_SOURCES = test-domain.c
+test_domain_LDADD = $(LIBBRIDGED) $(LDADD)
+
+test_direct_SOURCES = test-direct.c
+test_direct_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread

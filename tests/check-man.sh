@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Man pages: well-formed; every option of a program's --help is in its page, and the reverse.
+set -eu
+man=${SRCDIR:?}/man
+failed=0
+
+fail() {
+	echo "$*"
+	failed=1
+}
+
+# check_options PAGE COMMAND...: "--name" at the start of a help line against "=item B<--name>" of the page
+check_options() {
+	page=$man/$1
+	shift
+	help=$("$@" --help) || fail "$* --help does not end with status 0"
+	for option in $(printf '%s\n' "$help" | sed -n 's/^  \(--[a-z-]*\).*/\1/p'); do
+		grep -q "^=item.*B<$option>" "$page" || fail "$page: $option of $* --help is missing"
+	done
+	for option in $(sed -n 's/^=item B<\(--[a-z-]*\)>.*/\1/p' "$page"); do
+		printf '%s\n' "$help" | grep -q -e "^  $option\b" || fail "$page: $option is not an option of $*"
+	done
+}
+
+for page in "$man"/*.pod; do
+	podchecker -warnings -warnings "$page" 2>&1 | grep -v ' OK\.$' && fail "$page: podchecker complains" || :
+	for section in NAME SYNOPSIS DESCRIPTION 'SEE ALSO'; do
+		grep -q "^=head1 $section\$" "$page" || fail "$page: no section $section"
+	done
+done
+for daemon in bridged xenstored vmm blkbackd netbackd; do
+	check_options xenhost-$daemon.8.pod "${RUN:?}" xenhost-$daemon
+done
+check_options xenhost-run.1.pod "$RUN" xenhost run
+exit $failed

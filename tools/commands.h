@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The subcommands of xenhost(1): each in cmd_NAME.c. They return the exit status. */
+#ifndef TOOLS_COMMANDS_H
+#define TOOLS_COMMANDS_H
+
+#define EXIT_USAGE 2
+
+int cmd_run(int argc, char **argv);
+
+#endif

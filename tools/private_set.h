@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A private set: bridged, xenstored and the back ends, started for this run, in a run directory of their
+ * own, under our user. Convenience, not separation: they all have the same rights.
+ */
+#ifndef TOOLS_PRIVATE_SET_H
+#define TOOLS_PRIVATE_SET_H
+
+#include <stdbool.h>
+
+#include "tools/process.h"
+
+enum {
+	SET_BRIDGED,
+	SET_XENSTORED,
+	SET_BLKBACKD,
+	SET_NETBACKD,
+	SET_MAX,
+};
+
+struct private_set {
+	char rundir[64];
+	bool own_rundir; /* made by us: removed at the end */
+	struct process daemons[SET_MAX];
+};
+
+/* rundir NULL: a fresh one. 0 or -errno, logged; on failure nothing is left running */
+int private_set_start(struct private_set *set, const char *rundir);
+/* ends them in reverse order, removes the run directory. -ECHILD when one ended with another status than 0 */
+int private_set_stop(struct private_set *set);
+/* the name of a daemon that has ended, NULL when all run */
+const char *private_set_lost(struct private_set *set);
+
+#endif
