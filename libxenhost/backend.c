@@ -23,8 +23,9 @@ static xenhost_device_t *find_device(xenhost_backend_t *b, uint16_t front, uint3
 {
 	xenhost_device_t *dev;
 
-	list_for_each(dev, &b->devices,
-		      link) if (dev->front_domid == front && dev->devid == devid) return dev;
+	list_for_each (dev, &b->devices, link)
+		if (dev->front_domid == front && dev->devid == devid)
+			return dev;
 	return NULL;
 }
 
@@ -86,9 +87,9 @@ static void on_event(xenhost_t *host, const char *path, void *data)
 	if (what < 0)
 		return;
 	/* one event may stand for many: below the folder that it names anything may have changed */
-	list_for_each(dev, &b->devices, link) if (what == 0 || (dev->front_domid == front &&
-								(what == 1 || dev->devid == devid)))
-		xh_device_event(dev, what == 0 ? "*" : node);
+	list_for_each (dev, &b->devices, link)
+		if (what == 0 || (dev->front_domid == front && (what == 1 || dev->devid == devid)))
+			xh_device_event(dev, what == 0 ? "*" : node);
 	if (what == 0)
 		scan(b);
 	else if (what == 1)

@@ -25,7 +25,7 @@
 #include "common/cleanup.h"
 #include "libxenhost/device.h"
 
-#define STEPS_MAX                                                                                  \
+#define STEPS_MAX \
 	16 /* of one work; more only when both ends keep changing, then others come first */
 #define ONLINE_DEFAULT 1
 
@@ -179,8 +179,7 @@ static int any_change(xenhost_device_t *dev, xenhost_txn_t txn)
 {
 	struct xh_device_write *w;
 
-	list_for_each(w, &dev->writes, link)
-	{
+	list_for_each (w, &dev->writes, link) {
 		int r = w->is_state ? 1 : same_value(dev->backend->host, txn, w);
 
 		if (r <= 0)
@@ -204,8 +203,7 @@ static int write_all(struct commit *c, xenhost_txn_t txn)
 	struct xh_device_write *w;
 	int r;
 
-	list_for_each(w, &c->dev->writes, link)
-	{
+	list_for_each (w, &c->dev->writes, link) {
 		r = xenhost_store_write(host, txn, w->path, w->value, strlen(w->value));
 		if (r < 0)
 			return r;
@@ -274,7 +272,7 @@ int xenhost_device_printf(xenhost_device_t *dev, const char *node, const char *f
 	r = add_write(dev, node, value);
 	if (r < 0 || dev->keep_writes)
 		return r;
-	r = commit(&(struct commit){.dev = dev, .own = XH_XENBUS_GARBAGE});
+	r = commit(&(struct commit){ .dev = dev, .own = XH_XENBUS_GARBAGE });
 	return r < 0 ? r : 0;
 }
 
@@ -341,7 +339,7 @@ static int driver_result(xenhost_device_t *dev, const char *what, int r)
 
 static int commit_writes(xenhost_device_t *dev, uint32_t own, uint32_t state)
 {
-	return commit(&(struct commit){.dev = dev, .own = own, .state = state});
+	return commit(&(struct commit){ .dev = dev, .own = own, .state = state });
 }
 
 static int do_probe(xenhost_device_t *dev, uint32_t own, uint32_t state)
@@ -352,6 +350,8 @@ static int do_probe(xenhost_device_t *dev, uint32_t own, uint32_t state)
 	r = dev->backend->ops.probe(dev);
 	dev->keep_writes = false;
 	dev->probed = r >= 0;
+	if (!dev->probed)
+		dev->data = NULL;
 	if (driver_result(dev, "probe", r) < 0 || dev->ending) {
 		drop_writes(dev);
 		return 0;
@@ -389,8 +389,7 @@ static void do_remove(xenhost_device_t *dev)
 	dev->data = NULL;
 }
 
-/* Only what is different is written: the event that our own write causes must not go on for ever.
- */
+/* Only what is different is written, or the event of our own write would go on for ever. */
 static int do_event(xenhost_device_t *dev, uint32_t own)
 {
 	dev->changed = false;
@@ -399,7 +398,7 @@ static int do_event(xenhost_device_t *dev, uint32_t own)
 	dev->keep_writes = true;
 	dev->backend->ops.event(dev);
 	dev->keep_writes = false;
-	return commit(&(struct commit){.dev = dev, .own = own, .only_changes = true});
+	return commit(&(struct commit){ .dev = dev, .own = own, .only_changes = true });
 }
 
 static int do_reconfigure(xenhost_device_t *dev, uint32_t own, uint32_t state)

@@ -20,11 +20,11 @@
 
 typedef struct xh_xenbus_step step;
 
-static const step nothing = {XH_XENBUS_NOTHING, 0};
+static const step nothing = { XH_XENBUS_NOTHING, 0 };
 
 static step do_switch(uint32_t state)
 {
-	return (step){XH_XENBUS_SWITCH, state};
+	return (step){ XH_XENBUS_SWITCH, state };
 }
 
 /* states in which a front end may be using us */
@@ -41,13 +41,13 @@ static bool in_use(uint32_t own)
 static step close_down(const struct xh_xenbus_view *v)
 {
 	if (v->connected)
-		return (step){XH_XENBUS_DISCONNECT, 0};
+		return (step){ XH_XENBUS_DISCONNECT, 0 };
 	if (in_use(v->own))
 		return do_switch(CLOSING);
 	if (v->own != CLOSED)
 		return do_switch(CLOSED);
 	if (v->probed && (!v->online || v->front == 0))
-		return (step){XH_XENBUS_REMOVE, 0};
+		return (step){ XH_XENBUS_REMOVE, 0 };
 	return nothing;
 }
 
@@ -58,10 +58,8 @@ static step begin(const struct xh_xenbus_view *v)
 
 	if (v->connected || in_use(v->own) || v->own == CLOSING)
 		return close_down(v);
-	if (v->own == CLOSED && !v->online)
-		return close_down(v);
 	if (!v->probed && (start || v->own == INIT_WAIT))
-		return (step){XH_XENBUS_PROBE, INIT_WAIT};
+		return (step){ XH_XENBUS_PROBE, INIT_WAIT };
 	return start ? do_switch(INIT_WAIT) : nothing;
 }
 
@@ -73,14 +71,14 @@ static step serve(const struct xh_xenbus_view *v)
 {
 	bool resume = in_use(v->own) || v->own == CLOSING;
 
-	if (v->own == CLOSED && !v->online)
-		return close_down(v);
+	if (v->connected && !resume)
+		return (step){ XH_XENBUS_DISCONNECT, 0 }; /* the toolstack wrote our state */
 	if (!v->probed)
-		return (step){XH_XENBUS_PROBE, resume ? v->own : INIT_WAIT};
+		return (step){ XH_XENBUS_PROBE, resume ? v->own : INIT_WAIT };
 	if (v->own == INITIALISING || v->own == CLOSED || v->own == 0)
 		return do_switch(INIT_WAIT);
 	if (!v->connected)
-		return (step){XH_XENBUS_CONNECT, v->own == CLOSING ? CLOSING : CONNECTED};
+		return (step){ XH_XENBUS_CONNECT, v->own == CLOSING ? CLOSING : CONNECTED };
 	return v->own == RECONFIGURED ? do_switch(CONNECTED) : nothing;
 }
 
@@ -90,8 +88,6 @@ static step serve(const struct xh_xenbus_view *v)
  */
 static step closing(const struct xh_xenbus_view *v)
 {
-	if (v->own == CLOSED && !v->online)
-		return close_down(v);
 	return v->own == CLOSING ? nothing : do_switch(CLOSING);
 }
 
@@ -102,11 +98,10 @@ static step reconfigure(const struct xh_xenbus_view *v)
 		return in_use(v->own) ? serve(v) : nothing;
 	if (v->own == RECONFIGURED || v->own == CLOSING)
 		return nothing;
-	return (step){XH_XENBUS_RECONFIGURE, RECONFIGURED};
+	return (step){ XH_XENBUS_RECONFIGURE, RECONFIGURED };
 }
 
-/* Broken: out of use, then wait until the front end has closed, or is away and not wanted any more.
- */
+/* Broken: out of use, then wait until the front end has closed, or is away and not wanted. */
 static step failed(const struct xh_xenbus_view *v)
 {
 	bool active = v->front >= INIT_WAIT && v->front <= CLOSING;
@@ -114,7 +109,7 @@ static step failed(const struct xh_xenbus_view *v)
 	if (v->front == 0 || v->front == CLOSED || (!v->online && !active))
 		return close_down(v);
 	if (v->connected)
-		return (step){XH_XENBUS_DISCONNECT, 0};
+		return (step){ XH_XENBUS_DISCONNECT, 0 };
 	return v->own == CLOSING || v->own == CLOSED ? nothing : do_switch(CLOSING);
 }
 
@@ -122,6 +117,8 @@ step xh_xenbus_next(const struct xh_xenbus_view *v)
 {
 	if (v->own > RECONFIGURED)
 		return nothing; /* nobody but the toolstack can have written that */
+	if (v->own == CLOSED && !v->online)
+		return close_down(v); /* over, whatever the front end says */
 	if (v->failed)
 		return failed(v);
 	switch (v->front) {
