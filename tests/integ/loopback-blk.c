@@ -8,12 +8,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <check.h>
+#include <linux/loop.h>
 
 #include "common/cleanup.h"
 #include "common/xen.h"
@@ -85,27 +90,26 @@ static void check_sector(const void *where, uint64_t sector, uint32_t version)
 			     (unsigned long long)sector, version);
 }
 
-static void make_image(struct disk *d, const char *name)
+static void make_image(const char *name, char *path, size_t size)
 {
 	int fd;
 
-	snprintf(d->path, sizeof(d->path), "%s/%s", set.rundir, name);
-	fd = open(d->path, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+	snprintf(path, size, "%s/%s", set.rundir, name);
+	fd = open(path, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, SECTORS * 512), 0);
 	close(fd);
 }
 
 /* A guest with a device that is complete in the store. */
-static void disk_create(struct disk *d, const char *name, const char *mode)
+static void disk_create_on(struct disk *d, const char *name, const char *mode, const char *image)
 {
 	memset(d, 0, sizeof(*d));
-	make_image(d, name);
 	ck_assert_int_eq(set_open(&set, &d->host), 0);
 	ck_assert_int_eq(guest_new(set.rundir, name, 2048, &d->guest), 0);
 	front_make_home(d->host, guest_domid(d->guest));
 	front_init(&d->front, d->host, d->guest, SET_BLKBACK, "vbd", XVDA);
-	front_write(&d->front, XENHOST_BACK, "params", "aio:%s", d->path);
+	front_write(&d->front, XENHOST_BACK, "params", "aio:%s", image);
 	front_write(&d->front, XENHOST_BACK, "mode", "%s", mode);
 	front_write(&d->front, XENHOST_BACK, "device-type", "disk");
 	front_write(&d->front, XENHOST_FRONT, "virtual-device", "%u", XVDA);
@@ -116,6 +120,15 @@ static void disk_create(struct disk *d, const char *name, const char *mode)
 	}
 	d->ring_frame = guest_new_frame(d->guest);
 	front_start(&d->front);
+}
+
+static void disk_create(struct disk *d, const char *name, const char *mode)
+{
+	char path[sizeof(d->path)];
+
+	make_image(name, path, sizeof(path));
+	disk_create_on(d, name, mode, path);
+	strcpy(d->path, path);
 }
 
 /* What a front end does when it sees InitWait. state: 3, or 4 as OVMF does */
@@ -157,7 +170,8 @@ static void disk_close(struct disk *d)
 {
 	d->guest = guest_free(d->guest);
 	d->host = xenhost_close(d->host);
-	unlink(d->path);
+	if (*d->path)
+		unlink(d->path);
 }
 
 /* ---- requests ---- */
@@ -788,6 +802,84 @@ START_TEST(image_in_use)
 }
 END_TEST
 
+/*
+ * A block device that loses what is written: a loop device over a file that is larger than its file
+ * system. -errno where we may not make one.
+ */
+static int make_lossy_device(char *path, size_t size)
+{
+	struct loop_config config = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+	_cleanup_close_ int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	_cleanup_close_ int file = -1;
+	char dir[96];
+	int fd, n;
+
+	if (control < 0 || unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return -errno;
+	snprintf(dir, sizeof(dir), "%s/small", set.rundir);
+	if (mkdir(dir, 0700) < 0 || mount("none", dir, "tmpfs", 0, "size=64k") < 0)
+		return -errno;
+	snprintf(path, size, "%s/file", dir);
+	file = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	if (file < 0 || ftruncate(file, SECTORS * 512) < 0)
+		return -errno;
+	n = ioctl(control, LOOP_CTL_GET_FREE);
+	snprintf(path, size, "/dev/loop%d", n);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	config.fd = (uint32_t)file;
+	return ioctl(fd, LOOP_CONFIGURE, &config) < 0 ? -errno : fd;
+}
+
+/* The status of a write of the whole page of request 1; id 1 is its. */
+static int16_t try_write(struct disk *d, uint64_t sector)
+{
+	struct request *q = &d->requests[1];
+	int16_t status;
+	uint8_t op;
+
+	submit(d, 1, BLKIF_OP_WRITE, sector, 8, false);
+	publish(d);
+	/* only ever this one is answered, never the flush */
+	ck_assert_uint_eq(next_response(d, &op, &status), 1);
+	give_back(d, q);
+	return status;
+}
+
+/* A flush that failed is not answered; writes fail from then on, reads do not; and it can be closed. */
+START_TEST(failed_flush)
+{
+	char path[128];
+	int fd = make_lossy_device(path, sizeof(path));
+	uint32_t gref;
+
+	if (fd < 0) {
+		printf("no loop device (%s): failed_flush was left out\n", strerror(-fd));
+		return;
+	}
+	disk_create_on(&disk, "lossy", "w", path);
+	disk_connect(&disk, false, XENHOST_STATE_INITIALISED);
+	/* from here on blkbackd alone keeps it */
+	close(fd);
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "sectors"), "8192");
+	for (uint64_t sector = 0; sector < SECTORS; sector += 64)
+		ck_assert_int_eq(try_write(&disk, sector), BLKIF_RSP_OKAY);
+	put_header(&disk, 99, BLKIF_OP_FLUSH_DISKCACHE, 0, 0);
+	publish(&disk);
+	while (try_write(&disk, 0) == BLKIF_RSP_OKAY)
+		;
+	ck_assert_int_eq(try_write(&disk, 800), BLKIF_RSP_ERROR);
+	put_header(&disk, 98, BLKIF_OP_FLUSH_DISKCACHE, 0, 0);
+	ck_assert_int_eq(try_write(&disk, 1600), BLKIF_RSP_ERROR);
+	gref = guest_grant(disk.guest, SET_BLKBACK, disk.requests[0].frames[0], false);
+	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, gref, 7), BLKIF_RSP_OKAY);
+	disk_disconnect(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
 static int run_tests(void)
 {
 	Suite *s = suite_create("loopback-blk");
@@ -813,6 +905,7 @@ static int run_tests(void)
 	tcase_add_test(tc, bad_keys);
 	tcase_add_test(tc, bad_images);
 	tcase_add_test(tc, image_in_use);
+	tcase_add_test(tc, failed_flush);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
@@ -823,18 +916,9 @@ static int prepare(const char *engine)
 {
 	const char *const args[] = { "--engine", engine, getenv("VERBOSE") ? "--verbose" : NULL,
 				     NULL };
-	xenhost_t *host = NULL;
 	int r = set_start(&set);
 
-	if (r < 0)
-		return r;
-	r = set_open(&set, &host);
-	if (r == 0) {
-		front_make_home(host, SET_BLKBACK);
-		r = set_add(&set, "blkbackd", args);
-	}
-	xenhost_close(host);
-	return r;
+	return r < 0 ? r : set_add(&set, "blkbackd", args);
 }
 
 /* the same with both engines; what ends the daemon is as bad as a wrong byte */

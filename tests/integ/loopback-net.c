@@ -201,6 +201,29 @@ static int receive(struct nic *n, uint8_t *frame, int timeout_ms, uint16_t type)
 	return len;
 }
 
+/* others may come first: the kernel's, and some that were sent before */
+static void receive_until(struct nic *n, const uint8_t *frame, size_t len)
+{
+	uint8_t got[XEN_PAGE_SIZE];
+	int r;
+
+	do {
+		r = receive_any(n, got, PATIENCE_MS);
+		ck_assert_int_gt(r, 0);
+	} while ((size_t)r != len || memcmp(got, frame, len));
+}
+
+/* Leaves the back end without buffers. */
+static void use_up_buffers(struct nic *n)
+{
+	uint8_t frame[200] = { 0 }, got[XEN_PAGE_SIZE];
+
+	while (front_ring_free(&n->rx) < n->rx.size) {
+		ck_assert_int_eq(write(n->wire, frame, sizeof(frame)), sizeof(frame));
+		ck_assert_int_gt(receive_any(n, got, PATIENCE_MS), 0);
+	}
+}
+
 static void make_frame(uint8_t *frame, size_t len, uint32_t seed)
 {
 	memcpy(frame, "\xff\xff\xff\xff\xff\xff\x00\x16\x3e\x00\x00\x01\x88\xb5", HEADER);
@@ -469,8 +492,7 @@ END_TEST
 /* Without buffers frames wait in the TAP. _i: the front end tells of new ones, or it must be asked. */
 START_TEST(late_buffers)
 {
-	uint8_t frame[200], got[XEN_PAGE_SIZE];
-	unsigned int n;
+	uint8_t frame[200];
 
 	nic_create(&nic, "late", NULL);
 	nic_prepare(&nic, false);
@@ -479,15 +501,10 @@ START_TEST(late_buffers)
 	front_wait(&nic.front, XENHOST_STATE_CONNECTED);
 	nic.wire = open_wire(nic.tap);
 	wait_link(&nic);
-	for (int round = 0; round < 10; round++) {
-		/* use up what is posted, then three more frames */
-		for (n = 0; front_ring_free(&nic.rx) < nic.rx.size; n++) {
-			make_frame(frame, sizeof(frame), n);
-			ck_assert_int_eq(write(nic.wire, frame, sizeof(frame)), sizeof(frame));
-			ck_assert_int_gt(receive_any(&nic, got, PATIENCE_MS), 0);
-		}
+	for (uint32_t round = 0; round < 10; round++) {
+		use_up_buffers(&nic);
 		for (uint32_t i = 0; i < 3; i++) {
-			make_frame(frame, sizeof(frame), 1000 + i);
+			make_frame(frame, sizeof(frame), 1000 * round + i);
 			ck_assert_int_eq(write(nic.wire, frame, sizeof(frame)), sizeof(frame));
 		}
 		for (unsigned int i = 0; i < NR_BUFFERS; i++)
@@ -495,11 +512,8 @@ START_TEST(late_buffers)
 		if (front_ring_push(&nic.rx) && _i)
 			guest_port_notify(&nic.rx_port);
 		for (uint32_t i = 0; i < 3; i++) {
-			make_frame(frame, sizeof(frame), 1000 + i);
-			do
-				ck_assert_int_gt(receive_any(&nic, got, PATIENCE_MS), 0);
-			while (got[12] != 0x88 || got[13] != 0xb5);
-			ck_assert_mem_eq(got, frame, sizeof(frame));
+			make_frame(frame, sizeof(frame), 1000 * round + i);
+			receive_until(&nic, frame, sizeof(frame));
 		}
 	}
 	nic_close(&nic);
@@ -781,11 +795,7 @@ START_TEST(bad_buffers)
 	uint32_t bad[3];
 
 	nic_open(&nic, "buffers", true);
-	while (front_ring_free(&nic.rx) < nic.rx.size) {
-		make_frame(frame, sizeof(frame), 1);
-		ck_assert_int_eq(write(nic.wire, frame, sizeof(frame)), sizeof(frame));
-		ck_assert_int_gt(receive_any(&nic, got, PATIENCE_MS), 0);
-	}
+	use_up_buffers(&nic);
 	bad[0] = guest_grant(nic.guest, SET_NETBACK, nic.pages[0], true);
 	bad[1] = guest_grant(nic.guest, SET_BLKBACK, nic.pages[0], false);
 	bad[2] = guest_grant(nic.guest, SET_NETBACK, 1u << 20, false);
@@ -803,8 +813,7 @@ START_TEST(bad_buffers)
 	ck_assert_int_eq(write(nic.wire, frame, sizeof(frame)), sizeof(frame));
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(receive_any(&nic, got, PATIENCE_MS), NETIF_RSP_ERROR);
-	ck_assert_int_gt(receive(&nic, got, PATIENCE_MS, ETHERTYPE), 0);
-	ck_assert_mem_eq(got, frame, sizeof(frame));
+	receive_until(&nic, frame, sizeof(frame));
 	nic_close(&nic);
 }
 END_TEST
@@ -960,18 +969,9 @@ static int run_tests(void)
 static int prepare(void)
 {
 	const char *const args[] = { getenv("VERBOSE") ? "--verbose" : NULL, NULL };
-	xenhost_t *host = NULL;
 	int r = set_start(&set);
 
-	if (r < 0)
-		return r;
-	r = set_open(&set, &host);
-	if (r == 0) {
-		front_make_home(host, SET_NETBACK);
-		r = set_add(&set, "netbackd", args);
-	}
-	xenhost_close(host);
-	return r;
+	return r < 0 ? r : set_add(&set, "netbackd", args);
 }
 
 int main(void)

@@ -39,7 +39,7 @@ void front_wait(struct front *f, unsigned int state);
 /* as the toolstack: unplugs, and removes both folders when the back end let go */
 void front_unplug(struct front *f);
 
-/* the home of a service domain, and a guest's */
+/* the home of a guest's domain; xenstored makes those of services */
 void front_make_home(xenhost_t *host, uint16_t domid);
 
 /* a ring page of ours */
