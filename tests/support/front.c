@@ -176,6 +176,11 @@ bool front_ring_push(struct front_ring *r)
 	return r->req_prod - event < r->req_prod - old;
 }
 
+bool front_ring_awaited(const struct front_ring *r)
+{
+	return atomic_load(word(r, 1)) == r->req_prod + 1;
+}
+
 void front_ring_force(struct front_ring *r, uint32_t req_prod)
 {
 	atomic_store(word(r, 0), req_prod);

@@ -57,6 +57,8 @@ uint32_t front_ring_free(const struct front_ring *r);
 void *front_ring_next(struct front_ring *r);
 /* 1: the back end wants an event */
 bool front_ring_push(struct front_ring *r);
+/* the back end sleeps until there is one more request than now */
+bool front_ring_awaited(const struct front_ring *r);
 /* sets a producer index that nobody would set */
 void front_ring_force(struct front_ring *r, uint32_t req_prod);
 /* 1 and the next response, or 0 */
