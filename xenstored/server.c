@@ -264,7 +264,7 @@ static int start_sockets(struct server *s)
 	return r;
 }
 
-int server_start(struct server *s)
+int server_open(struct server *s)
 {
 	int r;
 
@@ -272,7 +272,28 @@ int server_start(struct server *s)
 	list_init(&s->dirty);
 	list_init(&s->ended);
 	list_init(&s->listeners);
-	s->lock_fd = -1;
+	r = start_store(s);
+	if (r < 0) {
+		log_error("cannot make the store: %s", strerror(-r));
+		return r;
+	}
+	r = domains_start(s);
+	return r < 0 ? r : make_first_nodes(s);
+}
+
+void server_close(struct server *s)
+{
+	free_conns(s);
+	domains_stop(s);
+	store_fini(&s->store);
+	watch_set_fini(&s->watches);
+	quota_fini(&s->quota);
+}
+
+int server_start(struct server *s)
+{
+	int r;
+
 	raise_limits();
 	r = make_dir(s, "");
 	if (r == 0)
@@ -281,25 +302,18 @@ int server_start(struct server *s)
 		r = take_lock(s);
 	if (r < 0)
 		return r;
-	r = start_store(s);
-	if (r < 0) {
-		log_error("cannot make the store: %s", strerror(-r));
-		return r;
-	}
-	r = domains_start(s);
+	r = server_open(s);
 	if (r == 0)
-		r = make_first_nodes(s);
-	return r < 0 ? r : start_sockets(s);
+		r = start_sockets(s);
+	if (r < 0)
+		server_stop(s);
+	return r;
 }
 
 void server_stop(struct server *s)
 {
 	sock_close_all(s);
-	free_conns(s);
-	domains_stop(s);
-	store_fini(&s->store);
-	watch_set_fini(&s->watches);
-	quota_fini(&s->quota);
+	server_close(s);
 	if (s->lock_fd >= 0)
-		close(s->lock_fd);
+		close(steal_fd(&s->lock_fd));
 }

@@ -47,9 +47,13 @@ struct server {
 	char scratch[65536]; /* what was just read */
 };
 
-/* opens everything: -errno, said why */
+/* The folders, the lock, all below, and the sockets. -errno, said why, nothing left open */
 int server_start(struct server *s);
 void server_stop(struct server *s);
+
+/* store, watches and domains without sockets, as tests use them; close also after a failed open */
+int server_open(struct server *s);
+void server_close(struct server *s);
 
 void server_settle(struct server *s);
 
