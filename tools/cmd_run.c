@@ -316,8 +316,6 @@ static int build_and_run(struct run *run)
 	int r = open_host(run);
 
 	if (r == 0)
-		r = guest_nodes_services(run->host);
-	if (r == 0)
 		r = start_vmm(run);
 	if (r == 0)
 		r = introduce(run);

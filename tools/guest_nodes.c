@@ -194,18 +194,6 @@ int guest_nodes_write(xenhost_t *host, const struct guest *g, const struct xenho
 	return xenhost_txn_run(host, write_all, &w);
 }
 
-int guest_nodes_services(xenhost_t *host)
-{
-	static const uint16_t services[] = { GUEST_DOMID_BLKBACK, GUEST_DOMID_NETBACK };
-	struct writer w = { .host = host };
-
-	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
-		base(&w, "/local/domain/%u", services[i]);
-		folder(&w, "", services[i], services[i]);
-	}
-	return w.error;
-}
-
 int guest_nodes_backend(const struct guest *g, uint16_t domid, unsigned int i, char *path, size_t size)
 {
 	if (i < g->nr_disks)
