@@ -193,16 +193,15 @@ static void raise_limits(void)
 static int start_store(struct server *s)
 {
 	const struct store_hooks hooks = { on_change, on_domain_exists, s };
-	uint64_t seeds[2];
+	uint64_t seed = s->fixed_seed;
 	int r;
 
-	if (getrandom(seeds, sizeof(seeds), 0) != sizeof(seeds))
+	if (!seed && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return -EIO;
-	r = quota_init(&s->quota);
+	quota_init(&s->quota);
+	r = watch_set_init(&s->watches, seed);
 	if (r == 0)
-		r = watch_set_init(&s->watches, seeds[0]);
-	if (r == 0)
-		r = store_init(&s->store, &s->quota, &hooks, seeds[1]);
+		r = store_init(&s->store, &s->quota, &hooks, seed);
 	s->quota.refused = on_refused;
 	s->quota.data = s;
 	return r;

@@ -43,6 +43,7 @@ struct server {
 	struct list ended; /* of struct conn by of_dirty: to be freed */
 	struct list listeners;
 	int lock_fd;
+	uint64_t fixed_seed; /* of hashes, for tests that must repeat; 0: a random one */
 	bool trace;	     /* CONTROL log on */
 	char scratch[65536]; /* what was just read */
 };

@@ -746,39 +746,47 @@ void store_forget_domain(struct store *s, uint16_t domid)
 
 /* --- checking --- */
 
-struct recount {
+struct check {
 	struct store *s;
-	struct tally *by_domid;
+	char *buf; /* what is wrong, "" so far */
+	size_t size;
 };
 
 static void count(void *data, const struct node *n)
 {
-	struct tally *t = &((struct recount *)data)->by_domid[perms_owner(n->perms)];
+	const struct check *c = data;
+	struct account *a = quota_known(c->s->quota, perms_owner(n->perms));
 
-	t->nodes++;
-	t->bytes += (int64_t)node_size(n);
+	if (!a) {
+		snprintf(c->buf, c->size, "a node of domain %u, which has no account",
+			 perms_owner(n->perms));
+		return;
+	}
+	a->counted.nodes++;
+	a->counted.bytes += (int64_t)node_size(n);
+}
+
+static void compare(const struct check *c, const struct account *a)
+{
+	const struct tally *have = &a->nodes, *there = &a->counted;
+
+	if (have->nodes != there->nodes || have->bytes != there->bytes)
+		snprintf(
+			c->buf, c->size,
+			"domain %u: %lld nodes of %lld bytes in its account, %lld of %lld in the store",
+			a->domid, (long long)have->nodes, (long long)have->bytes,
+			(long long)there->nodes, (long long)there->bytes);
 }
 
 void store_check(struct store *s, char *buf, size_t size)
 {
-	struct recount rc = { s, calloc(UINT16_MAX + 1, sizeof(*rc.by_domid)) };
+	struct check c = { s, buf, size };
+	struct account *a;
 
 	buf[0] = 0;
-	if (!rc.by_domid) {
-		snprintf(buf, size, "no memory to count the store");
-		return;
-	}
-	tree_each(s->root, count, &rc);
-	for (uint32_t d = 0; d <= UINT16_MAX; d++) {
-		const struct account *a = quota_known(s->quota, (uint16_t)d);
-		const struct tally have = a ? a->nodes : (struct tally){ 0 };
-
-		if (have.nodes != rc.by_domid[d].nodes || have.bytes != rc.by_domid[d].bytes)
-			snprintf(
-				buf, size,
-				"domain %u: %lld nodes of %lld bytes in its account, %lld of %lld in the store",
-				d, (long long)have.nodes, (long long)have.bytes,
-				(long long)rc.by_domid[d].nodes, (long long)rc.by_domid[d].bytes);
-	}
-	free(rc.by_domid);
+	for (uint32_t id = 0; (a = idmap_next(&s->quota->accounts, &id)); id++)
+		a->counted = (struct tally){ 0 };
+	tree_each(s->root, count, &c);
+	for (uint32_t id = 0; (a = idmap_next(&s->quota->accounts, &id)); id++)
+		compare(&c, a);
 }
