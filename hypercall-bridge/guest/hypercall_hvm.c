@@ -88,9 +88,9 @@ const struct hypercall_table hypercall_hvm_table = { "hvm_op", hvm_ops, ARRAY_SI
 						     UINT32_MAX };
 
 /* what Xen gives a PVH domU; no XENFEAT_supervisor_mode_kernel: it misleads lscpu */
-#define FEATURES                                                                              \
-	(1u << XENFEAT_writable_page_tables | 1u << XENFEAT_auto_translated_physmap |         \
-	 1u << XENFEAT_hvm_callback_vector | 1u << XENFEAT_hvm_safe_pvclock |                 \
+#define FEATURES                                                                      \
+	(1u << XENFEAT_writable_page_tables | 1u << XENFEAT_auto_translated_physmap | \
+	 1u << XENFEAT_hvm_callback_vector | 1u << XENFEAT_hvm_safe_pvclock |         \
 	 1u << XENFEAT_memory_op_vnode_supported | 1u << XENFEAT_not_direct_mapped)
 
 static int64_t get_features(struct hypercall_guest *g, const struct hypercall *c)

@@ -34,15 +34,15 @@ static int64_t register_vcpu_info(struct hypercall_guest *g, const struct hyperc
 		return -EINVAL;
 	if (arg.mfn >= 1ULL << 40)
 		return -EINVAL;
-	return HYPERCALL_OP(g, vcpu_info, (unsigned int)vcpu,
-			    arg.mfn * XEN_PAGE_SIZE + arg.offset);
+	return HYPERCALL_OP(g, vcpu_info, (unsigned int)vcpu, arg.mfn * XEN_PAGE_SIZE + arg.offset);
 }
 
 /*
  * Areas named by a virtual address: the physical one is what KVM wants. An area that crosses a page is
  * fine where the pages follow each other in physical memory too.
  */
-static int area(struct hypercall_guest *g, const struct hypercall *c, size_t size, uint64_t *ret_gpa)
+static int area(struct hypercall_guest *g, const struct hypercall *c, size_t size,
+		uint64_t *ret_gpa)
 {
 	uint64_t gva, first, last;
 

@@ -50,9 +50,9 @@ static int open_port(struct ports *p, uint32_t wanted, struct port value)
 
 int ports_open_unbound(struct ports *p, uint32_t wanted, uint16_t remote_domid)
 {
-	return open_port(p, wanted,
-			 (struct port){ .state = EVTCHNSTAT_unbound,
-					.remote_domid = remote_domid });
+	return open_port(
+		p, wanted,
+		(struct port){ .state = EVTCHNSTAT_unbound, .remote_domid = remote_domid });
 }
 
 int ports_open_interdomain(struct ports *p, uint32_t wanted, uint16_t remote_domid,
@@ -68,8 +68,7 @@ int ports_open_ipi(struct ports *p, unsigned int vcpu)
 {
 	if (vcpu >= p->nr_vcpus)
 		return -ENOENT;
-	return open_port(p, 0,
-			 (struct port){ .state = EVTCHNSTAT_ipi, .vcpu = (uint16_t)vcpu });
+	return open_port(p, 0, (struct port){ .state = EVTCHNSTAT_ipi, .vcpu = (uint16_t)vcpu });
 }
 
 bool ports_virq_is_percpu(uint32_t virq)

@@ -13,7 +13,7 @@
 
 #include "common/xen.h"
 
-#define PORTS_MAX 4096	 /* two-level ABI of a 64-bit guest */
+#define PORTS_MAX 4096	  /* two-level ABI of a 64-bit guest */
 #define PORTS_MAX_32 1024 /* of a 32-bit guest */
 #define PORTS_VCPUS_MAX 32
 #define PORTS_VIRQS_MAX 24
@@ -46,7 +46,7 @@ const struct port *ports_get(const struct ports *p, uint32_t number);
 int ports_open_unbound(struct ports *p, uint32_t wanted, uint16_t remote_domid);
 int ports_open_interdomain(struct ports *p, uint32_t wanted, uint16_t remote_domid,
 			   uint32_t remote_port);
-int ports_open_ipi(struct ports *p, unsigned int vcpu);			       /* -ENOENT: vcpu */
+int ports_open_ipi(struct ports *p, unsigned int vcpu);			/* -ENOENT: vcpu */
 int ports_open_virq(struct ports *p, uint32_t virq, unsigned int vcpu); /* -EEXIST: bound already */
 
 int ports_close(struct ports *p, uint32_t number, struct port *ret_old);

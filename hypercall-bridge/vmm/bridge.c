@@ -28,8 +28,9 @@ int bridge_open(const char *path, struct bridge **ret)
 		return -ENOMEM;
 	r = bridge_client_open(path, "xenhost-vmm", &b->client);
 	if (r < 0) {
-		log_error("cannot reach xenhost-bridged at %s: %s; is it running with this run directory?",
-			  path, strerror(-r));
+		log_error(
+			"cannot reach xenhost-bridged at %s: %s; is it running with this run directory?",
+			path, strerror(-r));
 		free(b);
 		return r;
 	}
@@ -126,7 +127,8 @@ int bridge_create(struct bridge *b, const char *name, const struct mem *mem, uin
 	if (r < 0) {
 		const char *why = bridge_client_why(b->client);
 
-		log_error("xenhost-bridged refuses guest '%s': %s", name, *why ? why : strerror(-r));
+		log_error("xenhost-bridged refuses guest '%s': %s", name,
+			  *why ? why : strerror(-r));
 		return r;
 	}
 	*ret_domid = (uint16_t)answer.frame->domain_created->domid;
@@ -135,8 +137,8 @@ int bridge_create(struct bridge *b, const char *name, const struct mem *mem, uin
 	return 0;
 }
 
-int bridge_update(struct bridge *b, Bridge__DomainState state, uint32_t reason,
-		  uint32_t store_port, uint32_t console_port)
+int bridge_update(struct bridge *b, Bridge__DomainState state, uint32_t reason, uint32_t store_port,
+		  uint32_t console_port)
 {
 	Bridge__DomainUpdate update = BRIDGE__DOMAIN_UPDATE__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;

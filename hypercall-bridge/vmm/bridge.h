@@ -38,8 +38,8 @@ void bridge_closep(struct bridge **b);
 int bridge_create(struct bridge *b, const char *name, const struct mem *mem, uint16_t *ret_domid,
 		  uint64_t *ret_unique_id);
 
-int bridge_update(struct bridge *b, Bridge__DomainState state, uint32_t reason,
-		  uint32_t store_port, uint32_t console_port);
+int bridge_update(struct bridge *b, Bridge__DomainState state, uint32_t reason, uint32_t store_port,
+		  uint32_t console_port);
 
 /* ret_fds: readable when the far side notifies us; notifies it. The caller's. */
 int bridge_port_alloc(struct bridge *b, uint32_t port, uint32_t remote_domid, int ret_fds[2]);

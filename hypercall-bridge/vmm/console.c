@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <termios.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ struct console {
 	struct event *guest_event, *in_event, *out_event;
 	int from_guest; /* the guest notified us */
 	int to_guest;
-	bool broken;	/* ring, or nobody reads our output any more: guest output is thrown away */
+	bool broken; /* ring, or nobody reads our output any more: guest output is thrown away */
 	bool in_closed;
 	bool in_polled; /* stdin can be waited for; a plain file cannot */
 	bool raw;
@@ -247,6 +248,15 @@ static void set_raw(struct console *c)
 	log_info("console attached: ^] ends the guest");
 }
 
+/* Plain files and /dev/null cannot be waited for: they are read whenever the guest has room. */
+static bool can_wait_for(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	_cleanup_close_ int probe = epoll_create1(EPOLL_CLOEXEC);
+
+	return probe >= 0 && epoll_ctl(probe, EPOLL_CTL_ADD, fd, &ev) == 0;
+}
+
 int console_start(struct console *c)
 {
 	c->in_event = event_new(event_get_base(c->guest_event), STDIN_FILENO, EV_READ | EV_PERSIST,
@@ -254,7 +264,7 @@ int console_start(struct console *c)
 	if (!c->in_event)
 		return -ENOMEM;
 	set_raw(c);
-	c->in_polled = event_add(c->in_event, NULL) == 0;
+	c->in_polled = can_wait_for(STDIN_FILENO) && event_add(c->in_event, NULL) == 0;
 	if (!c->in_polled)
 		pump_input(c);
 	return 0;

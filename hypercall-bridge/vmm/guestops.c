@@ -107,8 +107,7 @@ static int map_shared_info(void *ctx, uint64_t gfn, bool long_mode)
 	r = tell_shared_info(vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus && r == 0; i++)
 		if (!vm->vcpus[i]->info_registered)
-			r = tell_vcpu_info(vm, i,
-					   gfn * XEN_PAGE_SIZE + i * UPCALL_VCPU_INFO_SIZE);
+			r = tell_vcpu_info(vm, i, gfn * XEN_PAGE_SIZE + i * UPCALL_VCPU_INFO_SIZE);
 	return r;
 }
 
@@ -340,8 +339,8 @@ static int port_unmask(void *ctx, uint32_t number)
 static int op_shutdown(void *ctx, unsigned int reason)
 {
 	static const enum vm_end ends[] = {
-		[SHUTDOWN_poweroff] = VM_POWEROFF,   [SHUTDOWN_reboot] = VM_REBOOT,
-		[SHUTDOWN_crash] = VM_CRASH,	     [SHUTDOWN_watchdog] = VM_WATCHDOG,
+		[SHUTDOWN_poweroff] = VM_POWEROFF,     [SHUTDOWN_reboot] = VM_REBOOT,
+		[SHUTDOWN_crash] = VM_CRASH,	       [SHUTDOWN_watchdog] = VM_WATCHDOG,
 		[SHUTDOWN_soft_reset] = VM_SOFT_RESET,
 	};
 	struct vm *vm = ctx;

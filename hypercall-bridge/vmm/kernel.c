@@ -122,9 +122,10 @@ static int unpack_bzimage(const char *path, const struct buffer *file, const str
 	n = unpack(bz->format, file->bytes + bz->offset, bz->size, b.bytes, b.size);
 	if (n < 0) {
 		if (n == -ENOTSUP)
-			log_error("kernel %s is packed in a format that is not known here (gzip, xz, "
-				  "lzma, zstd and lz4 are); unpack it to an ELF vmlinux first",
-				  path);
+			log_error(
+				"kernel %s is packed in a format that is not known here (gzip, xz, "
+				"lzma, zstd and lz4 are); unpack it to an ELF vmlinux first",
+				path);
 		else
 			log_error("kernel %s is damaged: its %s stream cannot be unpacked", path,
 				  unpack_format_name(bz->format));

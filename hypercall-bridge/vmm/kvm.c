@@ -19,7 +19,7 @@
 #define IOAPIC_PINS 24 /* of an I/O APIC that nobody has, but KVM wants the number */
 #define CPUID_MAX 256
 
-#define XEN_NEEDED                                                           \
+#define XEN_NEEDED                                                               \
 	(KVM_XEN_HVM_CONFIG_HYPERCALL_MSR | KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | \
 	 KVM_XEN_HVM_CONFIG_SHARED_INFO | KVM_XEN_HVM_CONFIG_RUNSTATE |          \
 	 KVM_XEN_HVM_CONFIG_EVTCHN_2LEVEL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND)
@@ -33,9 +33,10 @@ static int open_device(void)
 	if (errno == EACCES || errno == EPERM)
 		log_error("no permission for /dev/kvm: run as root or as a member of group kvm");
 	else
-		log_error("KVM is missing (/dev/kvm: %s): a processor with virtualisation that is "
-			  "switched on in the firmware, and module kvm_amd or kvm_intel, are needed",
-			  strerror(errno));
+		log_error(
+			"KVM is missing (/dev/kvm: %s): a processor with virtualisation that is "
+			"switched on in the firmware, and module kvm_amd or kvm_intel, are needed",
+			strerror(errno));
 	return -errno;
 }
 
@@ -47,10 +48,11 @@ static int check_xen(struct kvm *k)
 		k->xen = (uint32_t)flags;
 		return 0;
 	}
-	log_error("this kernel's KVM cannot run Xen guests (%s): boot a kernel of 5.19 or later with "
-		  "CONFIG_KVM_XEN=y, such as Debian 13's, or 6.12 from Debian 12's backports "
-		  "(apt install -t bookworm-backports linux-image-amd64)",
-		  flags > 0 ? "KVM_CAP_XEN_HVM is too old" : "KVM_CAP_XEN_HVM is missing");
+	log_error(
+		"this kernel's KVM cannot run Xen guests (%s): boot a kernel of 5.19 or later with "
+		"CONFIG_KVM_XEN=y, such as Debian 13's, or 6.12 from Debian 12's backports "
+		"(apt install -t bookworm-backports linux-image-amd64)",
+		flags > 0 ? "KVM_CAP_XEN_HVM is too old" : "KVM_CAP_XEN_HVM is missing");
 	return -EOPNOTSUPP;
 }
 
@@ -141,8 +143,7 @@ int kvm_unmap(const struct kvm *k, uint32_t slot)
 
 int kvm_supported_cpuid(const struct kvm *k, struct kvm_cpuid2 **ret)
 {
-	struct kvm_cpuid2 *c =
-		calloc(1, sizeof(*c) + CPUID_MAX * sizeof(struct kvm_cpuid_entry2));
+	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + CPUID_MAX * sizeof(struct kvm_cpuid_entry2));
 	int r;
 
 	if (!c)

@@ -102,7 +102,8 @@ static const struct daemon_option options[] = {
 	{ "kernel", "FILE", "bzImage or ELF kernel with a PVH entry (required)", set_kernel },
 	{ "initrd", "FILE", "initial RAM disk", set_initrd },
 	{ "append", "STRING", "kernel command line", set_cmdline },
-	{ "memory", "SIZE", "of the guest, 16M to 1T, such as 512M or 2G (default: 256M)", set_memory },
+	{ "memory", "SIZE", "of the guest, 16M to 1T, such as 512M or 2G (default: 256M)",
+	  set_memory },
 	{ "vcpus", "N", "number of vCPUs, 1 to 32 (default: 1)", set_vcpus },
 	{ NULL, NULL, NULL, NULL },
 };

@@ -20,7 +20,7 @@
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static const char *const file_names[MEM_KINDS] = {
-	[MEM_KIND_RAM] = "xenhost-ram",		[MEM_KIND_GRANTS] = "xenhost-grants",
+	[MEM_KIND_RAM] = "xenhost-ram",		 [MEM_KIND_GRANTS] = "xenhost-grants",
 	[MEM_KIND_STORE] = "xenhost-store-ring", [MEM_KIND_CONSOLE] = "xenhost-console-ring",
 	[MEM_KIND_ACPI] = "xenhost-acpi",
 };
@@ -97,7 +97,8 @@ int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret)
 	for (enum mem_kind i = 0; i < MEM_KINDS; i++) {
 		r = file_new(&m->files[i], i, sizes[i]);
 		if (r < 0) {
-			log_error("cannot allocate %" PRIu64 " MiB for the guest: %s; give it less with "
+			log_error("cannot allocate %" PRIu64
+				  " MiB for the guest: %s; give it less with "
 				  "--memory or free some on this host",
 				  size >> 20, strerror(-r));
 			return r;
@@ -222,8 +223,8 @@ int mem_map_grant(struct mem *m, uint32_t frame, uint64_t gfn)
 	if (m->grant_gfn[frame])
 		r = drop_frame(m, frame);
 	if (r == 0)
-		r = page ? overlay(page, grants->fd, offset) :
-			   kvm_map(m->kvm, GRANT_SLOT + frame, gpa, XEN_PAGE_SIZE,
+		r = page ? overlay(page, grants->fd, offset)
+			 : kvm_map(m->kvm, GRANT_SLOT + frame, gpa, XEN_PAGE_SIZE,
 				   grants->view + offset);
 	if (r == 0)
 		m->grant_gfn[frame] = gfn;

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MEM_LOW_MAX 0xd0000000ull  /* 3.25 GiB */
+#define MEM_LOW_MAX 0xd0000000ull    /* 3.25 GiB */
 #define MEM_HIGH_BASE 0x100000000ull /* 4 GiB */
 #define MEM_ACPI 0xfeff0000ull
 #define MEM_CONSOLE 0xfeff8000ull

@@ -264,8 +264,7 @@ int pvh_boot_block(const struct pvh_boot *boot, uint64_t addr, uint8_t page[PVH_
 		.memmap_paddr = addr + MEMMAP_AT,
 		.memmap_entries = boot->nr_memmap,
 	};
-	struct hvm_modlist_entry module = { .paddr = boot->initrd_addr,
-					    .size = boot->initrd_size };
+	struct hvm_modlist_entry module = { .paddr = boot->initrd_addr, .size = boot->initrd_size };
 	size_t len = strlen(boot->cmdline) + 1;
 
 	if (len > PVH_CMDLINE_MAX || boot->nr_memmap > PVH_MEMMAP_MAX)

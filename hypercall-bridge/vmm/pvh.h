@@ -29,11 +29,11 @@ struct pvh_kernel {
 
 enum pvh_verdict {
 	PVH_OK,
-	PVH_NOT_ELF,	/* no ELF file for x86 */
-	PVH_BROKEN,	/* its headers lie outside of the file or contradict each other */
-	PVH_NO_NOTE,	/* no PVH entry, and nothing of Xen in it */
-	PVH_PV_ONLY,	/* has Xen notes, but no PVH entry */
-	PVH_TOO_MANY,	/* more than PVH_SEGMENTS_MAX segments to load */
+	PVH_NOT_ELF,	  /* no ELF file for x86 */
+	PVH_BROKEN,	  /* its headers lie outside of the file or contradict each other */
+	PVH_NO_NOTE,	  /* no PVH entry, and nothing of Xen in it */
+	PVH_PV_ONLY,	  /* has Xen notes, but no PVH entry */
+	PVH_TOO_MANY,	  /* more than PVH_SEGMENTS_MAX segments to load */
 	PVH_OUT_OF_RANGE, /* wants to be loaded at or above 4 GiB, or the entry is in no segment */
 };
 

@@ -155,8 +155,9 @@ long unpack(enum bzimage_format format, const uint8_t *from, size_t from_size, u
 
 const char *unpack_format_name(enum bzimage_format format)
 {
-	static const char *const names[] = { "an unknown format", "gzip", "xz", "zstd", "lz4",
-					     "lzma" };
+	static const char *const names[] = {
+		"an unknown format", "gzip", "xz", "zstd", "lz4", "lzma"
+	};
 
 	return names[format];
 }

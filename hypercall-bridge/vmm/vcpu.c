@@ -207,8 +207,8 @@ static void crash(struct vcpu *v, const char *what, uint64_t detail)
 	struct kvm_regs regs = { 0 };
 
 	(void)ioctl(v->fd, KVM_GET_REGS, &regs);
-	log_error("vCPU %u: %s (0x%" PRIx64 ") at 0x%llx: the guest has crashed", v->id, what, detail,
-		  regs.rip);
+	log_error("vCPU %u: %s (0x%" PRIx64 ") at 0x%llx: the guest has crashed", v->id, what,
+		  detail, regs.rip);
 	vm_end(v->vm, VM_CRASH);
 }
 
@@ -291,7 +291,8 @@ int vcpu_start(struct vcpu *v)
 		return -errno;
 	sigfillset(&all);
 	sigdelset(&all, KICK_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals for the program go to the main thread */
+	pthread_sigmask(SIG_SETMASK, &all,
+			&old); /* signals for the program go to the main thread */
 	r = pthread_create(&v->thread, NULL, run, v);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	v->started = r == 0;

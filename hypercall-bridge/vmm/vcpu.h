@@ -35,8 +35,8 @@ struct vcpu {
 	pthread_mutex_t park_lock; /* of parked, with park_change */
 	pthread_cond_t park_change;
 	unsigned int parked;
-	uint64_t info_gpa;    /* where KVM keeps its vcpu_info, 0: nowhere yet (vm lock) */
-	bool info_registered; /* not the one in shared_info (vm lock) */
+	uint64_t info_gpa;	 /* where KVM keeps its vcpu_info, 0: nowhere yet (vm lock) */
+	bool info_registered;	 /* not the one in shared_info (vm lock) */
 	struct vcpu_stats stats; /* its thread's; others may read when it has ended */
 };
 

@@ -224,10 +224,14 @@ void vm_join(struct vm *vm)
 int vm_report_end(struct vm *vm)
 {
 	static const int reasons[] = {
-		[VM_RUNNING] = -1,	      [VM_POWEROFF] = SHUTDOWN_poweroff,
-		[VM_REBOOT] = SHUTDOWN_reboot, [VM_CRASH] = SHUTDOWN_crash,
-		[VM_WATCHDOG] = SHUTDOWN_watchdog, [VM_SOFT_RESET] = SHUTDOWN_soft_reset,
-		[VM_DESTROYED] = -1,	      [VM_LOST] = -1,
+		[VM_RUNNING] = -1,
+		[VM_POWEROFF] = SHUTDOWN_poweroff,
+		[VM_REBOOT] = SHUTDOWN_reboot,
+		[VM_CRASH] = SHUTDOWN_crash,
+		[VM_WATCHDOG] = SHUTDOWN_watchdog,
+		[VM_SOFT_RESET] = SHUTDOWN_soft_reset,
+		[VM_DESTROYED] = -1,
+		[VM_LOST] = -1,
 	};
 	int reason = reasons[vm_ended(vm)];
 
@@ -290,8 +294,8 @@ void vm_print_statistics(const struct vm *vm)
 				fprintf(stderr, "hypercall: %s(%u)/%u=%" PRIu64 "\n",
 					hypercall_name(nr), nr, op, n);
 		}
-	fprintf(stderr, "exits: hypercall=%" PRIu64 " io=%" PRIu64 " mmio=%" PRIu64 " other=%" PRIu64
-			"\n",
+	fprintf(stderr,
+		"exits: hypercall=%" PRIu64 " io=%" PRIu64 " mmio=%" PRIu64 " other=%" PRIu64 "\n",
 		total, sum->io, sum->mmio, sum->other);
 	fprintf(stderr, "evtchn-user-sends: total=%" PRIu64 " bound=%" PRIu64 "\n", vm->sends,
 		vm->bound_sends);

@@ -67,7 +67,8 @@ struct vm {
 	uint8_t *shared_info; /* NULL: not mapped by the guest */
 	uint64_t shared_info_gfn;
 	bool long_mode;
-	uint64_t sends, bound_sends; /* EVTCHNOP_send seen in user space; of ports KVM should serve */
+	uint64_t sends,
+		bound_sends; /* EVTCHNOP_send seen in user space; of ports KVM should serve */
 
 	int end; /* enum vm_end, atomic */
 	int end_fd;
