@@ -65,7 +65,7 @@ static void bridge_close(void *state)
 	struct bridge *b = state;
 	struct attachment *a, *tmp;
 
-	list_for_each_safe (a, tmp, &b->attachments, link)
+	list_for_each_safe(a, tmp, &b->attachments, link)
 		attachment_free(a);
 	bridge_client_close(b->client);
 	pthread_rwlock_destroy(&b->attach_lock);
@@ -204,7 +204,7 @@ static void drop_gone(struct bridge *b, uint64_t unique_id)
 	struct attachment *a, *tmp;
 
 	pthread_rwlock_wrlock(&b->attach_lock);
-	list_for_each_safe (a, tmp, &b->attachments, link)
+	list_for_each_safe(a, tmp, &b->attachments, link)
 		if (a->unique_id == unique_id)
 			attachment_free(a);
 	pthread_rwlock_unlock(&b->attach_lock);
@@ -339,7 +339,7 @@ static struct direct_memory *find_attached(struct bridge *b, uint16_t domid)
 	struct attachment *a;
 
 	pthread_rwlock_rdlock(&b->attach_lock);
-	list_for_each (a, &b->attachments, link) {
+	list_for_each(a, &b->attachments, link) {
 		if (a->domid != domid)
 			continue;
 		mem = direct_memory_get(a->mem);

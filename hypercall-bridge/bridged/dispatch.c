@@ -73,12 +73,12 @@ static void tell_domain(struct server *s, const struct domain *d)
 {
 	struct client *c;
 
-	list_for_each (c, &s->clients, link)
+	list_for_each(c, &s->clients, link)
 		if (c->watches_domains ||
 		    (d->state == BRIDGE__DOMAIN_STATE__GONE && is_attached(c, d)))
 			send_info(c, d);
 	if (d->state == BRIDGE__DOMAIN_STATE__GONE)
-		list_for_each (c, &s->clients, link)
+		list_for_each(c, &s->clients, link)
 			detach(c, d);
 }
 
@@ -219,7 +219,7 @@ static void after_domain_watch(struct client *c)
 {
 	struct domain *d;
 
-	list_for_each (d, &c->server->domains.all, link)
+	list_for_each(d, &c->server->domains.all, link)
 		send_info(c, d);
 }
 
