@@ -54,12 +54,6 @@ struct xenhost_backend_ops {
 };
 
 /* ops must live as long as the back end. `data`: xenhost_backend_data() */
-<<<<<<< HEAD
-XENHOST_API int xenhost_backend_new(xenhost_t *host, const struct xenhost_backend_ops *ops,
-				    void *data, xenhost_backend_t **ret_backend);
-XENHOST_API xenhost_backend_t *
-xenhost_backend_free(xenhost_backend_t *backend); /* NULL; removes all devices */
-=======
 XENHOST_API int xenhost_backend_new(xenhost_t *host, const struct xenhost_backend_ops *ops,
 				    void *data, xenhost_backend_t **ret_backend);
 /*
@@ -67,7 +61,6 @@ XENHOST_API int xenhost_backend_new(xenhost_t *host, const struct xenhost_backen
  * before the handle is closed. Also from within callbacks: that device is then removed when it returns.
  */
 XENHOST_API xenhost_backend_t *xenhost_backend_free(xenhost_backend_t *backend);
->>>>>>> libxenhost
 XENHOST_API void *xenhost_backend_data(const xenhost_backend_t *backend);
 
 XENHOST_API xenhost_t *xenhost_device_host(const xenhost_device_t *dev);
