@@ -65,7 +65,7 @@ static void bridge_close(void *state)
 	struct bridge *b = state;
 	struct attachment *a, *tmp;
 
-	list_for_each_safe(a, tmp, &b->attachments, link)
+	list_for_each_safe (a, tmp, &b->attachments, link)
 		attachment_free(a);
 	bridge_client_close(b->client);
 	pthread_rwlock_destroy(&b->attach_lock);
@@ -192,7 +192,8 @@ static int bridge_domain_control(void *state, uint16_t domid, int destroy)
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 
 	control.domid = domid;
-	control.action = destroy ? BRIDGE__CONTROL_ACTION__DESTROY : BRIDGE__CONTROL_ACTION__UNPAUSE;
+	control.action =
+		destroy ? BRIDGE__CONTROL_ACTION__DESTROY : BRIDGE__CONTROL_ACTION__UNPAUSE;
 	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CONTROL;
 	frame.domain_control = &control;
 	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);
@@ -203,7 +204,7 @@ static void drop_gone(struct bridge *b, uint64_t unique_id)
 	struct attachment *a, *tmp;
 
 	pthread_rwlock_wrlock(&b->attach_lock);
-	list_for_each_safe(a, tmp, &b->attachments, link)
+	list_for_each_safe (a, tmp, &b->attachments, link)
 		if (a->unique_id == unique_id)
 			attachment_free(a);
 	pthread_rwlock_unlock(&b->attach_lock);
@@ -338,7 +339,7 @@ static struct direct_memory *find_attached(struct bridge *b, uint16_t domid)
 	struct attachment *a;
 
 	pthread_rwlock_rdlock(&b->attach_lock);
-	list_for_each(a, &b->attachments, link) {
+	list_for_each (a, &b->attachments, link) {
 		if (a->domid != domid)
 			continue;
 		mem = direct_memory_get(a->mem);
@@ -425,8 +426,8 @@ static int get_memory(struct bridge *b, uint16_t domid, struct direct_memory **r
 	return r;
 }
 
-static int bridge_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n, unsigned int prot,
-		      void **ret_addr, void **ret_map)
+static int bridge_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n,
+		      unsigned int prot, void **ret_addr, void **ret_map)
 {
 	struct direct_memory *mem;
 	struct direct_map *map;

@@ -74,7 +74,7 @@ static void step(struct xenhost_ring *ring, uint32_t *header, struct input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input in = {data, size};
+	struct input in = { data, size };
 	size_t nr_pages = next(&in, 1) % 5, req = next(&in, 2), rsp = next(&in, 2);
 	uint8_t *pages = aligned_alloc(PAGE, (nr_pages ? nr_pages : 1) * PAGE);
 	struct xenhost_ring ring;

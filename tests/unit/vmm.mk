@@ -1,1 +1,23 @@
 # SPDX-License-Identifier: MIT
+LIBGUEST = $(top_builddir)/hypercall-bridge/guest/libguest.la
+LIBVMMCORE = $(top_builddir)/hypercall-bridge/vmm/libvmmcore.la
+
+check_PROGRAMS += test-ports test-upcall test-hypercall test-pvh test-bzimage test-acpi test-cpuid \
+	test-conring
+test_ports_SOURCES = test-ports.c
+test_ports_LDADD = $(LIBGUEST) $(LDADD)
+test_upcall_SOURCES = test-upcall.c
+test_upcall_LDADD = $(LIBGUEST) $(LDADD) -lpthread
+test_hypercall_SOURCES = test-hypercall.c
+test_hypercall_LDADD = $(LIBGUEST) $(LDADD)
+test_pvh_SOURCES = test-pvh.c
+test_pvh_LDADD = $(LIBVMMCORE) $(LDADD)
+test_bzimage_SOURCES = test-bzimage.c
+test_bzimage_CFLAGS = $(AM_CFLAGS) $(LZMA_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
+test_bzimage_LDADD = $(LIBVMMCORE) $(LDADD) $(LZMA_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
+test_acpi_SOURCES = test-acpi.c
+test_acpi_LDADD = $(LIBVMMCORE) $(LDADD)
+test_cpuid_SOURCES = test-cpuid.c
+test_cpuid_LDADD = $(LIBVMMCORE) $(LDADD)
+test_conring_SOURCES = test-conring.c
+test_conring_LDADD = $(LIBVMMCORE) $(LDADD)

@@ -38,7 +38,7 @@ typedef struct xenhost_device xenhost_device_t;
 #define XENHOST_STATE_RECONFIGURED 8u
 
 struct xenhost_backend_ops {
-	size_t size;      /* sizeof(struct xenhost_backend_ops): members are only ever appended */
+	size_t size;	  /* sizeof(struct xenhost_backend_ops): members are only ever appended */
 	const char *type; /* as in backend/TYPE: "vbd", "vif" */
 	int (*probe)(xenhost_device_t *dev);
 	int (*connect)(xenhost_device_t *dev);
@@ -48,9 +48,10 @@ struct xenhost_backend_ops {
 };
 
 /* ops must live as long as the back end. `data`: xenhost_backend_data() */
-XENHOST_API int xenhost_backend_new(xenhost_t *host, const struct xenhost_backend_ops *ops, void *data,
-				    xenhost_backend_t **ret_backend);
-XENHOST_API xenhost_backend_t *xenhost_backend_free(xenhost_backend_t *backend); /* NULL; removes all devices */
+XENHOST_API int xenhost_backend_new(xenhost_t *host, const struct xenhost_backend_ops *ops,
+				    void *data, xenhost_backend_t **ret_backend);
+XENHOST_API xenhost_backend_t *
+xenhost_backend_free(xenhost_backend_t *backend); /* NULL; removes all devices */
 XENHOST_API void *xenhost_backend_data(const xenhost_backend_t *backend);
 
 XENHOST_API xenhost_t *xenhost_device_host(const xenhost_device_t *dev);
@@ -70,8 +71,8 @@ XENHOST_API void *xenhost_device_data(const xenhost_device_t *dev);
  * Node of one of the two folders. A missing or empty node gives -ENOENT; a number must be decimal
  * digits and nothing else (-EINVAL) and at most max (-ERANGE).
  */
-XENHOST_API int xenhost_device_read_u64(xenhost_device_t *dev, int side, const char *node, uint64_t max,
-					uint64_t *ret_value);
+XENHOST_API int xenhost_device_read_u64(xenhost_device_t *dev, int side, const char *node,
+					uint64_t max, uint64_t *ret_value);
 XENHOST_API int xenhost_device_read_str(xenhost_device_t *dev, int side, const char *node,
 					char **ret_value);
 /* writes a node of our folder */

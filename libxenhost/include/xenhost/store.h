@@ -28,7 +28,8 @@ XENHOST_API int xenhost_txn_end(xenhost_t *host, xenhost_txn_t txn, int commit);
  * Runs fn in a transaction and commits; again when the race is lost, at most 64 times (-EAGAIN then).
  * fn may run several times; its negative return drops the transaction and is returned.
  */
-XENHOST_API int xenhost_txn_run(xenhost_t *host, int (*fn)(xenhost_t *host, xenhost_txn_t txn, void *data),
+XENHOST_API int xenhost_txn_run(xenhost_t *host,
+				int (*fn)(xenhost_t *host, xenhost_txn_t txn, void *data),
 				void *data);
 
 /* value with a NUL behind it (not counted); free() it. ret_len may be NULL */
@@ -69,7 +70,8 @@ XENHOST_API int xenhost_watch(xenhost_t *host, const char *path,
 XENHOST_API xenhost_watch_t *xenhost_unwatch(xenhost_watch_t *watch); /* NULL */
 
 /* toolstack operations of domain 0 */
-XENHOST_API int xenhost_store_introduce(xenhost_t *host, uint16_t domid, uint64_t gfn, uint32_t port);
+XENHOST_API int xenhost_store_introduce(xenhost_t *host, uint16_t domid, uint64_t gfn,
+					uint32_t port);
 XENHOST_API int xenhost_store_release(xenhost_t *host, uint16_t domid);
 
 #ifdef __cplusplus

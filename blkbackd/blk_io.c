@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Owns an io_uring instance and the lists of operations on their way. One thread. An operation is
+ * in exactly one place: todo (collected), in the kernel, flush_waiting (collected, or waiting for
+ * the flush that is under way: that one may have begun before the writes it has to cover were
+ * answered), or flush_running (one fdatasync for all of them). done() callbacks may submit; they
+ * never free the engine.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include <event2/event.h>
+#include <liburing.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+
+#include "blkbackd/blk_io.h"
+
+struct blk_io {
+	int fd;
+	unsigned int nr_ops; /* submitted and not done */
+	bool flushing;	     /* flush_running is in the kernel */
+	struct list todo, flush_waiting, flush_running;
+	void (*batch)(void *data);
+	void *data;
+
+	bool uring;
+	bool fixed_file; /* the image is registered as file 0 */
+	struct io_uring ring;
+	int eventfd;
+	struct event *event;
+	struct event *retry; /* the kernel had no memory for a submission */
+};
+
+static void op_done(struct blk_io *io, struct blk_io_op *op, int result)
+{
+	if (op->at < op->nr_iov)
+		op->iov[op->at] = op->saved;
+	io->nr_ops--;
+	op->done(op, result);
+}
+
+/* n more bytes were moved, at most what was asked for. */
+static void op_advance(struct blk_io_op *op, size_t n)
+{
+	op->moved += n;
+	while (op->at < op->nr_iov && n >= op->iov[op->at].iov_len) {
+		n -= op->iov[op->at].iov_len;
+		op->iov[op->at] = op->saved;
+		if (++op->at < op->nr_iov)
+			op->saved = op->iov[op->at];
+	}
+	if (n > 0) {
+		op->iov[op->at].iov_base = (char *)op->iov[op->at].iov_base + n;
+		op->iov[op->at].iov_len -= n;
+	}
+}
+
+/* The rest of an operation, blocking. An end of the file in the middle of the disk is an error. */
+static int op_sync(int fd, struct blk_io_op *op)
+{
+	while (op->moved < op->len) {
+		struct iovec *iov = op->iov + op->at;
+		int nr = (int)(op->nr_iov - op->at);
+		off_t offset = (off_t)(op->offset + op->moved);
+		ssize_t n = op->kind == BLK_IO_READ ? preadv(fd, iov, nr, offset)
+						    : pwritev(fd, iov, nr, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		op_advance(op, (size_t)n);
+	}
+	return 0;
+}
+
+/*
+ * Only an interruption is tried again: after any other error the kernel has forgotten which pages
+ * it could not write, and a second fdatasync would succeed without them.
+ */
+static int flush_sync(int fd)
+{
+	int r;
+
+	do {
+		r = fdatasync(fd);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+static void flush_done(struct blk_io *io, int result)
+{
+	struct list *running = &io->flush_running;
+
+	io->flushing = false;
+	while (!list_empty(running)) {
+		struct blk_io_op *op = list_entry(running->next, struct blk_io_op, link);
+
+		list_remove(&op->link);
+		op_done(io, op, result);
+	}
+}
+
+/* Everybody who waits gets one flush that begins now; false: none is wanted, or must wait. */
+static bool flush_begin(struct blk_io *io)
+{
+	if (io->flushing || list_empty(&io->flush_waiting))
+		return false;
+	while (!list_empty(&io->flush_waiting)) {
+		struct list *first = io->flush_waiting.next;
+
+		list_remove(first);
+		list_append(&io->flush_running, first);
+	}
+	io->flushing = true;
+	return true;
+}
+
+void blk_io_submit(struct blk_io *io, struct blk_io_op *op)
+{
+	op->at = 0;
+	op->moved = 0;
+	if (op->nr_iov > 0)
+		op->saved = op->iov[0];
+	io->nr_ops++;
+	list_append(op->kind == BLK_IO_FLUSH ? &io->flush_waiting : &io->todo, &op->link);
+}
+
+static void sync_kick(struct blk_io *io)
+{
+	for (;;) {
+		while (!list_empty(&io->todo)) {
+			struct blk_io_op *op = list_entry(io->todo.next, struct blk_io_op, link);
+
+			list_remove(&op->link);
+			op_done(io, op, op_sync(io->fd, op));
+		}
+		if (!flush_begin(io))
+			return;
+		flush_done(io, flush_sync(io->fd));
+	}
+}
+
+static void prepare_op(struct blk_io *io, struct io_uring_sqe *sqe, struct blk_io_op *op)
+{
+	int fd = io->fixed_file ? 0 : io->fd;
+	const struct iovec *iov = op->iov + op->at;
+	unsigned int nr = op->nr_iov - op->at;
+
+	if (op->kind == BLK_IO_READ)
+		io_uring_prep_readv(sqe, fd, iov, nr, op->offset + op->moved);
+	else
+		io_uring_prep_writev(sqe, fd, iov, nr, op->offset + op->moved);
+	if (io->fixed_file)
+		sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data(sqe, op);
+}
+
+static void prepare_flush(struct blk_io *io, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_fsync(sqe, io->fixed_file ? 0 : io->fd, IORING_FSYNC_DATASYNC);
+	if (io->fixed_file)
+		sqe->flags |= IOSQE_FIXED_FILE;
+	io_uring_sqe_set_data(sqe, io); /* not an operation's address */
+}
+
+/* As many as the submission queue takes; the rest stays collected. */
+static void uring_prepare(struct blk_io *io)
+{
+	struct io_uring_sqe *sqe;
+
+	while (!list_empty(&io->todo) && (sqe = io_uring_get_sqe(&io->ring))) {
+		struct blk_io_op *op = list_entry(io->todo.next, struct blk_io_op, link);
+
+		list_remove(&op->link);
+		prepare_op(io, sqe, op);
+	}
+	if (io_uring_sq_space_left(&io->ring) > 0 && flush_begin(io))
+		prepare_flush(io, io_uring_get_sqe(&io->ring));
+}
+
+/* One completion: done, to go on with, or to end here because io_uring will not do it. */
+static void uring_complete(struct blk_io *io, struct blk_io_op *op, int res)
+{
+	if (res == -EAGAIN || res == -EINTR) {
+		op_done(io, op, op_sync(io->fd, op));
+		return;
+	}
+	if (res <= 0) {
+		op_done(io, op, res < 0 ? res : -EIO);
+		return;
+	}
+	op_advance(op, (size_t)res);
+	if (op->moved >= op->len)
+		op_done(io, op, 0);
+	else
+		list_append(&io->todo, &op->link);
+}
+
+/* Returns how many completions there were. */
+static unsigned int uring_reap(struct blk_io *io)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int n = 0;
+
+	while (io_uring_peek_cqe(&io->ring, &cqe) == 0) {
+		void *data = io_uring_cqe_get_data(cqe);
+		int res = cqe->res;
+
+		io_uring_cqe_seen(&io->ring, cqe);
+		if (data != io)
+			uring_complete(io, data, res);
+		else
+			flush_done(io, res == -EINTR || res == -EAGAIN ? flush_sync(io->fd) : res);
+		n++;
+	}
+	return n;
+}
+
+static bool uring_has_more(const struct blk_io *io)
+{
+	return !list_empty(&io->todo) || (!io->flushing && !list_empty(&io->flush_waiting)) ||
+	       io_uring_sq_ready(&io->ring) > 0;
+}
+
+/*
+ * Hands everything collected to the kernel, and what the callbacks of what ended at once collected.
+ * wait: completions to wait for, 0 or 1. Bounded, as each operation moves on each time.
+ */
+static void uring_kick(struct blk_io *io, unsigned int wait)
+{
+	static const struct timeval soon = { .tv_usec = 10000 };
+
+	while (wait > 0 || uring_has_more(io)) {
+		int r;
+
+		uring_prepare(io);
+		r = io_uring_submit_and_wait(&io->ring, wait);
+		if (uring_reap(io) == 0 && r < 0 && r != -EINTR) {
+			log_debug("io_uring_enter: %s; trying again", strerror(-r));
+			event_add(io->retry, &soon);
+			return;
+		}
+		wait = 0;
+	}
+}
+
+static void on_completion(evutil_socket_t fd, short what, void *data)
+{
+	struct blk_io *io = data;
+	eventfd_t count;
+
+	if (io->eventfd == fd)
+		(void)eventfd_read(io->eventfd, &count);
+	uring_reap(io);
+	uring_kick(io, 0);
+	io->batch(io->data);
+}
+
+void blk_io_kick(struct blk_io *io)
+{
+	if (io->uring)
+		uring_kick(io, 0);
+	else
+		sync_kick(io);
+}
+
+void blk_io_drain(struct blk_io *io)
+{
+	while (io->nr_ops > 0) {
+		if (io->uring)
+			uring_kick(io, 1);
+		else
+			sync_kick(io);
+	}
+}
+
+/* Deferred task work runs when we ask for completions, all in one go; kernels before 6.1 lack it.
+ */
+static int uring_setup(struct blk_io *io, unsigned int depth)
+{
+	static const unsigned int flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0,
+	};
+	int r = -EINVAL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags) && r == -EINVAL; i++)
+		r = io_uring_queue_init(depth + 1, &io->ring, flags[i]);
+	if (r < 0)
+		return r;
+	io->uring = true;
+	r = io_uring_register_eventfd(&io->ring, io->eventfd);
+	if (r < 0)
+		return r;
+	io->fixed_file = io_uring_register_files(&io->ring, &io->fd, 1) == 0;
+	return 0;
+}
+
+static int uring_open(struct blk_io *io, struct event_base *base, unsigned int depth)
+{
+	int r;
+
+	io->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (io->eventfd < 0)
+		return -errno;
+	r = uring_setup(io, depth);
+	if (r < 0)
+		return r;
+	io->event = event_new(base, io->eventfd, EV_READ | EV_PERSIST, on_completion, io);
+	io->retry = evtimer_new(base, on_completion, io);
+	if (!io->event || !io->retry || event_add(io->event, NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static void uring_close(struct blk_io *io)
+{
+	if (io->event)
+		event_free(io->event);
+	if (io->retry)
+		event_free(io->retry);
+	if (io->uring)
+		io_uring_queue_exit(&io->ring);
+	if (io->eventfd >= 0)
+		close(io->eventfd);
+	io->event = io->retry = NULL;
+	io->eventfd = -1;
+	io->uring = io->fixed_file = false;
+}
+
+int blk_io_new(struct event_base *base, int fd, unsigned int depth, enum blk_io_engine engine,
+	       void (*batch)(void *data), void *data, struct blk_io **ret_io)
+{
+	_cleanup_(blk_io_freep) struct blk_io *io = calloc(1, sizeof(*io));
+	int r;
+
+	if (!io)
+		return -ENOMEM;
+	io->fd = fd;
+	io->eventfd = -1;
+	io->batch = batch;
+	io->data = data;
+	list_init(&io->todo);
+	list_init(&io->flush_waiting);
+	list_init(&io->flush_running);
+	r = engine == BLK_IO_SYNC ? 0 : uring_open(io, base, depth);
+	if (r < 0) {
+		if (engine == BLK_IO_URING)
+			return r;
+		log_debug("no io_uring (%s): the disk is read and written one request at a time",
+			  strerror(-r));
+		uring_close(io);
+	}
+	*ret_io = steal_ptr(&io);
+	return 0;
+}
+
+struct blk_io *blk_io_free(struct blk_io *io)
+{
+	if (io) {
+		assert(io->nr_ops == 0);
+		uring_close(io);
+		free(io);
+	}
+	return NULL;
+}
+
+void blk_io_freep(struct blk_io **io)
+{
+	*io = blk_io_free(*io);
+}
+
+const char *blk_io_name(const struct blk_io *io)
+{
+	return io->uring ? "io_uring" : "preadv";
+}

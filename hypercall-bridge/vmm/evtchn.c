@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/xen.h"
+#include "hypercall-bridge/vmm/evtchn.h"
+#include "hypercall-bridge/vmm/kvm.h"
+
+#define EVTCHN_GSI 23 /* port 1 is GSI 24 */
+
+enum kind {
+	KIND_NONE,
+	KIND_EVENTFD,
+	KIND_IPI,
+};
+
+struct entry {
+	enum kind kind;
+	unsigned int vcpu;
+	int wait_fd, notify_fd;
+};
+
+struct evtchn {
+	const struct kvm *kvm;
+	struct entry entries[EVTCHN_PORT_MAX + 1];
+};
+
+int evtchn_new(const struct kvm *kvm, struct evtchn **ret)
+{
+	struct evtchn *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->kvm = kvm;
+	*ret = e;
+	return 0;
+}
+
+static struct kvm_irq_routing_entry route_of(uint32_t port, unsigned int vcpu)
+{
+	return (struct kvm_irq_routing_entry){
+		.gsi = EVTCHN_GSI + port,
+		.type = KVM_IRQ_ROUTING_XEN_EVTCHN,
+		.u.xen_evtchn = { .port = port,
+				  .vcpu = vcpu,
+				  .priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL },
+	};
+}
+
+/* KVM knows the table as a whole only. */
+static int write_routes(const struct evtchn *e)
+{
+	_cleanup_free_ struct kvm_irq_routing *table = NULL;
+
+	table = calloc(1, sizeof(*table) + EVTCHN_PORT_MAX * sizeof(table->entries[0]));
+	if (!table)
+		return -ENOMEM;
+	for (uint32_t port = 1; port <= EVTCHN_PORT_MAX; port++)
+		if (e->entries[port].kind == KIND_EVENTFD)
+			table->entries[table->nr++] = route_of(port, e->entries[port].vcpu);
+	return ioctl(e->kvm->vm_fd, KVM_SET_GSI_ROUTING, table) < 0 ? -errno : 0;
+}
+
+static int set_irqfd(const struct evtchn *e, uint32_t port, int fd, uint32_t flags)
+{
+	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = EVTCHN_GSI + port, .flags = flags };
+
+	return ioctl(e->kvm->vm_fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
+}
+
+static int assign_eventfd(const struct evtchn *e, uint32_t port, int fd)
+{
+	struct kvm_xen_hvm_attr attr = {
+		.type = KVM_XEN_ATTR_TYPE_EVTCHN,
+		.u.evtchn = { .send_port = port,
+			      .type = EVTCHNSTAT_interdomain,
+			      .deliver.eventfd = { .port = 0, .fd = fd } },
+	};
+
+	return kvm_xen_attr(e->kvm, &attr);
+}
+
+static void deassign(const struct evtchn *e, uint32_t port)
+{
+	struct kvm_xen_hvm_attr attr = {
+		.type = KVM_XEN_ATTR_TYPE_EVTCHN,
+		.u.evtchn = { .send_port = port, .flags = KVM_XEN_EVTCHN_DEASSIGN },
+	};
+
+	(void)kvm_xen_attr(e->kvm, &attr); /* fails only when it was not assigned */
+}
+
+static struct entry *entry_of(struct evtchn *e, uint32_t port)
+{
+	if (port == 0 || port > EVTCHN_PORT_MAX)
+		return NULL;
+	return &e->entries[port];
+}
+
+int evtchn_bind(struct evtchn *e, uint32_t port, unsigned int vcpu, int wait_fd, int notify_fd)
+{
+	struct entry *entry = entry_of(e, port);
+	int r;
+
+	if (!entry)
+		return -ENOSPC;
+	if (entry->kind != KIND_NONE)
+		return -EBUSY;
+	*entry = (struct entry){ KIND_EVENTFD, vcpu, wait_fd, notify_fd };
+	r = write_routes(e);
+	if (r == 0)
+		r = set_irqfd(e, port, wait_fd, 0);
+	if (r == 0)
+		r = assign_eventfd(e, port, notify_fd);
+	if (r < 0) {
+		entry->wait_fd = entry->notify_fd = -1; /* still the caller's */
+		(void)set_irqfd(e, port, wait_fd, KVM_IRQFD_FLAG_DEASSIGN);
+		evtchn_unbind(e, port);
+	}
+	return r;
+}
+
+int evtchn_bind_ipi(struct evtchn *e, uint32_t port, unsigned int vcpu)
+{
+	struct entry *entry = entry_of(e, port);
+	struct kvm_xen_hvm_attr attr = {
+		.type = KVM_XEN_ATTR_TYPE_EVTCHN,
+		.u.evtchn = { .send_port = port,
+			      .type = EVTCHNSTAT_ipi,
+			      .deliver.port = { .port = port,
+						.vcpu = vcpu,
+						.priority =
+							KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL } },
+	};
+	int r;
+
+	if (!entry)
+		return -ENOSPC;
+	if (entry->kind != KIND_NONE)
+		return -EBUSY;
+	r = kvm_xen_attr(e->kvm, &attr);
+	if (r == 0)
+		*entry = (struct entry){ KIND_IPI, vcpu, -1, -1 };
+	return r;
+}
+
+void evtchn_unbind(struct evtchn *e, uint32_t port)
+{
+	struct entry *entry = entry_of(e, port);
+	struct entry old;
+
+	if (!entry || entry->kind == KIND_NONE)
+		return;
+	old = *entry;
+	memset(entry, 0, sizeof(*entry));
+	deassign(e, port);
+	if (old.kind != KIND_EVENTFD)
+		return;
+	if (old.wait_fd >= 0)
+		(void)set_irqfd(e, port, old.wait_fd, KVM_IRQFD_FLAG_DEASSIGN);
+	(void)write_routes(e);
+	closep(&old.wait_fd);
+	closep(&old.notify_fd);
+}
+
+int evtchn_move(struct evtchn *e, uint32_t port, unsigned int vcpu)
+{
+	struct entry *entry = entry_of(e, port);
+
+	if (!entry || entry->kind != KIND_EVENTFD || entry->vcpu == vcpu)
+		return 0;
+	entry->vcpu = vcpu;
+	return write_routes(e);
+}
+
+int evtchn_raise(const struct evtchn *e, uint32_t port, unsigned int vcpu)
+{
+	struct kvm_irq_routing_xen_evtchn send = {
+		.port = port,
+		.vcpu = vcpu,
+		.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
+	};
+
+	return ioctl(e->kvm->vm_fd, KVM_XEN_HVM_EVTCHN_SEND, &send) < 0 ? -errno : 0;
+}
+
+int evtchn_notify(const struct evtchn *e, uint32_t port)
+{
+	const struct entry *entry = &e->entries[port <= EVTCHN_PORT_MAX ? port : 0];
+	static const uint64_t one = 1;
+
+	switch (entry->kind) {
+	case KIND_EVENTFD:
+		/* a full counter is a notification that was not looked at yet */
+		if (write(entry->notify_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+			return -errno;
+		return 0;
+	case KIND_IPI:
+		return evtchn_raise(e, port, entry->vcpu);
+	default:
+		return 0; /* nobody listens: a send is no error */
+	}
+}
+
+struct evtchn *evtchn_free(struct evtchn *e)
+{
+	if (!e)
+		return NULL;
+	for (uint32_t port = 1; port <= EVTCHN_PORT_MAX; port++) {
+		if (e->entries[port].kind != KIND_EVENTFD)
+			continue;
+		closep(&e->entries[port].wait_fd);
+		closep(&e->entries[port].notify_fd);
+	}
+	free(e);
+	return NULL;
+}
+
+void evtchn_freep(struct evtchn **e)
+{
+	evtchn_free(*e);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/xen.h"
+#include "hypercall-bridge/vmm/acpi.h"
+#include "hypercall-bridge/vmm/kvm.h"
+#include "hypercall-bridge/vmm/mem.h"
+
+#define GRANT_SLOT 16 /* frame n has slot GRANT_SLOT + n; regions have those below */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static const char *const file_names[MEM_KINDS] = {
+	[MEM_KIND_RAM] = "xenhost-ram",		 [MEM_KIND_GRANTS] = "xenhost-grants",
+	[MEM_KIND_STORE] = "xenhost-store-ring", [MEM_KIND_CONSOLE] = "xenhost-console-ring",
+	[MEM_KIND_ACPI] = "xenhost-acpi",
+};
+
+/*
+ * Allocated at once: a guest that runs out of host memory in the middle of its life would be killed.
+ * Returns -errno.
+ */
+static int file_new(struct mem_file *f, enum mem_kind kind, uint64_t size)
+{
+	f->size = size;
+	f->fd = memfd_create(file_names[kind], MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (f->fd < 0)
+		return -errno;
+	if (fallocate(f->fd, 0, 0, (off_t)size) < 0)
+		return -errno;
+	if (fcntl(f->fd, F_ADD_SEALS, SEALS) < 0)
+		return -errno;
+	f->view = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, f->fd, 0);
+	if (f->view == MAP_FAILED) {
+		f->view = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+static int add_region(struct mem *m, enum mem_kind kind, uint64_t gpa, uint64_t size,
+		      uint64_t offset)
+{
+	struct mem_region *r = &m->regions[m->nr_regions];
+
+	*r = (struct mem_region){ kind, gpa, size, offset, m->nr_regions };
+	m->nr_regions++;
+	return kvm_map(m->kvm, r->slot, gpa, size, m->files[kind].view + offset);
+}
+
+/* Ascending, as a guest's memory map should be. */
+static int map_all(struct mem *m)
+{
+	uint64_t size = m->files[MEM_KIND_RAM].size;
+	uint64_t low = size < MEM_LOW_MAX ? size : MEM_LOW_MAX;
+	int r = add_region(m, MEM_KIND_RAM, 0, low, 0);
+
+	if (r == 0)
+		r = add_region(m, MEM_KIND_ACPI, MEM_ACPI, ACPI_SIZE, 0);
+	if (r == 0)
+		r = add_region(m, MEM_KIND_CONSOLE, MEM_CONSOLE, XEN_PAGE_SIZE, 0);
+	if (r == 0)
+		r = add_region(m, MEM_KIND_STORE, MEM_STORE, XEN_PAGE_SIZE, 0);
+	if (r == 0 && size > low)
+		r = add_region(m, MEM_KIND_RAM, MEM_HIGH_BASE, size - low, low);
+	if (r < 0)
+		log_error("KVM refuses the guest's memory map: %s", strerror(-r));
+	return r;
+}
+
+int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret)
+{
+	const uint64_t sizes[MEM_KINDS] = {
+		[MEM_KIND_RAM] = size,
+		[MEM_KIND_GRANTS] = MEM_GRANT_FRAMES * XEN_PAGE_SIZE,
+		[MEM_KIND_STORE] = XEN_PAGE_SIZE,
+		[MEM_KIND_CONSOLE] = XEN_PAGE_SIZE,
+		[MEM_KIND_ACPI] = ACPI_SIZE,
+	};
+	_cleanup_(mem_freep) struct mem *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	m->kvm = kvm;
+	for (int i = 0; i < MEM_KINDS; i++)
+		m->files[i].fd = -1;
+	for (enum mem_kind i = 0; i < MEM_KINDS; i++) {
+		r = file_new(&m->files[i], i, sizes[i]);
+		if (r < 0) {
+			log_error("cannot allocate %" PRIu64
+				  " MiB for the guest: %s; give it less with "
+				  "--memory or free some on this host",
+				  size >> 20, strerror(-r));
+			return r;
+		}
+	}
+	r = map_all(m);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(&m);
+	return 0;
+}
+
+struct mem *mem_free(struct mem *m)
+{
+	if (!m)
+		return NULL;
+	for (int i = 0; i < MEM_KINDS; i++) {
+		if (m->files[i].view)
+			munmap(m->files[i].view, m->files[i].size);
+		closep(&m->files[i].fd);
+	}
+	free(m);
+	return NULL;
+}
+
+void mem_freep(struct mem **m)
+{
+	mem_free(*m);
+}
+
+uint64_t mem_low_size(const struct mem *m)
+{
+	return m->regions[0].size;
+}
+
+/* In a hole: the page of the grant file that the guest has there. */
+static void *host_of_grant(const struct mem *m, uint64_t gpa, uint64_t size)
+{
+	uint64_t at = gpa % XEN_PAGE_SIZE;
+
+	if (size > XEN_PAGE_SIZE - at)
+		return NULL;
+	for (uint32_t i = 0; i < MEM_GRANT_FRAMES; i++)
+		if (m->grant_gfn[i] && m->grant_gfn[i] == gpa / XEN_PAGE_SIZE)
+			return m->files[MEM_KIND_GRANTS].view + i * XEN_PAGE_SIZE + at;
+	return NULL;
+}
+
+static void *host_of_region(const struct mem *m, const struct mem_region *r, uint64_t gpa,
+			    uint64_t size)
+{
+	if (gpa < r->gpa || gpa - r->gpa >= r->size || size > r->size - (gpa - r->gpa))
+		return NULL;
+	return m->files[r->kind].view + r->offset + (gpa - r->gpa);
+}
+
+void *mem_host(const struct mem *m, uint64_t gpa, uint64_t size)
+{
+	for (unsigned int i = 0; i < m->nr_regions; i++) {
+		void *p = host_of_region(m, &m->regions[i], gpa, size);
+
+		if (p)
+			return p;
+	}
+	return host_of_grant(m, gpa, size);
+}
+
+void *mem_ram(const struct mem *m, uint64_t gpa, uint64_t size)
+{
+	for (unsigned int i = 0; i < m->nr_regions; i++) {
+		void *p = NULL;
+
+		if (m->regions[i].kind == MEM_KIND_RAM)
+			p = host_of_region(m, &m->regions[i], gpa, size);
+		if (p)
+			return p;
+	}
+	return NULL;
+}
+
+/* our view of one RAM page shows the file at this offset from now on */
+static int overlay(void *page, int fd, uint64_t offset)
+{
+	void *p = mmap(page, XEN_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		       (off_t)offset);
+
+	return p == MAP_FAILED ? -errno : 0;
+}
+
+static int drop_frame(struct mem *m, uint32_t frame)
+{
+	uint8_t *page = mem_ram(m, m->grant_gfn[frame] * XEN_PAGE_SIZE, XEN_PAGE_SIZE);
+	const struct mem_file *ram = &m->files[MEM_KIND_RAM];
+	int r;
+
+	if (page)
+		r = overlay(page, ram->fd, (uint64_t)(page - ram->view));
+	else
+		r = kvm_unmap(m->kvm, GRANT_SLOT + frame);
+	if (r == 0)
+		m->grant_gfn[frame] = 0;
+	return r;
+}
+
+int mem_map_grant(struct mem *m, uint32_t frame, uint64_t gfn)
+{
+	const struct mem_file *grants = &m->files[MEM_KIND_GRANTS];
+	uint64_t offset = (uint64_t)frame * XEN_PAGE_SIZE;
+	uint64_t gpa = gfn * XEN_PAGE_SIZE;
+	void *page;
+	int r = 0;
+
+	if (frame >= MEM_GRANT_FRAMES || gfn == 0)
+		return -EINVAL;
+	if (m->grant_gfn[frame] == gfn)
+		return 0;
+	if (host_of_grant(m, gpa, XEN_PAGE_SIZE))
+		return -EBUSY; /* another frame is there */
+	page = mem_ram(m, gpa, XEN_PAGE_SIZE);
+	if (!page && mem_host(m, gpa, XEN_PAGE_SIZE))
+		return -EBUSY; /* one of the special pages */
+	if (m->grant_gfn[frame])
+		r = drop_frame(m, frame);
+	if (r == 0)
+		r = page ? overlay(page, grants->fd, offset)
+			 : kvm_map(m->kvm, GRANT_SLOT + frame, gpa, XEN_PAGE_SIZE,
+				   grants->view + offset);
+	if (r == 0)
+		m->grant_gfn[frame] = gfn;
+	return r;
+}
+
+int mem_unmap_grant(struct mem *m, uint64_t gfn)
+{
+	for (uint32_t i = 0; gfn && i < MEM_GRANT_FRAMES; i++)
+		if (m->grant_gfn[i] == gfn)
+			return drop_frame(m, i);
+	return -ENOENT;
+}

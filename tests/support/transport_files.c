@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The transport "files:DIR": guests that a test plays by files, for the Xenstore alone.
+ *   DIR/ring.N  the store page of domain N; made when it is first mapped
+ *   DIR/dom.N   is there as long as domain N is, and holds its state: run, shutdown or dying
+ *   DIR/evt     FIFO of native 32-bit numbers: 1000 + N is a kick of domain N's port, 3 says that the
+ *               state of some domain changed
+ * Ports of ours go nowhere: the player looks at the page. Linking this file registers the transport.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xenhost/transport.h>
+
+#include "common/cleanup.h"
+
+#define KICKS 1000u
+#define DOMIDS 32768u
+
+struct files {
+	xenhost_t *host;
+	char *dir;
+	int evt;
+	bool telling;
+	uint64_t last_unique_id;
+	struct {
+		uint64_t unique_id; /* 0: not there */
+		uint8_t state;
+		bool seen;
+		int wait_fd; /* of the bound port, ours to write to; 0: none */
+	} domains[DOMIDS];
+};
+
+static void tell(struct files *f, uint16_t domid, uint8_t state)
+{
+	const struct xenhost_domain_info info = {
+		.domid = domid,
+		.kind = XENHOST_DOMAIN_GUEST,
+		.state = state,
+		.unique_id = f->domains[domid].unique_id,
+	};
+
+	xenhost_transport_domain(f->host, &info);
+}
+
+static uint8_t read_state(const struct files *f, const char *name)
+{
+	char path[PATH_MAX], text[16] = "";
+	_cleanup_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return XENHOST_DOMAIN_GONE;
+	if (!strncmp(text, "dying", 5))
+		return XENHOST_DOMAIN_GONE;
+	return strncmp(text, "shutdown", 8) ? XENHOST_DOMAIN_RUNNING : XENHOST_DOMAIN_SHUTDOWN;
+}
+
+static void look_at(struct files *f, const char *name)
+{
+	unsigned int domid;
+	uint8_t state;
+
+	if (sscanf(name, "dom.%u", &domid) != 1 || domid >= DOMIDS)
+		return;
+	state = read_state(f, name);
+	if (state == XENHOST_DOMAIN_GONE)
+		return;
+	f->domains[domid].seen = true;
+	if (f->domains[domid].unique_id && f->domains[domid].state == state)
+		return;
+	if (!f->domains[domid].unique_id)
+		f->domains[domid].unique_id = ++f->last_unique_id;
+	f->domains[domid].state = state;
+	tell(f, (uint16_t)domid, state);
+}
+
+static void look_around(struct files *f)
+{
+	DIR *dir = opendir(f->dir);
+	struct dirent *e;
+
+	if (!dir)
+		return;
+	for (unsigned int i = 0; i < DOMIDS; i++)
+		f->domains[i].seen = false;
+	while ((e = readdir(dir)))
+		look_at(f, e->d_name);
+	closedir(dir);
+	for (unsigned int i = 0; i < DOMIDS; i++) {
+		if (!f->domains[i].unique_id || f->domains[i].seen)
+			continue;
+		tell(f, (uint16_t)i, XENHOST_DOMAIN_GONE);
+		f->domains[i].unique_id = 0;
+	}
+}
+
+static void kick(struct files *f, uint32_t port)
+{
+	const uint64_t one = 1;
+
+	if (port < KICKS || port - KICKS >= DOMIDS || !f->domains[port - KICKS].wait_fd)
+		return;
+	(void)!write(f->domains[port - KICKS].wait_fd, &one, sizeof(one));
+}
+
+static void files_close(void *state)
+{
+	struct files *f = state;
+
+	closep(&f->evt);
+	free(f->dir);
+	free(f);
+}
+
+static int open_evt(struct files *f)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/evt", f->dir);
+	if (mkfifo(path, 0600) < 0 && errno != EEXIST)
+		return -errno;
+	f->evt = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	return f->evt < 0 ? -errno : 0;
+}
+
+static int files_open(xenhost_t *host, const char *address, void **ret_state)
+{
+	struct files *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->host = host;
+	f->evt = -1;
+	f->dir = strdup(address);
+	r = f->dir ? open_evt(f) : -ENOMEM;
+	if (r < 0) {
+		files_close(f);
+		return r;
+	}
+	*ret_state = f;
+	return 0;
+}
+
+static uint16_t files_domid(void *state)
+{
+	return 0;
+}
+
+static int files_get_fd(void *state)
+{
+	return ((struct files *)state)->evt;
+}
+
+static int files_process(void *state)
+{
+	struct files *f = state;
+	uint32_t ports[256];
+	int done = 0;
+	ssize_t n;
+
+	if (f->telling)
+		look_around(f);
+	while ((n = read(f->evt, ports, sizeof(ports))) > 0) {
+		for (size_t i = 0; i < (size_t)n / sizeof(ports[0]); i++)
+			kick(f, ports[i]);
+		done = 1;
+	}
+	return done;
+}
+
+static int files_domain_watch(void *state)
+{
+	((struct files *)state)->telling = true;
+	return 0;
+}
+
+static int files_port_bind(void *state, uint16_t domid, uint32_t port, struct xenhost_port_fds *ret)
+{
+	struct files *f = state;
+	int fd;
+
+	if (domid >= DOMIDS)
+		return -EINVAL;
+	fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	f->domains[domid].wait_fd = fd;
+	*ret = (struct xenhost_port_fds){ KICKS + domid, fd, fd };
+	return 0;
+}
+
+static int files_port_close(void *state, uint32_t port)
+{
+	((struct files *)state)->domains[port - KICKS].wait_fd = 0;
+	return 0;
+}
+
+static int files_port_ack(void *state, const struct xenhost_port_fds *port)
+{
+	uint64_t v;
+
+	return read(port->wait_fd, &v, sizeof(v)) == sizeof(v);
+}
+
+static int files_port_notify(void *state, const struct xenhost_port_fds *port)
+{
+	return 0;
+}
+
+static int files_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n,
+		     unsigned int prot, void **ret_addr, void **ret_map)
+{
+	struct files *f = state;
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	void *p;
+
+	if (n != 1 || grefs[0] != 1)
+		return -EINVAL;
+	snprintf(path, sizeof(path), "%s/ring.%u", f->dir, domid);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, XENHOST_PAGE_SIZE) < 0)
+		return -errno;
+	p = mmap(NULL, XENHOST_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	*ret_addr = *ret_map = p;
+	return 0;
+}
+
+static void files_unmap(void *state, void *map)
+{
+	munmap(map, XENHOST_PAGE_SIZE);
+}
+
+static const struct xenhost_transport_ops files_ops = {
+	.size = sizeof(files_ops),
+	.scheme = "files",
+	.features = XENHOST_F_MAP | XENHOST_F_DOMAINS,
+	.open = files_open,
+	.close = files_close,
+	.domid = files_domid,
+	.get_fd = files_get_fd,
+	.process = files_process,
+	.domain_watch = files_domain_watch,
+	.port_bind = files_port_bind,
+	.port_close = files_port_close,
+	.port_ack = files_port_ack,
+	.port_notify = files_port_notify,
+	.map = files_map,
+	.unmap = files_unmap,
+};
+
+__attribute__((constructor)) static void register_files(void)
+{
+	if (xenhost_register_transport(&files_ops) < 0)
+		abort();
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "blkbackd/image.h"
+
+static char dir[64], path[96];
+
+static void setup(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	int fd;
+
+	snprintf(dir, sizeof(dir), "%.40s/xhimageXXXXXX", tmp ? tmp : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/disk", dir);
+	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, 512 * 100), 0);
+	close(fd);
+}
+
+static void teardown(void)
+{
+	unlink(path);
+	rmdir(dir);
+}
+
+static void resize(off_t bytes)
+{
+	ck_assert_int_eq(truncate(path, bytes), 0);
+}
+
+START_TEST(opens_a_file)
+{
+	struct image *img = NULL;
+
+	ck_assert_int_eq(image_open(path, false, &img), 0);
+	ck_assert_uint_eq(img->sectors, 100);
+	ck_assert_uint_eq(img->sector_size, 512);
+	ck_assert_uint_eq(img->physical_size, 512);
+	ck_assert(!img->readonly && !img->is_device);
+	ck_assert_str_eq(img->path, path);
+	ck_assert_int_eq(fcntl(img->fd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(fcntl(img->fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDWR);
+	ck_assert_ptr_null(image_close(img));
+	ck_assert_ptr_null(image_close(NULL));
+}
+END_TEST
+
+START_TEST(readonly_cannot_write)
+{
+	struct image *img = NULL;
+
+	ck_assert_int_eq(image_open(path, true, &img), 0);
+	ck_assert(img->readonly);
+	ck_assert_int_eq(write(img->fd, "x", 1), -1);
+	ck_assert_int_eq(errno, EBADF);
+	image_close(img);
+}
+END_TEST
+
+START_TEST(takes_prefixes_off)
+{
+	static const char *const prefixes[] = { "raw:", "aio:" };
+	char spec[128];
+
+	for (size_t i = 0; i < 2; i++) {
+		struct image *img = NULL;
+
+		snprintf(spec, sizeof(spec), "%s%s", prefixes[i], path);
+		ck_assert_int_eq(image_open(spec, false, &img), 0);
+		ck_assert_str_eq(img->path, path);
+		image_close(img);
+	}
+}
+END_TEST
+
+START_TEST(a_rest_of_a_sector_is_not_there)
+{
+	struct image *img = NULL;
+
+	resize(512 * 3 + 511);
+	ck_assert_int_eq(image_open(path, false, &img), 0);
+	ck_assert_uint_eq(img->sectors, 3);
+	image_close(img);
+	resize(511);
+	ck_assert_int_eq(image_open(path, false, &img), -EINVAL);
+	resize(0);
+	ck_assert_int_eq(image_open(path, false, &img), -EINVAL);
+}
+END_TEST
+
+START_TEST(locks)
+{
+	struct image *a = NULL, *b = NULL;
+
+	ck_assert_int_eq(image_open(path, false, &a), 0);
+	ck_assert_int_eq(image_open(path, false, &b), -EBUSY);
+	ck_assert_int_eq(image_open(path, true, &b), -EBUSY);
+	ck_assert_ptr_null(b);
+	image_close(a);
+	ck_assert_int_eq(image_open(path, true, &a), 0);
+	ck_assert_int_eq(image_open(path, true, &b), 0);
+	image_close(b);
+	ck_assert_int_eq(image_open(path, false, &b), -EBUSY);
+	image_close(a);
+	ck_assert_int_eq(image_open(path, false, &a), 0);
+	image_close(a);
+}
+END_TEST
+
+START_TEST(refuses_what_is_no_disk)
+{
+	struct image *img = NULL;
+	char fifo[128];
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+	ck_assert_int_eq(image_open(fifo, false, &img), -ENOTBLK);
+	unlink(fifo);
+	ck_assert_int_eq(image_open(dir, true, &img), -ENOTBLK);
+	ck_assert_int_eq(image_open("/dev/null", false, &img), -ENOTBLK);
+	ck_assert_int_eq(image_open("disk", false, &img), -EINVAL);
+	ck_assert_int_eq(image_open("", false, &img), -EINVAL);
+	ck_assert_int_eq(image_open("qcow2:/disk", false, &img), -EINVAL);
+	ck_assert_int_eq(image_open("/nonexistent/disk", false, &img), -ENOENT);
+	ck_assert_ptr_null(img);
+}
+END_TEST
+
+START_TEST(errors_have_words)
+{
+	ck_assert_ptr_nonnull(strstr(image_strerror(-EBUSY), "in use"));
+	ck_assert_ptr_nonnull(strstr(image_strerror(-ENOTBLK), "block device"));
+	ck_assert_ptr_nonnull(strstr(image_strerror(-EINVAL), "absolute"));
+	ck_assert_str_eq(image_strerror(-ENOENT), strerror(ENOENT));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("image");
+	TCase *tc = tcase_create("all");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, opens_a_file);
+	tcase_add_test(tc, readonly_cannot_write);
+	tcase_add_test(tc, takes_prefixes_off);
+	tcase_add_test(tc, a_rest_of_a_sector_is_not_there);
+	tcase_add_test(tc, locks);
+	tcase_add_test(tc, refuses_what_is_no_disk);
+	tcase_add_test(tc, errors_have_words);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

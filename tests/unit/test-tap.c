@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* A real TAP in a network of our own; skipped where the system allows no user namespaces. */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <check.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <net/ethernet.h>
+
+#include "common/cleanup.h"
+
+#include "netbackd/tap.h"
+
+static bool have_net;
+
+/* Once, before Check forks. */
+static bool own_network(void)
+{
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return false;
+	return access("/dev/net/tun", R_OK | W_OK) == 0;
+}
+
+START_TEST(names)
+{
+	static const char *const good[] = { "v", "vif1.0", "tap-A_9", "123456789012345" };
+	static const char *const bad[] = { "",	  ".",	 "..", "1234567890123456", "vif%d", "a b",
+					   "a/b", "a:b", "a\n" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		ck_assert(tap_name_ok(good[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct tap *tap = NULL;
+
+		ck_assert(!tap_name_ok(bad[i]));
+		ck_assert_int_eq(tap_open(bad[i], &tap), -EINVAL);
+		ck_assert_ptr_null(tap);
+	}
+}
+END_TEST
+
+static struct tap *open_up(const char *name)
+{
+	struct tap *tap = NULL;
+
+	ck_assert_int_eq(tap_open(name, &tap), 0);
+	ck_assert_int_eq(tap_set_mac(tap), 0);
+	ck_assert_int_eq(tap_set_mtu(tap, 1400), 0);
+	ck_assert_int_eq(tap_up(tap), 0);
+	return tap;
+}
+
+START_TEST(is_set_up)
+{
+	struct tap *tap = open_up("vif7.0"), *other = NULL;
+	struct ifreq ifr = { .ifr_name = "vif7.0" };
+	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(ioctl(s, SIOCGIFMTU, &ifr), 0);
+	ck_assert_int_eq(ifr.ifr_mtu, 1400);
+	ck_assert_int_eq(ioctl(s, SIOCGIFHWADDR, &ifr), 0);
+	ck_assert_mem_eq(ifr.ifr_hwaddr.sa_data, "\xfe\xff\xff\xff\xff\xff", 6);
+	ck_assert_int_eq(ioctl(s, SIOCGIFFLAGS, &ifr), 0);
+	ck_assert(ifr.ifr_flags & IFF_UP);
+	ck_assert(ifr.ifr_flags & IFF_RUNNING);
+	ck_assert_int_eq(fcntl(tap->fd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(tap_open("vif7.0", &other), -EBUSY);
+	tap_close(tap);
+	ck_assert_uint_eq(if_nametoindex("vif7.0"), 0);
+}
+END_TEST
+
+START_TEST(carrier)
+{
+	struct tap *tap = open_up("vif7.0");
+	struct ifreq ifr = { .ifr_name = "vif7.0" };
+	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	for (int on = 0; on < 2; on++) {
+
+		ck_assert_int_eq(tap_set_carrier(tap, on), 0);
+		/* the flag follows from a work queue of the kernel's */
+		do {
+			ck_assert_int_eq(ioctl(s, SIOCGIFFLAGS, &ifr), 0);
+		} while (!(ifr.ifr_flags & IFF_RUNNING) != !on);
+	}
+	tap_close(tap);
+}
+END_TEST
+
+static int packet_socket(const char *name)
+{
+	struct sockaddr_ll addr = { .sll_family = AF_PACKET,
+				    .sll_protocol = htons(ETH_P_ALL),
+				    .sll_ifindex = (int)if_nametoindex(name) };
+	int s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+
+	ck_assert_int_ge(s, 0);
+	ck_assert_int_eq(bind(s, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return s;
+}
+
+/* Frames of the kernel's own (IPv6) may come between. */
+static void expect(int fd, size_t skip, const uint8_t *frame, size_t len)
+{
+	uint8_t buf[2048];
+	ssize_t n;
+
+	do {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		ck_assert_int_eq(poll(&p, 1, 10000), 1);
+		n = read(fd, buf, sizeof(buf));
+		ck_assert_int_gt(n, (ssize_t)skip);
+	} while (buf[skip + 12] != 0x88 || buf[skip + 13] != 0xb5);
+	ck_assert_uint_eq((size_t)n, skip + len);
+	ck_assert_mem_eq(buf + skip, frame, len);
+}
+
+START_TEST(frames_both_ways)
+{
+	struct tap *tap = open_up("vif7.0");
+	uint8_t out[sizeof(struct virtio_net_hdr) + 1000] = { 0 };
+	uint8_t *frame = out + sizeof(struct virtio_net_hdr);
+	int s = packet_socket("vif7.0");
+
+	for (size_t i = 0; i < 1000; i++)
+		frame[i] = (uint8_t)i;
+	memcpy(frame + 12, "\x88\xb5", 2);
+	ck_assert_int_eq(write(tap->fd, out, sizeof(out)), sizeof(out));
+	expect(s, 0, frame, 1000);
+	frame[500]++;
+	ck_assert_int_eq(write(s, frame, 1000), 1000);
+	expect(tap->fd, sizeof(struct virtio_net_hdr), frame, 1000);
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(write(s, frame, 1000), 1000);
+	tap_drain(tap, 1000);
+	ck_assert_int_eq(read(tap->fd, out, sizeof(out)), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	close(s);
+	tap_close(tap);
+}
+END_TEST
+
+START_TEST(bridges)
+{
+	struct tap *tap = open_up("vif7.0");
+
+	ck_assert_int_eq(tap_join_bridge(tap, "nobridge0"), -ENODEV);
+	ck_assert_int_eq(tap_join_bridge(tap, "no bridge"), -EINVAL);
+	/* an interface, but none */
+	ck_assert_int_eq(tap_join_bridge(tap, "lo"), -EOPNOTSUPP);
+	tap_close(tap);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("tap");
+	TCase *tc = tcase_create("all");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	have_net = own_network();
+	suite_add_tcase(s, tc);
+	tcase_add_test(tc, names);
+	if (have_net) {
+		tcase_add_test(tc, is_set_up);
+		tcase_add_test(tc, carrier);
+		tcase_add_test(tc, frames_both_ways);
+		tcase_add_test(tc, bridges);
+	}
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	if (!failed && !have_net) {
+		printf("no network namespace or no /dev/net/tun: the rest was skipped\n");
+		return 77;
+	}
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "common/bridge.h"
+#include "common/cleanup.h"
+#include "common/daemon.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "xenstored/server.h"
+
+struct config {
+	struct server *server;
+	const char *host;
+};
+
+static int set_service(void *data, const char *value)
+{
+	return service_table_set(&((struct config *)data)->server->services, value);
+}
+
+static int set_host(void *data, const char *value)
+{
+	((struct config *)data)->host = value;
+	return 0;
+}
+
+static const struct option_spec options[] = {
+	{ "service", "NAME=DOMID",
+	  "a service domain with a socket store/NAME.sock; may be repeated", set_service },
+	{ "host", "URI",
+	  "where guests are (default: bridge:RUNDIR/" BRIDGE_SOCKET_STORE "; none: no guests)",
+	  set_host },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static int serve(struct daemon *d, struct server *s)
+{
+	int r;
+
+	s->base = d->base;
+	s->rundir = d->rundir;
+	r = server_start(s);
+	if (r == 0)
+		r = daemon_ready(d);
+	if (r == 0 && event_base_dispatch(d->base) < 0)
+		r = -EIO;
+	server_stop(s);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static struct server server;
+	struct daemon d = { .name = "xenhost-xenstored", .purpose = "The Xenstore." };
+	struct config o = { &server, NULL };
+	char uri[4200];
+	int r;
+
+	service_table_init(&server.services);
+	r = daemon_options(&d, argc, argv, options, &o);
+	if (r)
+		return r < 0 ? 2 : 0;
+	snprintf(uri, sizeof(uri), "bridge:%s/%s", d.rundir, BRIDGE_SOCKET_STORE);
+	server.host_uri = !o.host ? uri : strcmp(o.host, "none") ? o.host : NULL;
+	r = daemon_loop_new(&d);
+	if (r < 0) {
+		log_error("cannot make an event loop: %s", strerror(-r));
+		return 1;
+	}
+	r = serve(&d, &server);
+	daemon_loop_free(&d);
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/bridge.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "xenstored/conn.h"
+#include "xenstored/domain.h"
+#include "xenstored/server.h"
+#include "xenstored/sock.h"
+
+#define LOCK_FILE "xenstored.lock"
+
+/* --- telling watchers --- */
+
+struct firing {
+	struct server *s;
+	const struct change *change;
+};
+
+static bool may_see(const struct conn *c, const struct perms *p)
+{
+	return p && (perms_rights(p, &c->domain->caller.who) & PERM_READ);
+}
+
+static struct conn *conn_of(const struct watch *w)
+{
+	return list_entry(w->owner, struct conn, watches);
+}
+
+static void fire_one(void *data, struct watch *w)
+{
+	const struct change *ch = ((const struct firing *)data)->change;
+	struct conn *c = conn_of(w);
+
+	for (size_t i = 0; i < ARRAY_SIZE(ch->seen); i++)
+		if (may_see(c, ch->seen[i])) {
+			conn_event(c, w, ch->path, ch->len, false);
+			return;
+		}
+}
+
+/* A watch on something that went with a node further up hears of its own path. */
+static void fire_gone(void *data, struct watch *w, const struct node *gone,
+		      const struct node *parent)
+{
+	struct conn *c = conn_of(w);
+
+	if (may_see(c, gone->perms) || may_see(c, parent->perms))
+		conn_event(c, w, watch_path(w), w->path_len, false);
+}
+
+static void on_change(void *data, const struct change *ch)
+{
+	struct server *s = data;
+	struct firing f = { s, ch };
+
+	watch_match(&s->watches, ch->path, ch->len, fire_one, &f);
+	if (ch->removed)
+		watch_match_removed(&s->watches, &s->store.heap, ch->path, ch->len, ch->removed,
+				    fire_gone, &f);
+}
+
+struct special_firing {
+	const struct perms *perms;
+	const char *path; /* with the domid */
+	size_t len, plain_len;
+	bool exact; /* watches of one domain, else of all */
+};
+
+static void fire_special_one(void *data, struct watch *w)
+{
+	const struct special_firing *f = data;
+
+	if (f->exact != (w->path_len == f->len) || !may_see(conn_of(w), f->perms))
+		return;
+	conn_event(conn_of(w), w, f->path, w->depth > 0 ? f->len : w->path_len, false);
+}
+
+void server_fire_special(struct server *s, enum store_special which, uint16_t domid)
+{
+	struct special_firing f = { .perms = s->store.special[which] };
+	char path[40];
+
+	f.plain_len =
+		(size_t)snprintf(path, sizeof(path), "%s",
+				 which == STORE_RELEASE ? "@releaseDomain" : "@introduceDomain");
+	f.len = f.plain_len +
+		(size_t)snprintf(path + f.plain_len, sizeof(path) - f.plain_len, "/%u", domid);
+	f.path = path;
+	watch_match(&s->watches, path, f.plain_len, fire_special_one, &f);
+	f.exact = true;
+	watch_match(&s->watches, path, f.len, fire_special_one, &f);
+}
+
+static bool on_domain_exists(void *data, uint16_t domid)
+{
+	return domain_exists(data, domid);
+}
+
+static void on_refused(void *data, const struct account *a, enum quota_item item, uint64_t value)
+{
+	log_warning("domain %u: quota %s is %u, asked for %llu; further refusals are not logged",
+		    a->domid, quota_name(item), a->limit[item], (unsigned long long)value);
+}
+
+/* --- the end of every callback --- */
+
+static void free_conns(struct server *s)
+{
+	struct conn *c, *tmp;
+
+	list_for_each_safe (c, tmp, &s->conns, of_server)
+		c->ops->free(c);
+}
+
+void server_settle(struct server *s)
+{
+	while (!list_empty(&s->dirty)) {
+		struct conn *c = list_entry(s->dirty.next, struct conn, of_dirty);
+
+		list_remove(&c->of_dirty);
+		if (!c->dead)
+			conn_flush(c);
+	}
+	while (!list_empty(&s->ended)) {
+		struct conn *c = list_entry(s->ended.next, struct conn, of_dirty);
+
+		c->ops->free(c);
+	}
+}
+
+/* --- start and stop --- */
+
+static int make_dir(const struct server *s, const char *suffix)
+{
+	char path[4096];
+	const int n = snprintf(path, sizeof(path), "%s%s%s", s->rundir, *suffix ? "/" : "", suffix);
+	int r = 0;
+
+	if ((size_t)n >= sizeof(path))
+		r = -ENAMETOOLONG;
+	else if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		r = -errno;
+	if (r < 0)
+		log_error("cannot make the folder %s: %s", path, strerror(-r));
+	return r;
+}
+
+/* One daemon per run directory; the lock goes with the process, however it ends. */
+static int take_lock(struct server *s)
+{
+	char path[4096];
+	_cleanup_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/%s", s->rundir, LOCK_FILE);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		log_error("cannot open %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		log_error("another xenstored serves %s; end it first, or use another --rundir",
+			  s->rundir);
+		return -EBUSY;
+	}
+	s->lock_fd = steal_fd(&fd);
+	return 0;
+}
+
+/* A descriptor per client and per guest: as many as we may. */
+static void raise_limits(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+static int start_store(struct server *s)
+{
+	const struct store_hooks hooks = { on_change, on_domain_exists, s };
+	uint64_t seeds[2];
+	int r;
+
+	if (getrandom(seeds, sizeof(seeds), 0) != sizeof(seeds))
+		return -EIO;
+	r = quota_init(&s->quota);
+	if (r == 0)
+		r = watch_set_init(&s->watches, seeds[0]);
+	if (r == 0)
+		r = store_init(&s->store, &s->quota, &hooks, seeds[1]);
+	s->quota.refused = on_refused;
+	s->quota.data = s;
+	return r;
+}
+
+static int put_text(struct server *s, const struct caller *c, const char *base, const char *name,
+		    const char *text)
+{
+	char path[64];
+	const int n = snprintf(path, sizeof(path), "%s%s", base, name);
+	const struct wire_path p = { path, (size_t)n, 0, false };
+
+	return store_write(&s->store, c, NULL, &p, text, strlen(text));
+}
+
+/* The home of a domain that is there by configuration. */
+static int make_home(struct server *s, const struct caller *c, const char *name,
+		     const struct domain *d)
+{
+	struct perm owner[] = { { .domid = d->domid } };
+	const struct wire_path home = { d->base, strlen(d->base) - 1, 0, false };
+	char domid[8];
+	int r = store_mkdir(&s->store, c, NULL, &home);
+
+	snprintf(domid, sizeof(domid), "%u", d->domid);
+	if (!r)
+		r = store_set_perms(&s->store, c, NULL, &home, owner, ARRAY_SIZE(owner));
+	if (!r)
+		r = put_text(s, c, d->base, "name", name);
+	return r ? r : put_text(s, c, d->base, "domid", domid);
+}
+
+static int make_first_nodes(struct server *s)
+{
+	const struct caller *c = &domain_find(s, 0)->caller;
+	int r = put_text(s, c, "/tool/", "xenstored", "");
+
+	if (!r)
+		r = make_home(s, c, "Domain-0", domain_find(s, 0));
+	for (unsigned int i = 0; !r && i < s->services.nr; i++)
+		r = make_home(s, c, s->services.entries[i].name,
+			      domain_find(s, s->services.entries[i].domid));
+	if (r)
+		log_error("cannot make the first nodes: %s", strerror(r));
+	return -r;
+}
+
+static int start_sockets(struct server *s)
+{
+	int r = sock_listen(s, STORE_SOCKET, domain_find(s, 0));
+
+	for (unsigned int i = 0; r == 0 && i < s->services.nr; i++) {
+		const struct service *svc = &s->services.entries[i];
+		char path[sizeof(STORE_DIR) + SERVICE_NAME_MAX + sizeof("/.sock")];
+
+		snprintf(path, sizeof(path), "%s/%s.sock", STORE_DIR, svc->name);
+		r = sock_listen(s, path, domain_find(s, svc->domid));
+	}
+	return r;
+}
+
+int server_start(struct server *s)
+{
+	int r;
+
+	list_init(&s->conns);
+	list_init(&s->dirty);
+	list_init(&s->ended);
+	list_init(&s->listeners);
+	s->lock_fd = -1;
+	raise_limits();
+	r = make_dir(s, "");
+	if (r == 0)
+		r = make_dir(s, STORE_DIR);
+	if (r == 0)
+		r = take_lock(s);
+	if (r < 0)
+		return r;
+	r = start_store(s);
+	if (r < 0) {
+		log_error("cannot make the store: %s", strerror(-r));
+		return r;
+	}
+	r = domains_start(s);
+	if (r == 0)
+		r = make_first_nodes(s);
+	return r < 0 ? r : start_sockets(s);
+}
+
+void server_stop(struct server *s)
+{
+	sock_close_all(s);
+	free_conns(s);
+	domains_stop(s);
+	store_fini(&s->store);
+	watch_set_fini(&s->watches);
+	quota_fini(&s->quota);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+}

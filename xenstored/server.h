@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's one object: store, watches, domains, connections, listening sockets. One thread, one loop;
+ * every callback of the loop does its work and ends with server_settle(), which sends what was queued for
+ * any connection and frees what ended.
+ */
+#ifndef XENSTORED_SERVER_H
+#define XENSTORED_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/list.h"
+#include "common/service.h"
+#include "xenstored/quota.h"
+#include "xenstored/store.h"
+#include "xenstored/watch.h"
+
+/* bits of GET_FEATURE and of the ring page */
+#define FEATURE_RECONNECT 1u
+#define FEATURE_ERROR 2u
+#define FEATURE_DEPTH 4u
+#define FEATURE_ANY_DOMAIN 8u
+#define FEATURES_ALL 15u
+
+struct conn;
+struct domain;
+struct domains;
+struct event_base;
+
+struct server {
+	struct event_base *base;
+	const char *rundir;
+	const char *host_uri; /* NULL: sockets only, no guests */
+	struct service_table services;
+
+	struct store store;
+	struct quota quota;
+	struct watch_set watches;
+	struct domains *domains;
+	struct list conns;
+	struct list dirty;
+	struct list ended; /* of struct conn by of_dirty: to be freed */
+	struct list listeners;
+	int lock_fd;
+	bool trace;	     /* CONTROL log on */
+	char scratch[65536]; /* what was just read */
+};
+
+/* opens everything: -errno, said why */
+int server_start(struct server *s);
+void server_stop(struct server *s);
+
+void server_settle(struct server *s);
+
+/* @introduceDomain or @releaseDomain for that domain */
+void server_fire_special(struct server *s, enum store_special which, uint16_t domid);
+
+#endif
