@@ -109,6 +109,19 @@ static int do_reconfigure(xenhost_device_t *dev, uint32_t own, uint32_t state)
 	return r == 0 && !dev->ending && !dev->failed ? commit_writes(dev, own, state) : r;
 }
 
+/*
+ * Closed ends a failure at once: the front end may see it and begin anew before we look again, and a
+ * device that still counts as failed would then wait for a Closed that is over.
+ */
+static int do_switch(xenhost_device_t *dev, uint32_t own, uint32_t state)
+{
+	int r = commit_writes(dev, own, state);
+
+	if (r == 0 && state == XENHOST_STATE_CLOSED)
+		dev->failed = false;
+	return r;
+}
+
 static int act(xenhost_device_t *dev, uint32_t own, struct xh_xenbus_step step)
 {
 	switch (step.action) {
@@ -123,7 +136,7 @@ static int act(xenhost_device_t *dev, uint32_t own, struct xh_xenbus_step step)
 		do_remove(dev);
 		return 0;
 	case XH_XENBUS_SWITCH:
-		return commit_writes(dev, own, step.state);
+		return do_switch(dev, own, step.state);
 	case XH_XENBUS_RECONFIGURE:
 		return do_reconfigure(dev, own, step.state);
 	case XH_XENBUS_NOTHING:
