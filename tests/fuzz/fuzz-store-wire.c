@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whatever a Xenstore daemon may send: the first byte says which reader, the rest is in memory of just
- * its size. Planted: an event of one string accepted: found in 1 s.
+ * its size. Planted: an event of one string accepted: found within 60 s.
  */
 #include "config.h"
 

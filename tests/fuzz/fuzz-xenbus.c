@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Paths as xenstored tells them in events, and front-end paths as a folder names them.
- * Planted: a device's own path taken for one of its nodes: found in 1 s.
+ * Planted: a device's own path taken for one of its nodes: found within 60 s.
  */
 #include "config.h"
 
