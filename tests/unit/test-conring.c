@@ -96,4 +96,4 @@ START_TEST(impossible_indices)
 END_TEST
 
 UNIT_MAIN_WITH("conring", setup, teardown, output, wrap, input_fills, full_output,
-	   impossible_indices)
+	       impossible_indices)

@@ -806,7 +806,7 @@ START_TEST(console)
 END_TEST
 
 UNIT_MAIN_WITH("hypercall", setup, teardown, crossing_pages, bad_pointers, pointers_of_32_bit,
-	   user_mode, unknown_ones, missing_op, versions, params, vectors, add_to_physmap,
-	   grant_frames, physmap_of_32_bit, grant_sizes, grant_versions, memory_map, port_life,
-	   bad_port_numbers, failed_open_leaves_nothing, undelivered_port, alloc_and_bind,
-	   ports_run_out, virq_is_not_sent, vcpu_infos, areas, timers, shutdowns, console)
+	       user_mode, unknown_ones, missing_op, versions, params, vectors, add_to_physmap,
+	       grant_frames, physmap_of_32_bit, grant_sizes, grant_versions, memory_map, port_life,
+	       bad_port_numbers, failed_open_leaves_nothing, undelivered_port, alloc_and_bind,
+	       ports_run_out, virq_is_not_sent, vcpu_infos, areas, timers, shutdowns, console)

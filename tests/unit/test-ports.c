@@ -149,4 +149,4 @@ START_TEST(close_tells_what_it_was)
 END_TEST
 
 UNIT_MAIN_WITH("ports", setup, teardown, lowest_free_number, wanted_number, all_of_them,
-	   no_such_port, virqs, moved_global_virq, who_may_move, peers, close_tells_what_it_was)
+	       no_such_port, virqs, moved_global_virq, who_may_move, peers, close_tells_what_it_was)

@@ -308,5 +308,5 @@ START_TEST(texts)
 END_TEST
 
 UNIT_MAIN_WITH("pvh", setup, teardown, good, truncated, not_elf, bad_headers, bad_segments,
-	   out_of_range, no_entry, bad_notes, many_segments, thirty_two_bit, boot_page,
-	   boot_page_limits, texts)
+	       out_of_range, no_entry, bad_notes, many_segments, thirty_two_bit, boot_page,
+	       boot_page_limits, texts)

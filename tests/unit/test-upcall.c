@@ -151,4 +151,5 @@ START_TEST(no_lost_event)
 END_TEST
 
 UNIT_MAIN_WITH("upcall", setup, teardown, raise_sets_all_three, raise_once, raise_masked,
-	   unmask_without_event, unmask_with_event, limits, layout_of_32_bit, merge, no_lost_event)
+	       unmask_without_event, unmask_with_event, limits, layout_of_32_bit, merge,
+	       no_lost_event)
