@@ -235,7 +235,7 @@ static bool uring_has_more(const struct blk_io *io)
  */
 static void uring_kick(struct blk_io *io, unsigned int wait)
 {
-	static const struct timeval soon = {.tv_usec = 10000};
+	static const struct timeval soon = { .tv_usec = 10000 };
 
 	while (wait > 0 || uring_has_more(io)) {
 		int r;

@@ -23,28 +23,28 @@ struct layout {
 };
 
 static const struct layout layouts[] = {
-	[BLK_ABI_X86_64] = {.req_size = 112,
-			    .rsp_size = 16,
-			    .rw_id = 8,
-			    .rw_sector = 16,
-			    .rw_segs = 24,
-			    .discard_nr = 24,
-			    .indirect_id = 8,
-			    .indirect_sector = 16,
-			    .indirect_grefs = 28,
-			    .rsp_op = 8,
-			    .rsp_status = 10},
-	[BLK_ABI_X86_32] = {.req_size = 108,
-			    .rsp_size = 12,
-			    .rw_id = 4,
-			    .rw_sector = 12,
-			    .rw_segs = 20,
-			    .discard_nr = 20,
-			    .indirect_id = 4,
-			    .indirect_sector = 12,
-			    .indirect_grefs = 24,
-			    .rsp_op = 8,
-			    .rsp_status = 10},
+	[BLK_ABI_X86_64] = { .req_size = 112,
+			     .rsp_size = 16,
+			     .rw_id = 8,
+			     .rw_sector = 16,
+			     .rw_segs = 24,
+			     .discard_nr = 24,
+			     .indirect_id = 8,
+			     .indirect_sector = 16,
+			     .indirect_grefs = 28,
+			     .rsp_op = 8,
+			     .rsp_status = 10 },
+	[BLK_ABI_X86_32] = { .req_size = 108,
+			     .rsp_size = 12,
+			     .rw_id = 4,
+			     .rw_sector = 12,
+			     .rw_segs = 20,
+			     .discard_nr = 20,
+			     .indirect_id = 4,
+			     .indirect_sector = 12,
+			     .indirect_grefs = 24,
+			     .rsp_op = 8,
+			     .rsp_status = 10 },
 };
 
 _Static_assert(sizeof(struct blkif_request) == 112, "64-bit request");
@@ -89,10 +89,10 @@ int blk_abi_by_name(const char *protocol, enum blk_abi *ret_abi)
 		const char *name;
 		enum blk_abi abi;
 	} known[] = {
-		{"", BLK_ABI_X86_32},
-		{XEN_IO_PROTO_ABI_X86_32, BLK_ABI_X86_32},
-		{XEN_IO_PROTO_ABI_X86_64, BLK_ABI_X86_64},
-		{XEN_IO_PROTO_ABI_ARM, BLK_ABI_X86_64},
+		{ "", BLK_ABI_X86_32 },
+		{ XEN_IO_PROTO_ABI_X86_32, BLK_ABI_X86_32 },
+		{ XEN_IO_PROTO_ABI_X86_64, BLK_ABI_X86_64 },
+		{ XEN_IO_PROTO_ABI_ARM, BLK_ABI_X86_64 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {

@@ -15,7 +15,7 @@
 
 static const char *strip_prefix(const char *params)
 {
-	static const char *const prefixes[] = {"raw:", "aio:"};
+	static const char *const prefixes[] = { "raw:", "aio:" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
 		if (!strncmp(params, prefixes[i], strlen(prefixes[i])))
@@ -52,7 +52,7 @@ static int open_fd(const char *path, bool readonly, int *ret_fd)
 
 static int lock_fd(int fd, bool readonly)
 {
-	struct flock lock = {.l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = { .l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
@@ -131,7 +131,7 @@ const char *image_strerror(int error)
 {
 	switch (error) {
 	case -EBUSY:
-		return "in use by another process; end that one first";
+		return "already in use and locked; detach it there first";
 	case -EINVAL:
 		return "not an absolute path, or smaller than one sector of 512 or 4096 bytes";
 	case -ENOTBLK:

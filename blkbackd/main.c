@@ -49,9 +49,9 @@ static int set_engine(void *data, const char *value)
 }
 
 static const struct daemon_option options[] = {
-	{"host", "URI", "whom to serve (default: bridge:RUNDIR/bridge/blkback.sock)", set_host},
-	{"engine", "NAME", "disk I/O by uring, sync or auto (default: auto)", set_engine},
-	{0},
+	{ "host", "URI", "whom to serve (default: bridge:RUNDIR/bridge/blkback.sock)", set_host },
+	{ "engine", "NAME", "disk I/O by uring, sync or auto (default: auto)", set_engine },
+	{ 0 },
 };
 
 static void on_host(evutil_socket_t fd, short what, void *data)
@@ -122,8 +122,8 @@ static int serve(struct blkbackd *b)
 int main(int argc, char **argv)
 {
 	struct blkbackd b = {
-		.daemon = {.name = "xenhost-blkbackd",
-			   .purpose = "Serves guests' disks from files and block devices."},
+		.daemon = { .name = "xenhost-blkbackd",
+			    .purpose = "Serves guests' disks from files and block devices." },
 	};
 	char path[PATH_MAX], uri[PATH_MAX + 16];
 	int r = daemon_options(&b.daemon, argc, argv, options, &b);

@@ -94,12 +94,12 @@ static int publish(struct vbd *vbd)
 		const char *node;
 		uint64_t value;
 	} nodes[] = {
-		{"feature-flush-cache", 1},
-		{"feature-max-indirect-segments", vbd->limits.indirect},
-		{"sectors", vbd->limits.sectors},
-		{"sector-size", vbd->image->sector_size},
-		{"physical-sector-size", vbd->image->physical_size},
-		{"info", disk_info(vbd)},
+		{ "feature-flush-cache", 1 },
+		{ "feature-max-indirect-segments", vbd->limits.indirect },
+		{ "sectors", vbd->limits.sectors },
+		{ "sector-size", vbd->image->sector_size },
+		{ "physical-sector-size", vbd->image->physical_size },
+		{ "info", disk_info(vbd) },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {

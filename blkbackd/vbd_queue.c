@@ -180,7 +180,7 @@ static void request_start_flush(struct vbd_req *req)
 		list_append(&req->queue->held, &req->link);
 		return;
 	}
-	req->io = (struct blk_io_op){.kind = BLK_IO_FLUSH, .done = on_flush_done};
+	req->io = (struct blk_io_op){ .kind = BLK_IO_FLUSH, .done = on_flush_done };
 	blk_io_submit(req->queue->io, &req->io);
 }
 
@@ -239,7 +239,7 @@ static int queue_take(struct vbd_queue *q, unsigned int *budget)
 
 static void queue_run_later(struct vbd_queue *q)
 {
-	static const struct timeval now = {0};
+	static const struct timeval now = { 0 };
 
 	evtimer_add(q->again, &now);
 }

@@ -8,9 +8,9 @@
 /* largest message, and so the bound of everything that is allocated for one */
 #define BRIDGE_MESSAGE_MAX 16384
 
-#define BRIDGE_NAME_MAX 64     /* domain name with its NUL */
-#define BRIDGE_REGIONS_MAX 8   /* pieces of memory of one domain */
-#define BRIDGE_PORTS_MAX 4096  /* ports of one domain: the two-level event channel ABI, 64 bit */
+#define BRIDGE_NAME_MAX 64    /* domain name with its NUL */
+#define BRIDGE_REGIONS_MAX 8  /* pieces of memory of one domain */
+#define BRIDGE_PORTS_MAX 4096 /* ports of one domain: the two-level event channel ABI, 64 bit */
 #define BRIDGE_DOMID_GUEST_MIN 1
 #define BRIDGE_DOMID_GUEST_MAX 31999
 

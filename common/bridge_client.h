@@ -54,5 +54,4 @@ const char *bridge_client_why(const struct bridge_client *c);
 /* next event: 1, 0 if there is none now, -errno when the connection is lost. Never blocks. */
 int bridge_client_event(struct bridge_client *c, struct bridge_message *ret_event);
 
-
 #endif

@@ -57,7 +57,8 @@ static int check_frame(const bridge_frame *f, size_t nr_fds)
 	case BRIDGE__FRAME__BODY_DOMAIN_CREATE:
 		if (check_name(f->domain_create->name) < 0)
 			return -EINVAL;
-		return check_regions(f->domain_create->regions, f->domain_create->n_regions, nr_fds);
+		return check_regions(f->domain_create->regions, f->domain_create->n_regions,
+				     nr_fds);
 	case BRIDGE__FRAME__BODY_ATTACHED:
 		return check_regions(f->attached->regions, f->attached->n_regions, nr_fds);
 	case BRIDGE__FRAME__BODY_DOMAIN_QUERY:

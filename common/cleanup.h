@@ -30,11 +30,11 @@ static inline int steal_fd(int *fd)
 	return ret;
 }
 
-#define steal_ptr(p)                       \
-	({                                 \
+#define steal_ptr(p)                          \
+	({                                    \
 		__typeof__(*(p)) ret_ = *(p); \
-		*(p) = NULL;               \
-		ret_;                      \
+		*(p) = NULL;                  \
+		ret_;                         \
 	})
 
 #define _cleanup_free_ _cleanup_(freep)

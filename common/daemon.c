@@ -51,9 +51,11 @@ static int set_verbose(void *data, const char *value)
 }
 
 static const struct option_spec common_options[] = {
-	{ "rundir", "DIR", "folder of the sockets (default: $XENHOST_RUNDIR or " XENHOST_RUNSTATEDIR ")",
+	{ "rundir", "DIR",
+	  "folder of the sockets (default: $XENHOST_RUNDIR or " XENHOST_RUNSTATEDIR ")",
 	  set_rundir },
-	{ "ready-fd", "N", "write READY and a newline to this descriptor when serving", set_ready_fd },
+	{ "ready-fd", "N", "write READY and a newline to this descriptor when serving",
+	  set_ready_fd },
 	{ "exit-with-parent", NULL, "end when the starting process ends", set_exit_with_parent },
 	{ "verbose", NULL, "log what is done, for finding faults", set_verbose },
 	{ NULL, NULL, NULL, NULL },
@@ -68,7 +70,8 @@ static void daemon_defaults(struct daemon *d)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-int daemon_options(struct daemon *d, int argc, char **argv, const struct option_spec *extra, void *data)
+int daemon_options(struct daemon *d, int argc, char **argv, const struct option_spec *extra,
+		   void *data)
 {
 	const struct option_table tables[] = { { extra, data }, { common_options, d } };
 	char page[64];

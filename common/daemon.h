@@ -16,10 +16,10 @@ struct event_base;
 #define daemon_option option_spec
 
 struct daemon {
-	const char *name;	/* of the program, as in messages */
-	const char *purpose;	/* one line for --help */
-	const char *rundir;	/* --rundir, XENHOST_RUNDIR or the built-in one */
-	int ready_fd;		/* --ready-fd, -1 without */
+	const char *name;    /* of the program, as in messages */
+	const char *purpose; /* one line for --help */
+	const char *rundir;  /* --rundir, XENHOST_RUNDIR or the built-in one */
+	int ready_fd;	     /* --ready-fd, -1 without */
 	bool verbose;
 	struct event_base *base;
 	struct event *signals[2];

@@ -35,18 +35,17 @@ static inline void list_remove(struct list *entry)
 	list_init(entry);
 }
 
-#define list_entry(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define list_entry(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-#define list_for_each(pos, head, member)                                         \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member);           \
-	     &pos->member != (head);                                             \
+#define list_for_each(pos, head, member)                                                       \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head); \
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
 
 /* The loop body may remove and free pos, and nothing else of the list. */
-#define list_for_each_safe(pos, tmp, head, member)                               \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member),           \
-	    tmp = list_entry(pos->member.next, __typeof__(*pos), member);        \
-	     &pos->member != (head);                                             \
+#define list_for_each_safe(pos, tmp, head, member)                        \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member),    \
+	    tmp = list_entry(pos->member.next, __typeof__(*pos), member); \
+	     &pos->member != (head);                                      \
 	     pos = tmp, tmp = list_entry(pos->member.next, __typeof__(*pos), member))
 
 #endif

@@ -40,11 +40,11 @@ static void print_help(const struct options *o, const struct parser *p)
 	printf("\nSee %s.\n", o->page);
 }
 
-static int usage_error(const struct options *o, const char *what, const char *dashes, const char *arg,
-		       const char *value)
+static int usage_error(const struct options *o, const char *what, const char *dashes,
+		       const char *arg, const char *value)
 {
-	fprintf(stderr, "%s: %s %s%s%s%s; %s --help lists the options\n", o->program, what, dashes, arg,
-		value ? " " : "", value ? value : "", o->program);
+	fprintf(stderr, "%s: %s %s%s%s%s; %s --help lists the options\n", o->program, what, dashes,
+		arg, value ? " " : "", value ? value : "", o->program);
 	return -EINVAL;
 }
 
@@ -53,8 +53,9 @@ static void add_specs(struct parser *p, const struct option_table *t)
 	for (const struct option_spec *s = t->specs; s && s->name && p->nr < OPTIONS_MAX; s++) {
 		p->specs[p->nr] = s;
 		p->data[p->nr] = t->data;
-		p->longs[p->nr] = (struct option){ s->name, s->arg ? required_argument : no_argument, NULL,
-						   p->nr };
+		p->longs[p->nr] =
+			(struct option){ s->name, s->arg ? required_argument : no_argument, NULL,
+					 p->nr };
 		p->nr++;
 	}
 }
@@ -89,7 +90,8 @@ int options_parse(const struct options *o, int argc, char **argv, const struct o
 		if (c == '?')
 			return usage_error(o, "unknown option", "", argv[optind - 1], NULL);
 		if (c == ':')
-			return usage_error(o, "a value is missing after", "", argv[optind - 1], NULL);
+			return usage_error(o, "a value is missing after", "", argv[optind - 1],
+					   NULL);
 		if (p.specs[c]->set(p.data[c], optarg) < 0)
 			return usage_error(o, "bad value:", "--", p.specs[c]->name, optarg);
 	}

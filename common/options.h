@@ -22,10 +22,10 @@ struct option_table {
 };
 
 struct options {
-	const char *program; /* as in messages: "xenhost run" */
+	const char *program;  /* as in messages: "xenhost run" */
 	const char *operands; /* for the usage line, NULL: none are taken */
-	const char *purpose; /* one line for --help */
-	const char *page;    /* man page: "xenhost-run(1)" */
+	const char *purpose;  /* one line for --help */
+	const char *page;     /* man page: "xenhost-run(1)" */
 };
 
 /*

@@ -23,7 +23,8 @@ static bool name_valid(const char *name, size_t len)
 	if (len == 0 || len >= SERVICE_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!islower((unsigned char)name[i]) && !isdigit((unsigned char)name[i]) && name[i] != '-')
+		if (!islower((unsigned char)name[i]) && !isdigit((unsigned char)name[i]) &&
+		    name[i] != '-')
 			return false;
 	return true;
 }

@@ -129,7 +129,8 @@ void direct_memory_put(struct direct_memory *mem)
 }
 
 /* the page of a frame in RAM; rings and grant frames are no memory that can be granted */
-static const struct mapped *ram_of(const struct direct_memory *mem, uint64_t frame, uint64_t *ret_offset)
+static const struct mapped *ram_of(const struct direct_memory *mem, uint64_t frame,
+				   uint64_t *ret_offset)
 {
 	uint64_t gpa = frame << XEN_PAGE_SHIFT;
 
@@ -150,8 +151,8 @@ static uint32_t use_lock(atomic_uint *use)
 		unsigned int old = atomic_load_explicit(use, memory_order_relaxed);
 
 		if (!(old & USE_BUSY) &&
-		    atomic_compare_exchange_weak_explicit(use, &old, old | USE_BUSY,
-							  memory_order_acquire, memory_order_relaxed))
+		    atomic_compare_exchange_weak_explicit(
+			    use, &old, old | USE_BUSY, memory_order_acquire, memory_order_relaxed))
 			return old;
 		if (spins % 128 == 127)
 			sched_yield(); /* the holder was preempted */
@@ -165,7 +166,8 @@ static void use_unlock(atomic_uint *use, uint32_t value)
 
 static _Atomic uint32_t *entry_of(const struct direct_memory *mem, uint32_t gref)
 {
-	return (_Atomic uint32_t *)(void *)(mem->grant_frames->addr + (size_t)gref * sizeof(grant_entry_v1_t));
+	return (_Atomic uint32_t *)(void *)(mem->grant_frames->addr +
+					    (size_t)gref * sizeof(grant_entry_v1_t));
 }
 
 /* flags and domid are one word: checked and marked in use by one compare-and-swap */
@@ -242,8 +244,8 @@ static int gref_page(struct direct_memory *mem, uint32_t gref, bool write,
 	return 0;
 }
 
-int direct_io_begin(struct direct_memory *mem, struct xenhost_seg *segs, size_t n, unsigned int prot,
-		    struct iovec *iov)
+int direct_io_begin(struct direct_memory *mem, struct xenhost_seg *segs, size_t n,
+		    unsigned int prot, struct iovec *iov)
 {
 	bool write = prot & XENHOST_WRITE;
 	int error = 0;
@@ -318,7 +320,8 @@ static struct direct_map *map_alloc(struct direct_memory *mem, size_t n, unsigne
 /* grefs 0 and 1 have rings of their own behind them, which a service may hold without any RAM */
 static const struct mapped *reserved_ring(const struct direct_memory *mem, uint32_t gref)
 {
-	enum direct_kind kind = gref == GNTTAB_RESERVED_XENSTORE ? DIRECT_STORE_RING : DIRECT_CONSOLE_RING;
+	enum direct_kind kind =
+		gref == GNTTAB_RESERVED_XENSTORE ? DIRECT_STORE_RING : DIRECT_CONSOLE_RING;
 
 	if (gref != GNTTAB_RESERVED_XENSTORE && gref != GNTTAB_RESERVED_CONSOLE)
 		return NULL;
@@ -330,8 +333,8 @@ static const struct mapped *reserved_ring(const struct direct_memory *mem, uint3
 
 static int reserve_area(struct direct_map *map, size_t n)
 {
-	void *area = mmap(NULL, n * XEN_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			  -1, 0);
+	void *area = mmap(NULL, n * XEN_PAGE_SIZE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (area == MAP_FAILED)
 		return -errno;
@@ -350,8 +353,9 @@ static int map_page(struct direct_map *map, size_t i, uint32_t gref)
 	if (r < 0)
 		return r;
 	map->grefs[map->nr_grefs++] = gref;
-	if (mmap((uint8_t *)map->area + i * XEN_PAGE_SIZE, XEN_PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED,
-		 m->region.fd, (off_t)(m->region.offset + offset)) == MAP_FAILED)
+	if (mmap((uint8_t *)map->area + i * XEN_PAGE_SIZE, XEN_PAGE_SIZE, prot,
+		 MAP_SHARED | MAP_FIXED, m->region.fd,
+		 (off_t)(m->region.offset + offset)) == MAP_FAILED)
 		return -errno;
 	return 0;
 }

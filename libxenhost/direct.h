@@ -21,10 +21,10 @@
 struct direct_memory;
 
 enum direct_kind { /* as in bridge.proto */
-	DIRECT_RAM = 0,
-	DIRECT_GRANT_FRAMES = 1,
-	DIRECT_STORE_RING = 2,
-	DIRECT_CONSOLE_RING = 3,
+		   DIRECT_RAM = 0,
+		   DIRECT_GRANT_FRAMES = 1,
+		   DIRECT_STORE_RING = 2,
+		   DIRECT_CONSOLE_RING = 3,
 };
 
 struct direct_region {
@@ -39,9 +39,10 @@ int direct_memory_new(uint16_t domid, const struct direct_region *regions, size_
 struct direct_memory *direct_memory_get(struct direct_memory *mem);
 void direct_memory_put(struct direct_memory *mem);
 
-int direct_io_begin(struct direct_memory *mem, struct xenhost_seg *segs, size_t n, unsigned int prot,
-		    struct iovec *iov);
-void direct_io_end(struct direct_memory *mem, struct xenhost_seg *segs, size_t n, unsigned int prot);
+int direct_io_begin(struct direct_memory *mem, struct xenhost_seg *segs, size_t n,
+		    unsigned int prot, struct iovec *iov);
+void direct_io_end(struct direct_memory *mem, struct xenhost_seg *segs, size_t n,
+		   unsigned int prot);
 
 struct direct_map;
 

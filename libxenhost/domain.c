@@ -96,7 +96,8 @@ void xenhost_transport_domain(xenhost_t *host, const struct xenhost_domain_info 
 		d->fn(host, info, d->data);
 }
 
-static int query(xenhost_t *host, uint16_t domid, const char *name, struct xenhost_domain_info *ret_info)
+static int query(xenhost_t *host, uint16_t domid, const char *name,
+		 struct xenhost_domain_info *ret_info)
 {
 	if (!host || !ret_info)
 		return -EINVAL;
@@ -118,7 +119,8 @@ int xenhost_domain_by_name(xenhost_t *host, const char *name, struct xenhost_dom
 }
 
 int xenhost_domain_watch(xenhost_t *host,
-			 void (*fn)(xenhost_t *host, const struct xenhost_domain_info *info, void *data),
+			 void (*fn)(xenhost_t *host, const struct xenhost_domain_info *info,
+				    void *data),
 			 void *data)
 {
 	int r;

@@ -30,11 +30,11 @@ struct xh_domains;
 
 struct xenhost {
 	const struct xenhost_transport_ops *ops;
-	void *state;   /* the transport's */
-	int poll_fd;   /* epoll: the transport and the store */
-	struct xh_store *store;     /* NULL until first used */
+	void *state;		    /* the transport's */
+	int poll_fd;		    /* epoll: the transport and the store */
+	struct xh_store *store;	    /* NULL until first used */
 	struct xh_domains *domains; /* NULL without a domain watch */
-	int store_timeout;          /* ms, -1 none */
+	int store_timeout;	    /* ms, -1 none */
 };
 
 /* handle.c: fd joins or leaves the handle's epoll set */
@@ -42,7 +42,8 @@ int xh_poll_add(xenhost_t *host, int fd);
 void xh_poll_remove(xenhost_t *host, int fd);
 
 /* uri.c: the ops of the scheme before ':', and what is behind it */
-int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops, const char **ret_address);
+int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops,
+		 const char **ret_address);
 
 /* store.c: free(NULL) is fine. process: > 0 watch callbacks ran, 0, < 0 lost */
 void xh_store_free(struct xh_store *store);

@@ -31,7 +31,8 @@ static int port_new(xenhost_t *host, const struct xenhost_port_fds *fds, xenhost
 	return 0;
 }
 
-int xenhost_port_bind(xenhost_t *host, uint16_t domid, uint32_t remote_port, xenhost_port_t **ret_port)
+int xenhost_port_bind(xenhost_t *host, uint16_t domid, uint32_t remote_port,
+		      xenhost_port_t **ret_port)
 {
 	struct xenhost_port_fds fds;
 	int r;

@@ -60,7 +60,7 @@ int xenhost_ring_init(struct xenhost_ring *ring, void *pages, size_t nr_pages, s
 		      size_t rsp_size)
 {
 	size_t slot_size = req_size > rsp_size ? req_size : rsp_size;
-	struct xenhost_ring r = {.shared = pages};
+	struct xenhost_ring r = { .shared = pages };
 	size_t slots;
 	uint32_t prod;
 

@@ -64,8 +64,7 @@ static int store_lost(struct xh_store *store, int error)
 	store->fd = -1;
 	store->lost = error == -EPIPE ? -ECONNRESET : error;
 	store->in_len = store->out_len = 0;
-	list_for_each_safe(call, tmp, &store->calls, link)
-	{
+	list_for_each_safe(call, tmp, &store->calls, link) {
 		list_remove(&call->link);
 		call->done = true;
 		call->error = store->lost;
@@ -96,11 +95,10 @@ static void update_wake(struct xh_store *store)
 
 /* --- bytes --- */
 
-/* A transport may give a socket or a device: both must not block, and a socket not raise SIGPIPE.
- */
+/* A transport gives a socket or a device: neither may block, and a socket not raise SIGPIPE. */
 static ssize_t stream_send(int fd, const void *buf, size_t len)
 {
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	ssize_t n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n < 0 && errno == ENOTSOCK) {
@@ -113,7 +111,7 @@ static ssize_t stream_send(int fd, const void *buf, size_t len)
 
 static ssize_t stream_receive(int fd, void *buf, size_t len)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	ssize_t n = recv(fd, buf, len, MSG_DONTWAIT);
 
 	if (n < 0 && errno == ENOTSOCK) {
@@ -199,8 +197,7 @@ static int on_answer(struct xh_store *store, const struct xh_wire_header *header
 	struct call *call = NULL, *c;
 
 	/* the first one, as good as always */
-	list_for_each(c, &store->calls, link)
-	{
+	list_for_each(c, &store->calls, link) {
 		if (c->id != header->req_id)
 			continue;
 		call = c;
@@ -281,7 +278,7 @@ static int store_wait(struct xh_store *store, const struct call *call, int timeo
 	int64_t deadline = now_ms() + timeout;
 
 	while (!call->done) {
-		struct pollfd p = {.fd = store->fd, .events = POLLIN};
+		struct pollfd p = { .fd = store->fd, .events = POLLIN };
 		int64_t left = timeout < 0 ? -1 : deadline - now_ms();
 		int r;
 
@@ -315,7 +312,7 @@ static size_t parts_len(const struct iovec *parts, size_t nr_parts)
 static int call_queue(struct xh_store *store, uint32_t type, uint32_t txn,
 		      const struct iovec *parts, size_t nr_parts, struct call **ret_call)
 {
-	struct xh_wire_header header = {.type = type, .tx_id = txn};
+	struct xh_wire_header header = { .type = type, .tx_id = txn };
 	size_t len = parts_len(parts, nr_parts);
 	struct call *call;
 	int r;
@@ -420,7 +417,7 @@ int xh_store_malformed(xenhost_t *host)
 
 struct iovec xh_store_string(const char *s)
 {
-	return (struct iovec){(char *)(uintptr_t)s, strlen(s) + 1};
+	return (struct iovec){ (char *)(uintptr_t)s, strlen(s) + 1 };
 }
 
 /* --- process --- */

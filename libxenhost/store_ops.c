@@ -138,7 +138,7 @@ int xenhost_store_write(xenhost_t *host, xenhost_txn_t txn, const char *path, co
 	if (!path || (!value && len))
 		return -EINVAL;
 	parts[0] = xh_store_string(path);
-	parts[1] = (struct iovec){(void *)(uintptr_t)value, len};
+	parts[1] = (struct iovec){ (void *)(uintptr_t)value, len };
 	return xh_store_call_ack(host, XS_WRITE, txn, parts, 2);
 }
 
@@ -287,7 +287,7 @@ static int names_table(const struct names *names, char ***ret_names)
 
 int xenhost_store_list(xenhost_t *host, xenhost_txn_t txn, const char *path, char ***ret_names)
 {
-	struct names names = {0};
+	struct names names = { 0 };
 	int r;
 
 	if (!ret_names)
@@ -357,7 +357,7 @@ int xenhost_store_set_perms(xenhost_t *host, xenhost_txn_t txn, const char *path
 		len += (size_t)r + 1;
 	}
 	parts[0] = xh_store_string(path);
-	parts[1] = (struct iovec){buf, len};
+	parts[1] = (struct iovec){ buf, len };
 	return xh_store_call_ack(host, XS_SET_PERMS, txn, parts, 2);
 }
 
@@ -366,7 +366,7 @@ int xenhost_store_set_perms(xenhost_t *host, xenhost_txn_t txn, const char *path
 int xenhost_store_introduce(xenhost_t *host, uint16_t domid, uint64_t gfn, uint32_t port)
 {
 	char payload[64];
-	struct iovec part = {payload, 0};
+	struct iovec part = { payload, 0 };
 	int n;
 
 	n = snprintf(payload, sizeof(payload), "%" PRIu16 "%c%" PRIu64 "%c%" PRIu32, domid, 0, gfn,

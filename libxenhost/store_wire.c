@@ -20,13 +20,13 @@ int xh_wire_parse(const uint8_t *buf, struct xh_wire_header *ret_header)
 	memcpy(&m, buf, sizeof(m));
 	if (m.len > XH_WIRE_PAYLOAD_MAX)
 		return -EPROTO;
-	*ret_header = (struct xh_wire_header){m.type, m.req_id, m.tx_id, m.len};
+	*ret_header = (struct xh_wire_header){ m.type, m.req_id, m.tx_id, m.len };
 	return 0;
 }
 
 void xh_wire_build(const struct xh_wire_header *header, uint8_t *buf)
 {
-	struct xsd_sockmsg m = {header->type, header->req_id, header->tx_id, header->len};
+	struct xsd_sockmsg m = { header->type, header->req_id, header->tx_id, header->len };
 
 	memcpy(buf, &m, sizeof(m));
 }
@@ -96,7 +96,7 @@ int xh_wire_number(const char *digits, size_t len, uint64_t max, uint64_t *ret_v
 
 int xh_wire_part(const char *payload, size_t len, struct xh_wire_part *ret_part)
 {
-	struct xh_wire_part part = {0};
+	struct xh_wire_part part = { 0 };
 	size_t n;
 
 	if (xh_wire_count(payload, len) < 1)
@@ -128,7 +128,7 @@ int xh_wire_perm_parse(const char *s, struct xenhost_perm *ret_perm)
 
 	if (!perm_letter(*s) || xh_wire_number(s + 1, strlen(s + 1), UINT16_MAX, &domid) < 0)
 		return -EPROTO;
-	*ret_perm = (struct xenhost_perm){*s, (uint16_t)domid};
+	*ret_perm = (struct xenhost_perm){ *s, (uint16_t)domid };
 	return 0;
 }
 

@@ -192,7 +192,8 @@ static int bridge_domain_control(void *state, uint16_t domid, int destroy)
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 
 	control.domid = domid;
-	control.action = destroy ? BRIDGE__CONTROL_ACTION__DESTROY : BRIDGE__CONTROL_ACTION__UNPAUSE;
+	control.action =
+		destroy ? BRIDGE__CONTROL_ACTION__DESTROY : BRIDGE__CONTROL_ACTION__UNPAUSE;
 	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CONTROL;
 	frame.domain_control = &control;
 	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);
@@ -425,8 +426,8 @@ static int get_memory(struct bridge *b, uint16_t domid, struct direct_memory **r
 	return r;
 }
 
-static int bridge_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n, unsigned int prot,
-		      void **ret_addr, void **ret_map)
+static int bridge_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n,
+		      unsigned int prot, void **ret_addr, void **ret_map)
 {
 	struct direct_memory *mem;
 	struct direct_map *map;

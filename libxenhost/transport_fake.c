@@ -60,9 +60,10 @@ static struct fake_domain *find_domain(struct fake *fake, uint16_t domid, const 
 {
 	struct fake_domain *d;
 
-	list_for_each(d, &fake->domains, link) if (d->info.state != XENHOST_DOMAIN_GONE &&
-						   (name ? !strcmp(d->info.name, name)
-							 : d->info.domid == domid)) return d;
+	list_for_each(d, &fake->domains, link)
+		if (d->info.state != XENHOST_DOMAIN_GONE &&
+		    (name ? !strcmp(d->info.name, name) : d->info.domid == domid))
+			return d;
 	return NULL;
 }
 
@@ -86,13 +87,13 @@ static int make_region(enum direct_kind kind, uint64_t gpa, size_t size, void **
 	if (addr == MAP_FAILED)
 		return -errno;
 	*ret_addr = addr;
-	*ret_region = (struct direct_region){kind, gpa, size, 0, steal_fd(&fd)};
+	*ret_region = (struct direct_region){ kind, gpa, size, 0, steal_fd(&fd) };
 	return 0;
 }
 
 static int domain_memory(struct fake_domain *d)
 {
-	struct direct_region regions[2] = {{.fd = -1}, {.fd = -1}};
+	struct direct_region regions[2] = { { .fd = -1 }, { .fd = -1 } };
 	void *addr;
 	int r;
 
@@ -167,7 +168,9 @@ void fake_domain_end(struct fake_domain *d)
 {
 	struct port *port, *tmp;
 
-	list_for_each_safe(port, tmp, &d->fake->ports, link) if (port->domain == d) port_free(port);
+	list_for_each_safe(port, tmp, &d->fake->ports, link)
+		if (port->domain == d)
+			port_free(port);
 	d->info.state = XENHOST_DOMAIN_GONE;
 	domain_changed(d);
 }
@@ -217,7 +220,7 @@ static int port_new(struct fake_domain *d, struct port **ret_port)
 
 static void guest_end(const struct port *port, struct fake_end *ret_end)
 {
-	*ret_end = (struct fake_end){port->theirs, port->to_guest, port->to_us};
+	*ret_end = (struct fake_end){ port->theirs, port->to_guest, port->to_us };
 }
 
 int fake_port_offer(struct fake_domain *d, struct fake_end *ret_end)
@@ -237,7 +240,9 @@ static struct port *find_port(struct fake *fake, uint32_t ours)
 {
 	struct port *port;
 
-	list_for_each(port, &fake->ports, link) if (ours && port->ours == ours) return port;
+	list_for_each(port, &fake->ports, link)
+		if (ours && port->ours == ours)
+			return port;
 	return NULL;
 }
 
@@ -258,7 +263,8 @@ size_t fake_ports(xenhost_t *host)
 	struct port *port;
 	size_t n = 0;
 
-	list_for_each(port, &fake->ports, link) n += port->ours != 0;
+	list_for_each(port, &fake->ports, link)
+		n += port->ours != 0;
 	return n;
 }
 
@@ -269,7 +275,7 @@ static int our_end(const struct port *port, struct xenhost_port_fds *ret)
 
 	if (wait_fd < 0 || notify_fd < 0)
 		return -errno;
-	*ret = (struct xenhost_port_fds){port->ours, steal_fd(&wait_fd), steal_fd(&notify_fd)};
+	*ret = (struct xenhost_port_fds){ port->ours, steal_fd(&wait_fd), steal_fd(&notify_fd) };
 	return 0;
 }
 
@@ -283,8 +289,7 @@ static int fake_bind(void *state, uint16_t domid, uint32_t remote_port,
 
 	if (!d)
 		return -ESRCH;
-	list_for_each(port, &fake->ports, link)
-	{
+	list_for_each(port, &fake->ports, link) {
 		if (port->domain != d || port->theirs != remote_port || !remote_port)
 			continue;
 		if (!port->ours)
@@ -409,7 +414,8 @@ static int fake_domain_watch(void *state)
 	struct fake_domain *d;
 
 	fake->telling = true;
-	list_for_each(d, &fake->domains, link) domain_changed(d);
+	list_for_each(d, &fake->domains, link)
+		domain_changed(d);
 	return 0;
 }
 
@@ -438,8 +444,7 @@ static int fake_process(void *state)
 
 	if (read(fake->changed_fd, &count, sizeof(count)) != sizeof(count))
 		return 0;
-	list_for_each(d, &fake->domains, link)
-	{
+	list_for_each(d, &fake->domains, link) {
 		if (!d->changed)
 			continue;
 		d->changed = false;
@@ -455,7 +460,7 @@ static int fake_process(void *state)
 
 static int fake_store_connect(void *state)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	const struct fake *fake = state;
 	_cleanup_close_ int sock = -1;
 
@@ -496,8 +501,10 @@ static void fake_close(void *state)
 	struct fake_domain *d, *next_domain;
 	struct port *port, *next_port;
 
-	list_for_each_safe(port, next_port, &fake->ports, link) port_free(port);
-	list_for_each_safe(d, next_domain, &fake->domains, link) domain_free(d);
+	list_for_each_safe(port, next_port, &fake->ports, link)
+		port_free(port);
+	list_for_each_safe(d, next_domain, &fake->domains, link)
+		domain_free(d);
 	closep(&fake->changed_fd);
 	free(fake);
 }

@@ -17,8 +17,7 @@ struct fake_domain;
 
 #define FAKE_GREFS 512u
 
-/* a running guest with nr_pages zeroed pages, told to domain watches at the next process. -EEXIST
- */
+/* a running guest with nr_pages zeroed pages; domain watches learn of it. -EEXIST */
 int fake_domain_new(xenhost_t *host, uint16_t domid, size_t nr_pages,
 		    struct fake_domain **ret_domain);
 /* It is gone: its ports end, its memory lives on where it is mapped. The pointer ends with the

@@ -18,7 +18,7 @@
 
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct xenhost_transport_ops *table[TRANSPORTS_MAX] = { &xh_transport_bridge,
-								    &xh_transport_fake };
+								     &xh_transport_fake };
 
 static const struct xenhost_transport_ops *lookup(const char *scheme, size_t len)
 {
@@ -54,7 +54,8 @@ int xenhost_register_transport(const struct xenhost_transport_ops *ops)
 	return r;
 }
 
-int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops, const char **ret_address)
+int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops,
+		 const char **ret_address)
 {
 	const struct xenhost_transport_ops *ops;
 	const char *colon = strchr(uri, ':');

@@ -84,8 +84,9 @@ static bool waiting(const xenhost_watch_t *watch, const char *path)
 {
 	struct event *event;
 
-	list_for_each(event, &watch->events, of_watch) if (event == &watch->whole ||
-							   !strcmp(event->path, path)) return true;
+	list_for_each(event, &watch->events, of_watch)
+		if (event == &watch->whole || !strcmp(event->path, path))
+			return true;
 	return false;
 }
 

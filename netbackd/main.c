@@ -32,8 +32,8 @@ static int set_host(void *data, const char *value)
 }
 
 static const struct daemon_option options[] = {
-	{"host", "URI", "whom to serve (default: bridge:RUNDIR/bridge/netback.sock)", set_host},
-	{0},
+	{ "host", "URI", "whom to serve (default: bridge:RUNDIR/bridge/netback.sock)", set_host },
+	{ 0 },
 };
 
 static void on_host(evutil_socket_t fd, short what, void *data)
@@ -104,8 +104,8 @@ static int serve(struct netbackd *n)
 int main(int argc, char **argv)
 {
 	struct netbackd n = {
-		.daemon = {.name = "xenhost-netbackd",
-			   .purpose = "Serves guests' network cards from TAP interfaces."},
+		.daemon = { .name = "xenhost-netbackd",
+			    .purpose = "Serves guests' network cards from TAP interfaces." },
 	};
 	char path[PATH_MAX], uri[PATH_MAX + 16];
 	int r = daemon_options(&n.daemon, argc, argv, options, &n);

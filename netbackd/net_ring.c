@@ -123,7 +123,7 @@ size_t net_tx_segs(const struct net_tx_frame *frame, struct xenhost_seg segs[NET
 /* The slots of extra infos come behind the first piece and get no answer of their own. */
 void net_tx_response(const struct net_tx_frame *frame, unsigned int i, int16_t status, void *buf)
 {
-	struct netif_tx_response rsp = {0};
+	struct netif_tx_response rsp = { 0 };
 
 	if (i == 0) {
 		rsp.id = frame->pieces[0].id;
@@ -246,7 +246,7 @@ uint16_t net_rx_flags(uint8_t vnet_flags)
 
 void net_rx_response(const struct net_rx_req *req, uint16_t flags, int16_t status, void *buf)
 {
-	struct netif_rx_response rsp = {.id = req->id, .flags = flags, .status = status};
+	struct netif_rx_response rsp = { .id = req->id, .flags = flags, .status = status };
 
 	memcpy(buf, &rsp, sizeof(rsp));
 }

@@ -31,7 +31,7 @@ bool tap_name_ok(const char *name)
 /* What the kernel hands us is complete: it segments and sums up before. */
 static int configure(int fd, const char *name)
 {
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 	int header = sizeof(struct virtio_net_hdr);
 
 	strcpy(ifr.ifr_name, name);
@@ -93,14 +93,14 @@ static int interface_ioctl(const char *name, unsigned long request, struct ifreq
 
 int tap_set_mtu(const struct tap *tap, unsigned int mtu)
 {
-	struct ifreq ifr = {.ifr_mtu = (int)mtu};
+	struct ifreq ifr = { .ifr_mtu = (int)mtu };
 
 	return interface_ioctl(tap->name, SIOCSIFMTU, &ifr);
 }
 
 int tap_set_mac(const struct tap *tap)
 {
-	struct ifreq ifr = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
+	struct ifreq ifr = { .ifr_hwaddr.sa_family = ARPHRD_ETHER };
 
 	memcpy(ifr.ifr_hwaddr.sa_data, "\xfe\xff\xff\xff\xff\xff", 6);
 	return interface_ioctl(tap->name, SIOCSIFHWADDR, &ifr);
@@ -108,7 +108,7 @@ int tap_set_mac(const struct tap *tap)
 
 int tap_join_bridge(const struct tap *tap, const char *bridge)
 {
-	struct ifreq ifr = {.ifr_ifindex = (int)if_nametoindex(tap->name)};
+	struct ifreq ifr = { .ifr_ifindex = (int)if_nametoindex(tap->name) };
 
 	if (ifr.ifr_ifindex == 0)
 		return -errno;
@@ -119,7 +119,7 @@ int tap_join_bridge(const struct tap *tap, const char *bridge)
 
 int tap_up(const struct tap *tap)
 {
-	struct ifreq ifr = {0};
+	struct ifreq ifr = { 0 };
 	int r = interface_ioctl(tap->name, SIOCGIFFLAGS, &ifr);
 
 	if (r < 0)

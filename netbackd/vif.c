@@ -129,10 +129,10 @@ static int publish(xenhost_device_t *dev)
 		const char *node;
 		int value;
 	} nodes[] = {
-		{"feature-rx-copy", 1},
-		{"feature-rx-flip", 0},
-		{"feature-sg", 0},
-		{"feature-split-event-channels", 1},
+		{ "feature-rx-copy", 1 },
+		{ "feature-rx-flip", 0 },
+		{ "feature-sg", 0 },
+		{ "feature-split-event-channels", 1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {

@@ -82,7 +82,7 @@ static void publish(struct vif_queue *q, struct xenhost_ring *ring, xenhost_port
 
 static void run_later(struct event *again, long usec)
 {
-	const struct timeval when = {.tv_usec = usec};
+	const struct timeval when = { .tv_usec = usec };
 
 	evtimer_add(again, &when);
 }
@@ -163,13 +163,13 @@ static int tx_write(struct vif_queue *q, const struct net_tx_frame *frame, const
 		    size_t nr)
 {
 	uint8_t headers[NET_HEADERS_MAX];
-	struct virtio_net_hdr vnet = {0};
-	struct iovec iov[2 + NET_TX_PIECES_MAX] = {{&vnet, sizeof(vnet)}};
+	struct virtio_net_hdr vnet = { 0 };
+	struct iovec iov[2 + NET_TX_PIECES_MAX] = { { &vnet, sizeof(vnet) } };
 	size_t len;
 
 	memcpy(iov + 2, data, nr * sizeof(*data));
 	len = take_headers(headers, iov + 2, nr);
-	iov[1] = (struct iovec){headers, len};
+	iov[1] = (struct iovec){ headers, len };
 	if (fill_vnet(frame, headers, len, &vnet) < 0)
 		return NETIF_RSP_ERROR;
 	if (writev(q->vif->tap->fd, iov, (int)nr + 2) >= 0)
@@ -262,7 +262,7 @@ static int rx_read(struct vif_queue *q, const struct iovec *page, struct virtio_
 		   size_t *ret_len)
 {
 	char beyond;
-	struct iovec iov[] = {{vnet, sizeof(*vnet)}, *page, {&beyond, 1}};
+	struct iovec iov[] = { { vnet, sizeof(*vnet) }, *page, { &beyond, 1 } };
 	ssize_t n = readv(q->vif->tap->fd, iov, ARRAY_SIZE(iov));
 
 	if (n < 0)
@@ -306,8 +306,8 @@ static void rx_error(struct vif_queue *q, const struct net_rx_req *req)
 /* One frame into one buffer: 1, 0 the TAP is empty, -errno of the TAP */
 static int rx_one(struct vif_queue *q, const struct net_rx_req *req)
 {
-	struct xenhost_seg seg = {.gref = req->gref, .len = XENHOST_PAGE_SIZE};
-	struct virtio_net_hdr vnet = {0};
+	struct xenhost_seg seg = { .gref = req->gref, .len = XENHOST_PAGE_SIZE };
+	struct virtio_net_hdr vnet = { 0 };
 	struct iovec page;
 	size_t len = 0;
 	int r;
@@ -460,13 +460,13 @@ static int add_events(struct vif_queue *q)
 		short what;
 		event_callback_fn fn;
 	} wanted[] = {
-		[ON_TX] = {xenhost_port_fd(q->tx_port), EV_READ | EV_PERSIST, on_tx_event},
-		[ON_RX] = {q->rx_port ? xenhost_port_fd(q->rx_port) : -1, EV_READ | EV_PERSIST,
-			   on_rx_event},
-		[TX_AGAIN] = {-1, 0, on_tx_again},
-		[RX_AGAIN] = {-1, 0, on_rx_again},
-		[TAP_READ] = {q->vif->tap->fd, EV_READ | EV_PERSIST, on_tap_read},
-		[TAP_WRITE] = {q->vif->tap->fd, EV_WRITE, on_tap_write},
+		[ON_TX] = { xenhost_port_fd(q->tx_port), EV_READ | EV_PERSIST, on_tx_event },
+		[ON_RX] = { q->rx_port ? xenhost_port_fd(q->rx_port) : -1, EV_READ | EV_PERSIST,
+			    on_rx_event },
+		[TX_AGAIN] = { -1, 0, on_tx_again },
+		[RX_AGAIN] = { -1, 0, on_rx_again },
+		[TAP_READ] = { q->vif->tap->fd, EV_READ | EV_PERSIST, on_tap_read },
+		[TAP_WRITE] = { q->vif->tap->fd, EV_WRITE, on_tap_write },
 	};
 
 	for (int i = 0; i < NR_EVENTS; i++) {

@@ -41,3 +41,9 @@ bootstrap()
 {
 	[ -z "$(newer_than_configure)" ] || logged_or_tell bootstrap "$top/bootstrap"
 }
+
+# configured DIR: it was configured, from this source tree.
+configured()
+{
+	grep -qsx "abs_top_srcdir = $top" "$1/Makefile"
+}

@@ -18,7 +18,8 @@ case $(${tool:-true} --version 2> /dev/null || :) in
 *) echo "no clang-format 14 here: its part is left out" ;;
 esac
 
-for file in $files $(find . -path ./build -prune -o \( -name '*.am' -o -name '*.mk' -o -name '*.sh' -o -name '*.proto' \) -print); do
+for file in $files $(find . \( -path './build*' -o -path ./_build -o -path ./m4 \) -prune -o \
+	\( -name '*.am' -o -name '*.mk' -o -name '*.sh' -o -name '*.proto' \) -print); do
 	head -3 "$file" | grep -q 'SPDX-License-Identifier' || {
 		echo "$file: no SPDX line"
 		failed=1

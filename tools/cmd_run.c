@@ -104,7 +104,8 @@ static const struct option_spec specs[] = {
 	{ "append", "TEXT", "kernel command line (default: console=hvc0)", set_append },
 	{ "memory", "SIZE", "memory of the guest (default: 256M)", set_memory },
 	{ "disk", "FILE[,ro]", "raw image file that becomes xvda", set_disk },
-	{ "net", "tap=NAME[,...]", "network card on a TAP device; also bridge=NAME, mac=ADDRESS", set_net },
+	{ "net", "tap=NAME[,...]", "network card on a TAP device; also bridge=NAME, mac=ADDRESS",
+	  set_net },
 	{ "name", "NAME", "name of the guest", set_name },
 	{ "rundir", "DIR", "run directory of the daemons (default: a fresh one)", set_rundir },
 	{ NULL, NULL, NULL, NULL },
@@ -114,14 +115,16 @@ static int parse(struct run *run, int argc, char **argv)
 {
 	static const struct options options = {
 		.program = "xenhost run",
-		.purpose = "Runs one guest with daemons of its own; its console is this terminal, ^] ends it.",
+		.purpose =
+			"Runs one guest with daemons of its own; its console is this terminal, ^] ends it.",
 		.page = "xenhost-run(1)",
 	};
 	const struct option_table table = { specs, run };
 	int r = options_parse(&options, argc, argv, &table, 1);
 
 	if (r > 0 && !run->guest.kernel) {
-		log_error("--kernel is missing: name a Linux kernel image, for example /boot/vmlinuz-$(uname -r)");
+		log_error(
+			"--kernel is missing: name a Linux kernel image, for example /boot/vmlinuz-$(uname -r)");
 		return -EINVAL;
 	}
 	return r;
@@ -132,8 +135,8 @@ static int parse(struct run *run, int argc, char **argv)
 static int start_vmm(struct run *run)
 {
 	const struct guest *g = &run->guest;
-	const char *args[16] = { "--rundir", run->set.rundir, "--name", g->name, "--kernel", g->kernel,
-				 "--memory", g->memory, "--append", g->append };
+	const char *args[16] = { "--rundir", run->set.rundir, "--name",	 g->name,    "--kernel",
+				 g->kernel,  "--memory",      g->memory, "--append", g->append };
 	int n = 10;
 
 	if (g->initrd) {
@@ -165,10 +168,12 @@ static int introduce(struct run *run)
 	}
 	r = guest_nodes_write(run->host, &run->guest, &run->info);
 	if (r < 0) {
-		log_error("cannot write the Xenstore nodes of %s: %s", run->guest.name, strerror(-r));
+		log_error("cannot write the Xenstore nodes of %s: %s", run->guest.name,
+			  strerror(-r));
 		return r;
 	}
-	r = xenhost_store_introduce(run->host, run->info.domid, run->info.store_gfn, run->info.store_port);
+	r = xenhost_store_introduce(run->host, run->info.domid, run->info.store_gfn,
+				    run->info.store_port);
 	if (r < 0)
 		log_error("xenstored does not take domain %u: %s", run->info.domid, strerror(-r));
 	return r;
@@ -206,7 +211,8 @@ static void say_backend_error(struct run *run, const char *path)
 
 	/* error/ of the back end's own home: /local/domain/N/error/backend/... */
 	snprintf(node, sizeof(node), "/local/domain/%u/error/%s/error",
-		 strstr(path, "/vbd/") ? GUEST_DOMID_BLKBACK : GUEST_DOMID_NETBACK, strstr(path, "backend/"));
+		 strstr(path, "/vbd/") ? GUEST_DOMID_BLKBACK : GUEST_DOMID_NETBACK,
+		 strstr(path, "backend/"));
 	if (xenhost_store_read(run->host, 0, node, &text, NULL) < 0)
 		text = NULL;
 	log_error("the back end of %s refuses it: %s", path, text ? text : "no reason given");
@@ -249,8 +255,9 @@ static int wait_backends(struct run *run)
 	char path[256];
 	int r = xenhost_watch(run->host, "/local/domain", on_state, run, &watch);
 
-	for (unsigned int i = 0;
-	     r == 0 && guest_nodes_backend(&run->guest, run->info.domid, i, path, sizeof(path)) == 0; i++)
+	for (unsigned int i = 0; r == 0 && guest_nodes_backend(&run->guest, run->info.domid, i,
+							       path, sizeof(path)) == 0;
+	     i++)
 		r = wait_backend(run, path);
 	xenhost_unwatch(watch);
 	return r;
@@ -300,7 +307,8 @@ static int wait_guest(struct run *run)
 			return -ECHILD;
 		}
 		for (int i = 0; i < SET_MAX; i++)
-			fds[3 + i] = (struct pollfd){ .fd = run->set.daemons[i].pidfd, .events = POLLIN };
+			fds[3 + i] = (struct pollfd){ .fd = run->set.daemons[i].pidfd,
+						      .events = POLLIN };
 		if (poll(fds, 3 + SET_MAX, -1) < 0 && errno != EINTR)
 			return -errno;
 		if (fds[1].revents)
@@ -323,7 +331,8 @@ static int build_and_run(struct run *run)
 		r = wait_backends(run);
 	if (r < 0)
 		return r;
-	log_info("domain %u (%s) starts; ^] on its console ends it", run->info.domid, run->guest.name);
+	log_info("domain %u (%s) starts; ^] on its console ends it", run->info.domid,
+		 run->guest.name);
 	r = xenhost_domain_unpause(run->host, run->info.domid);
 	if (r < 0) {
 		log_error("cannot unpause domain %u: %s", run->info.domid, strerror(-r));

@@ -17,7 +17,7 @@ struct guest_disk {
 };
 
 struct guest_vif {
-	char tap[16];    /* name of the TAP device */
+	char tap[16];	 /* name of the TAP device */
 	char bridge[16]; /* "" for none */
 	uint8_t mac[6];
 };

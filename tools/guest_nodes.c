@@ -56,9 +56,9 @@ static void node(struct writer *w, const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(value, sizeof(value), fmt, ap);
 	va_end(ap);
-	w->error = n < 0 || (size_t)n >= sizeof(value) ?
-			   -E2BIG :
-			   xenhost_store_write(w->host, w->txn, path, value, (size_t)n);
+	w->error = n < 0 || (size_t)n >= sizeof(value)
+			   ? -E2BIG
+			   : xenhost_store_write(w->host, w->txn, path, value, (size_t)n);
 }
 
 /* owner has everything, reader (if not the owner) may read */
@@ -72,16 +72,22 @@ static void folder(struct writer *w, const char *name, uint16_t owner, uint16_t 
 	path_of(w, name, path, sizeof(path));
 	w->error = xenhost_store_mkdir(w->host, w->txn, path);
 	if (w->error == 0)
-		w->error = xenhost_store_set_perms(w->host, w->txn, path, perms, owner == reader ? 1 : 2);
+		w->error = xenhost_store_set_perms(w->host, w->txn, path, perms,
+						   owner == reader ? 1 : 2);
 }
 
 static void write_control(struct writer *w)
 {
-	static const char *const guests_own[] = { "control/shutdown", "control/feature-poweroff",
-						  "control/feature-reboot", "control/feature-suspend",
-						  "control/sysrq",	    "data",
-						  "drivers",		    "feature",
-						  "attr",		    "error" };
+	static const char *const guests_own[] = { "control/shutdown",
+						  "control/feature-poweroff",
+						  "control/feature-reboot",
+						  "control/feature-suspend",
+						  "control/sysrq",
+						  "data",
+						  "drivers",
+						  "feature",
+						  "attr",
+						  "error" };
 	uint16_t domid = w->info->domid;
 
 	folder(w, "control", 0, domid);
@@ -160,7 +166,8 @@ static void write_vif(struct writer *w, const struct guest_vif *vif, unsigned in
 	const uint8_t *m = vif->mac;
 	char mac[18];
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+		 m[5]);
 	write_device(w, GUEST_DOMID_NETBACK, "vif", i, "mac", mac);
 	node(w, "mac", "%s", mac);
 	node(w, "handle", "%u", i);
@@ -187,21 +194,23 @@ static int write_all(xenhost_t *host, xenhost_txn_t txn, void *data)
 	return w->error;
 }
 
-int guest_nodes_write(xenhost_t *host, const struct guest *g, const struct xenhost_domain_info *info)
+int guest_nodes_write(xenhost_t *host, const struct guest *g,
+		      const struct xenhost_domain_info *info)
 {
 	struct writer w = { .host = host, .guest = g, .info = info };
 
 	return xenhost_txn_run(host, write_all, &w);
 }
 
-int guest_nodes_backend(const struct guest *g, uint16_t domid, unsigned int i, char *path, size_t size)
+int guest_nodes_backend(const struct guest *g, uint16_t domid, unsigned int i, char *path,
+			size_t size)
 {
 	if (i < g->nr_disks)
-		snprintf(path, size, "/local/domain/%u/backend/vbd/%u/%u", GUEST_DOMID_BLKBACK, domid,
-			 XVDA + i * 16);
+		snprintf(path, size, "/local/domain/%u/backend/vbd/%u/%u", GUEST_DOMID_BLKBACK,
+			 domid, XVDA + i * 16);
 	else if (i - g->nr_disks < g->nr_vifs)
-		snprintf(path, size, "/local/domain/%u/backend/vif/%u/%u", GUEST_DOMID_NETBACK, domid,
-			 i - g->nr_disks);
+		snprintf(path, size, "/local/domain/%u/backend/vif/%u/%u", GUEST_DOMID_NETBACK,
+			 domid, i - g->nr_disks);
 	else
 		return -ENOENT;
 	return 0;
@@ -224,7 +233,8 @@ int guest_nodes_remove(xenhost_t *host, const struct guest *g, uint16_t domid)
 	snprintf(path, sizeof(path), "/vm/%s", g->uuid);
 	if (r == 0)
 		r = remove_path(host, path);
-	for (unsigned int i = 0; r == 0 && guest_nodes_backend(g, domid, i, path, sizeof(path)) == 0; i++)
+	for (unsigned int i = 0;
+	     r == 0 && guest_nodes_backend(g, domid, i, path, sizeof(path)) == 0; i++)
 		r = remove_path(host, path);
 	return r;
 }

@@ -16,11 +16,13 @@
 struct guest;
 
 /* everything of the guest, in one transaction. 0 or -errno */
-int guest_nodes_write(xenhost_t *host, const struct guest *g, const struct xenhost_domain_info *info);
+int guest_nodes_write(xenhost_t *host, const struct guest *g,
+		      const struct xenhost_domain_info *info);
 /* what is left when it is gone */
 int guest_nodes_remove(xenhost_t *host, const struct guest *g, uint16_t domid);
 
 /* back-end folders of the guest's devices: 0 and the path, -ENOENT after the last */
-int guest_nodes_backend(const struct guest *g, uint16_t domid, unsigned int i, char *path, size_t size);
+int guest_nodes_backend(const struct guest *g, uint16_t domid, unsigned int i, char *path,
+			size_t size);
 
 #endif

@@ -29,13 +29,15 @@ static int make_rundir(struct private_set *set, const char *rundir)
 	if (rundir) {
 		n = snprintf(set->rundir, sizeof(set->rundir), "%s", rundir);
 		if (n < 0 || (size_t)n >= sizeof(set->rundir)) {
-			log_error("the run directory %s has too long a name (at most %zu characters)", rundir,
-				  sizeof(set->rundir) - 1);
+			log_error(
+				"the run directory %s has too long a name (at most %zu characters)",
+				rundir, sizeof(set->rundir) - 1);
 			return -ENAMETOOLONG;
 		}
 		return 0;
 	}
-	n = snprintf(set->rundir, sizeof(set->rundir), "%s/xenhost.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	n = snprintf(set->rundir, sizeof(set->rundir), "%s/xenhost.XXXXXX",
+		     tmp && *tmp ? tmp : "/tmp");
 	if (n < 0 || (size_t)n >= sizeof(set->rundir))
 		snprintf(set->rundir, sizeof(set->rundir), "/tmp/xenhost.XXXXXX");
 	if (!mkdtemp(set->rundir)) {

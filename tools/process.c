@@ -60,8 +60,9 @@ static int find_program(char *path, const char *name)
 	if (find_in_list(path, getenv("XENHOST_DAEMONS"), name) || find_beside_us(path, name) ||
 	    try_program(path, XENHOST_SBINDIR, strlen(XENHOST_SBINDIR), name))
 		return 0;
-	log_error("cannot find xenhost-%s in $XENHOST_DAEMONS, beside this program or in %s; is it installed?",
-		  name, XENHOST_SBINDIR);
+	log_error(
+		"cannot find xenhost-%s in $XENHOST_DAEMONS, beside this program or in %s; is it installed?",
+		name, XENHOST_SBINDIR);
 	return -ENOENT;
 }
 
@@ -95,7 +96,8 @@ static int wait_ready(struct process *p, int fd)
 		ssize_t n;
 
 		if (r == 0) {
-			log_error("xenhost-%s is not ready after %d s", p->name, READY_TIMEOUT_MS / 1000);
+			log_error("xenhost-%s is not ready after %d s", p->name,
+				  READY_TIMEOUT_MS / 1000);
 			return -ETIMEDOUT;
 		}
 		n = r > 0 ? read(fd, buf + have, sizeof(buf) - have) : -1;
@@ -128,7 +130,8 @@ static int build_argv(char **argv, char *path, const char *const *args, char *re
 	return 0;
 }
 
-static int spawn(struct process *p, const char *path, char *const *argv, int ready_fd, bool own_terminal)
+static int spawn(struct process *p, const char *path, char *const *argv, int ready_fd,
+		 bool own_terminal)
 {
 	pid_t pid = fork();
 

@@ -8,9 +8,9 @@
 
 struct process {
 	const char *name; /* of the program, xenhost-NAME */
-	pid_t pid;        /* 0: not running */
+	pid_t pid;	  /* 0: not running */
 	int pidfd;
-	int status;       /* of waitpid, when it has ended */
+	int status; /* of waitpid, when it has ended */
 };
 
 /*

@@ -110,7 +110,7 @@ static void forget_target(struct server *s, uint16_t target)
 
 	if (!s->domains->nr_targets)
 		return;
-	list_for_each (d, &s->domains->all, of_domains) {
+	list_for_each(d, &s->domains->all, of_domains) {
 		if (d->caller.who.target != target)
 			continue;
 		d->caller.who.target = DOMID_NONE;
@@ -550,7 +550,7 @@ void domains_stop(struct server *s)
 		event_free(ds->host_event);
 	ds->host = ds->host ? xenhost_close(ds->host) : NULL;
 	if (ds->by_domid)
-		list_for_each_safe (d, tmp, &ds->all, of_domains)
+		list_for_each_safe(d, tmp, &ds->all, of_domains)
 			domain_free(s, d);
 	free(ds->by_domid);
 	free(ds);

@@ -121,7 +121,7 @@ static void free_conns(struct server *s)
 {
 	struct conn *c, *tmp;
 
-	list_for_each_safe (c, tmp, &s->conns, of_server)
+	list_for_each_safe(c, tmp, &s->conns, of_server)
 		c->ops->free(c);
 }
 

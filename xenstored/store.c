@@ -629,7 +629,7 @@ static int commit(struct store *s, const struct caller *c, struct txn *t)
 	s->root = root;
 	commit_tallies(s, t);
 	commit_special(s, t);
-	list_for_each (o, &t->fires, of_fires)
+	list_for_each(o, &t->fires, of_fires)
 		fire_touch(s, o, before);
 	node_put(&s->heap, before);
 	return 0;
@@ -729,12 +729,12 @@ void store_forget_domain(struct store *s, uint16_t domid)
 	struct found *found, *tmp;
 	struct txn *t;
 
-	list_for_each (t, &s->txns, of_store)
+	list_for_each(t, &s->txns, of_store)
 		t->lost |= (t->domains & perm_bit(domid)) != 0;
 	strike_special(s, domid);
 	list_init(&f.all);
 	tree_each_listing(s->root, domid, found_add, &f);
-	list_for_each_safe (found, tmp, &f.all, of_all) {
+	list_for_each_safe(found, tmp, &f.all, of_all) {
 		strike(s, &control, found, domid);
 		free(found);
 	}

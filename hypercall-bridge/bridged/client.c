@@ -67,7 +67,8 @@ void client_drop(struct client *c, const char *why)
 		return;
 	c->dropped = true;
 	if (why)
-		log_warning("dropping %s on %s.sock: %s", *c->name ? c->name : "a peer", c->role_name, why);
+		log_warning("dropping %s on %s.sock: %s", *c->name ? c->name : "a peer",
+			    c->role_name, why);
 	shutdown(c->fd, SHUT_RDWR);
 	event_active(c->readable, EV_READ, 0);
 }

@@ -22,13 +22,14 @@ struct client {
 	struct server *server;
 	int fd;
 	Bridge__Role role;
-	const char *role_name;   /* of the socket: "vmm", "tool", "store", a service's name */
-	char name[64];           /* what it says it is */
+	const char *role_name; /* of the socket: "vmm", "tool", "store", a service's name */
+	char name[64];	       /* what it says it is */
 	bool greeted;
 	bool dropped;
 	bool watches_domains;
-	struct domain *domain;   /* whose rights it has: domain 0, a service, the guest it owns (or NULL) */
-	uint64_t *attached;      /* unique ids of guests */
+	struct domain
+		*domain; /* whose rights it has: domain 0, a service, the guest it owns (or NULL) */
+	uint64_t *attached; /* unique ids of guests */
 	unsigned int nr_attached;
 	struct event *readable, *writable;
 	struct list queue;

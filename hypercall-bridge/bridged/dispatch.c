@@ -152,7 +152,8 @@ static int op_hello(struct client *c, const bridge_frame *req, const int *fds, s
 	return 0;
 }
 
-static int op_domain_create(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_domain_create(struct client *c, const bridge_frame *req, const int *fds,
+			    struct answer *a)
 {
 	struct domain *d;
 	int r;
@@ -176,7 +177,8 @@ static int op_domain_create(struct client *c, const bridge_frame *req, const int
 	return 0;
 }
 
-static int op_domain_update(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_domain_update(struct client *c, const bridge_frame *req, const int *fds,
+			    struct answer *a)
 {
 	const Bridge__DomainUpdate *u = req->domain_update;
 
@@ -190,11 +192,12 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 	return 0;
 }
 
-static int op_domain_query(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_domain_query(struct client *c, const bridge_frame *req, const int *fds,
+			   struct answer *a)
 {
 	const Bridge__DomainQuery *q = req->domain_query;
-	const struct domain *d = *q->name ? domain_by_name(&c->server->domains, q->name) :
-					    domain_get(&c->server->domains, q->domid);
+	const struct domain *d = *q->name ? domain_by_name(&c->server->domains, q->name)
+					  : domain_get(&c->server->domains, q->domid);
 
 	if (!d)
 		return -ESRCH;
@@ -205,7 +208,8 @@ static int op_domain_query(struct client *c, const bridge_frame *req, const int 
 }
 
 /* The answer goes first, so that the peer knows the events that follow for what they are. */
-static int op_domain_watch(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_domain_watch(struct client *c, const bridge_frame *req, const int *fds,
+			   struct answer *a)
 {
 	c->watches_domains = true;
 	return 0;
@@ -219,7 +223,8 @@ static void after_domain_watch(struct client *c)
 		send_info(c, d);
 }
 
-static int op_domain_control(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_domain_control(struct client *c, const bridge_frame *req, const int *fds,
+			     struct answer *a)
 {
 	const struct domain *d = domain_get(&c->server->domains, req->domain_control->domid);
 	Bridge__ControlAction action = req->domain_control->action;
@@ -304,7 +309,8 @@ static void answer_port(const struct domain *d, uint32_t number, struct answer *
 	a->nr_fds = 2;
 }
 
-static int op_port_alloc(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_port_alloc(struct client *c, const bridge_frame *req, const int *fds,
+			 struct answer *a)
 {
 	const Bridge__PortAlloc *p = req->port_alloc;
 	int number;
@@ -335,7 +341,8 @@ static int op_port_bind(struct client *c, const bridge_frame *req, const int *fd
 	return 0;
 }
 
-static int op_port_close(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_port_close(struct client *c, const bridge_frame *req, const int *fds,
+			 struct answer *a)
 {
 	uint32_t number = req->port_close->port;
 	const struct port *p = port_get(&c->domain->ports, number);
@@ -347,7 +354,8 @@ static int op_port_close(struct client *c, const bridge_frame *req, const int *f
 		return -EINVAL;
 	remote = domain_get(&c->server->domains, p->remote_domid);
 	remote_port = p->remote_port;
-	r = evtchn_close(&c->domain->ports, c->domain->domid, remote ? &remote->ports : NULL, number);
+	r = evtchn_close(&c->domain->ports, c->domain->domid, remote ? &remote->ports : NULL,
+			 number);
 	if (r == 0 && remote)
 		tell_port(remote, remote_port);
 	return r;
@@ -373,12 +381,16 @@ static const struct {
 	  after_domain_watch },
 	{ BRIDGE__FRAME__BODY_DOMAIN_CONTROL, R(TOOL), false, op_domain_control, NULL },
 	{ BRIDGE__FRAME__BODY_ATTACH, R(STORE) | R(SERVICE), false, op_attach, NULL },
-	{ BRIDGE__FRAME__BODY_PORT_ALLOC, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_alloc, NULL },
-	{ BRIDGE__FRAME__BODY_PORT_BIND, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_bind, NULL },
-	{ BRIDGE__FRAME__BODY_PORT_CLOSE, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_close, NULL },
+	{ BRIDGE__FRAME__BODY_PORT_ALLOC, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_alloc,
+	  NULL },
+	{ BRIDGE__FRAME__BODY_PORT_BIND, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_bind,
+	  NULL },
+	{ BRIDGE__FRAME__BODY_PORT_CLOSE, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_close,
+	  NULL },
 };
 
-static int find_op(const struct client *c, const bridge_frame *req, size_t *ret_i, const char **ret_why)
+static int find_op(const struct client *c, const bridge_frame *req, size_t *ret_i,
+		   const char **ret_why)
 {
 	size_t i = 0;
 

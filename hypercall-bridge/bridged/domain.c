@@ -71,7 +71,8 @@ static void domain_insert(struct domain_table *t, struct domain *d, uint16_t dom
 	list_append(&t->all, &d->link);
 }
 
-static int add_permanent(struct domain_table *t, const char *name, uint16_t domid, Bridge__DomainKind kind)
+static int add_permanent(struct domain_table *t, const char *name, uint16_t domid,
+			 Bridge__DomainKind kind)
 {
 	struct domain *d;
 	int r;
@@ -184,7 +185,8 @@ static int check_kind(const struct domain *d, const Bridge__Region *r, const cha
 			return -EINVAL;
 		}
 	}
-	if (r->kind == BRIDGE__REGION_KIND__GRANT_FRAMES && r->size > LIMIT_GRANT_FRAMES * XEN_PAGE_SIZE) {
+	if (r->kind == BRIDGE__REGION_KIND__GRANT_FRAMES &&
+	    r->size > LIMIT_GRANT_FRAMES * XEN_PAGE_SIZE) {
 		*ret_why = "too many grant frames";
 		return -EINVAL;
 	}
@@ -202,7 +204,8 @@ static int add_region(struct domain *d, const Bridge__Region *r, int fd, const c
 	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (own < 0)
 		return -errno;
-	d->regions[d->nr_regions++] = (struct memory_region){ r->kind, r->gpa, r->size, r->offset, own };
+	d->regions[d->nr_regions++] =
+		(struct memory_region){ r->kind, r->gpa, r->size, r->offset, own };
 	if (r->kind == BRIDGE__REGION_KIND__RAM)
 		d->memory_bytes += r->size;
 	return 0;
@@ -217,7 +220,8 @@ static int seed_grants(struct domain *d)
 	return 0;
 }
 
-static int check_new(const struct domain_table *t, const Bridge__DomainCreate *req, const char **ret_why)
+static int check_new(const struct domain_table *t, const Bridge__DomainCreate *req,
+		     const char **ret_why)
 {
 	if (!*req->name) {
 		*ret_why = "a domain needs a name";

@@ -39,13 +39,13 @@ struct domain {
 	struct memory_region regions[BRIDGE_REGIONS_MAX];
 	size_t nr_regions;
 	struct port_table ports;
-	struct client *owner;      /* of a guest */
-	unsigned int connections;  /* of a service domain or domain 0 */
+	struct client *owner;	  /* of a guest */
+	unsigned int connections; /* of a service domain or domain 0 */
 };
 
 struct domain_table {
 	struct domain **by_domid; /* 32768 places */
-	struct list all;          /* in order of creation */
+	struct list all;	  /* in order of creation */
 	unsigned int nr_guests;
 	uint16_t last_domid;
 };

@@ -15,7 +15,7 @@
 
 struct channel {
 	unsigned int ends; /* that exist */
-	int fds[2];        /* fds[n]: what end n waits on */
+	int fds[2];	   /* fds[n]: what end n waits on */
 };
 
 static struct channel *channel_new(void)
@@ -134,8 +134,8 @@ int evtchn_alloc(struct port_table *t, uint32_t want, uint16_t remote_domid)
 }
 
 /* A new end starts pending, so that nothing sent before the binding is missed. */
-static int join(struct port_table *t, uint16_t domid, struct port_table *remote, uint16_t remote_domid,
-		uint32_t remote_port, uint32_t want)
+static int join(struct port_table *t, uint16_t domid, struct port_table *remote,
+		uint16_t remote_domid, uint32_t remote_port, uint32_t want)
 {
 	int number = reserve(t, want);
 	struct port *far;
@@ -143,16 +143,17 @@ static int join(struct port_table *t, uint16_t domid, struct port_table *remote,
 	if (number < 0)
 		return number;
 	far = port_get(remote, remote_port); /* after reserve: t and remote may be one table */
-	port_set(t, number, &(struct port){ PORT_INTERDOMAIN, remote_domid, remote_port, far->channel,
-					    !far->end });
+	port_set(t, number,
+		 &(struct port){ PORT_INTERDOMAIN, remote_domid, remote_port, far->channel,
+				 !far->end });
 	far->state = PORT_INTERDOMAIN;
 	far->remote_port = (uint32_t)number;
 	(void)eventfd_write(far->channel->fds[!far->end], 1); /* full: pending already */
 	return number;
 }
 
-int evtchn_bind(struct port_table *t, uint16_t domid, struct port_table *remote, uint16_t remote_domid,
-		uint32_t remote_port, uint32_t want)
+int evtchn_bind(struct port_table *t, uint16_t domid, struct port_table *remote,
+		uint16_t remote_domid, uint32_t remote_port, uint32_t want)
 {
 	struct port *far = port_get(remote, remote_port);
 

@@ -55,8 +55,8 @@ int evtchn_alloc(struct port_table *t, uint32_t want, uint16_t remote_domid);
  * Joins remote port `remote_port` of domain `remote_domid` for domain `domid`. Returns our number.
  * Joined by us already: the number it has. -EPERM offered to another domain, -EINVAL no such port
  */
-int evtchn_bind(struct port_table *t, uint16_t domid, struct port_table *remote, uint16_t remote_domid,
-		uint32_t remote_port, uint32_t want);
+int evtchn_bind(struct port_table *t, uint16_t domid, struct port_table *remote,
+		uint16_t remote_domid, uint32_t remote_port, uint32_t want);
 
 /* remote: the table of the domain at the other end, NULL when it is gone. -EINVAL no such port */
 int evtchn_close(struct port_table *t, uint16_t domid, struct port_table *remote, uint32_t number);

@@ -3,11 +3,11 @@
 #ifndef BRIDGED_LIMITS_H
 #define BRIDGED_LIMITS_H
 
-#define LIMIT_CLIENTS 8192           /* connections, all sockets together */
-#define LIMIT_DOMAINS 4096           /* guests */
-#define LIMIT_QUEUE 8192             /* unsent messages of one connection; a peer that reads none is dropped */
-#define LIMIT_ATTACHMENTS 4096       /* guests that one connection is attached to */
-#define LIMIT_GRANT_FRAMES 64        /* frames of one guest's grant table */
-#define LIMIT_MESSAGES_PER_TURN 64   /* requests of one connection before others get their turn */
+#define LIMIT_CLIENTS 8192 /* connections, all sockets together */
+#define LIMIT_DOMAINS 4096 /* guests */
+#define LIMIT_QUEUE 8192 /* unsent messages of one connection; a peer that reads none is dropped */
+#define LIMIT_ATTACHMENTS 4096	   /* guests that one connection is attached to */
+#define LIMIT_GRANT_FRAMES 64	   /* frames of one guest's grant table */
+#define LIMIT_MESSAGES_PER_TURN 64 /* requests of one connection before others get their turn */
 
 #endif

@@ -103,8 +103,8 @@ static int listener_new(struct server *server, const char *name, Bridge__Role ro
 	l->addr.sun_family = AF_UNIX;
 	list_append(&server->listeners, &l->link);
 	strncpy(l->role_name, name, sizeof(l->role_name) - 1);
-	n = snprintf(l->addr.sun_path, sizeof(l->addr.sun_path), "%s/" BRIDGE_DIR "/%s.sock", server->rundir,
-		     name);
+	n = snprintf(l->addr.sun_path, sizeof(l->addr.sun_path), "%s/" BRIDGE_DIR "/%s.sock",
+		     server->rundir, name);
 	r = n < 0 || (size_t)n >= sizeof(l->addr.sun_path) ? -ENAMETOOLONG : listener_bind(l);
 	if (r < 0)
 		log_error("cannot listen on %s/" BRIDGE_DIR "/%s.sock: %s", server->rundir, name,
@@ -116,7 +116,8 @@ static int make_dir(const char *path)
 {
 	if (mkdir(path, 0750) == 0 || errno == EEXIST)
 		return 0;
-	log_error("cannot make the folder %s: %s; name another one with --rundir", path, strerror(errno));
+	log_error("cannot make the folder %s: %s; name another one with --rundir", path,
+		  strerror(errno));
 	return -errno;
 }
 
@@ -133,8 +134,9 @@ static int take_lock(const char *dir)
 	}
 	if (flock(lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
-	log_error("%s is held: another xenhost-bridged serves this folder; end it or use another --rundir",
-		  path);
+	log_error(
+		"%s is held: another xenhost-bridged serves this folder; end it or use another --rundir",
+		path);
 	return -EBUSY;
 }
 

@@ -20,8 +20,8 @@ static int set_service(void *data, const char *value)
 }
 
 static const struct option_spec options[] = {
-	{ "service", "NAME=DOMID", "a service domain; again for more (blkback=32000, netback=32001)",
-	  set_service },
+	{ "service", "NAME=DOMID",
+	  "a service domain; again for more (blkback=32000, netback=32001)", set_service },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -58,8 +58,10 @@ static int serve(struct server *s, struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	struct daemon d = { .name = "xenhost-bridged",
-			    .purpose = "Domains, memory, grants and event channels of this host's guests." };
+	struct daemon d = {
+		.name = "xenhost-bridged",
+		.purpose = "Domains, memory, grants and event channels of this host's guests."
+	};
 	struct server s = { 0 };
 	int r;
 

@@ -42,7 +42,7 @@ static void check_request(const struct blk_limits *limits, const struct blk_req 
 /* the protocol is a string of the front end's */
 static void check_protocol(const uint8_t *data, size_t size)
 {
-	char name[16] = {0};
+	char name[16] = { 0 };
 	enum blk_abi abi;
 
 	memcpy(name, data, size < sizeof(name) - 1 ? size : sizeof(name) - 1);
@@ -53,8 +53,8 @@ static void check_protocol(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint8_t slot[BLK_SLOT_MAX] = {0}, page[BLK_SEGS_MAX * BLK_SEG_BYTES] = {0};
-	struct blk_limits limits = {0};
+	uint8_t slot[BLK_SLOT_MAX] = { 0 }, page[BLK_SEGS_MAX * BLK_SEG_BYTES] = { 0 };
+	struct blk_limits limits = { 0 };
 	static struct blk_req req;
 	uint8_t rsp[BLK_RSP_MAX];
 

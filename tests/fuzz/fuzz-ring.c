@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hostile front end: the input is the ring page's header, sizes, and a list of steps of both
- * sides. What must hold: no access outside of the page (the address sanitizer watches), never more
- * requests out than the ring has slots, every loop ends.
+ * A hostile front end: the input is the ring page's header, sizes, and a list of steps of both sides.
+ * What must hold: no access outside of the page (the address sanitizer watches), never more requests
+ * out than the ring has slots, every loop ends.
+ * Planted: req_prod held against the ring's size alone, whatever is unanswered: found within 60 s.
  */
 #include "config.h"
 
@@ -74,7 +75,7 @@ static void step(struct xenhost_ring *ring, uint32_t *header, struct input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input in = {data, size};
+	struct input in = { data, size };
 	size_t nr_pages = next(&in, 1) % 5, req = next(&in, 2), rsp = next(&in, 2);
 	uint8_t *pages = aligned_alloc(PAGE, (nr_pages ? nr_pages : 1) * PAGE);
 	struct xenhost_ring ring;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "hypercall-bridge/vmm/acpi.h"
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 
 #define ADDR 0xfeff0000ull
 
@@ -101,4 +101,4 @@ START_TEST(processors)
 }
 END_TEST
 
-CHECK_MAIN("acpi", 10, setup, teardown, power_off, processors)
+UNIT_MAIN_WITH("acpi", setup, teardown, power_off, processors)

@@ -21,7 +21,7 @@
 #define NR_BLOCKS 64u
 #define DEPTH 32u
 
-static const enum blk_io_engine engines[] = {BLK_IO_URING, BLK_IO_SYNC};
+static const enum blk_io_engine engines[] = { BLK_IO_URING, BLK_IO_SYNC };
 
 struct op {
 	struct blk_io_op io;
@@ -85,13 +85,13 @@ static void open_engine(int i)
 
 static void submit(struct op *o, enum blk_io_kind kind, void *buf, uint64_t offset, size_t len)
 {
-	o->iov[0] = (struct iovec){buf, len};
-	o->io = (struct blk_io_op){.kind = kind,
-				   .iov = o->iov,
-				   .nr_iov = kind == BLK_IO_FLUSH ? 0 : 1,
-				   .offset = offset,
-				   .len = kind == BLK_IO_FLUSH ? 0 : len,
-				   .done = on_done};
+	o->iov[0] = (struct iovec){ buf, len };
+	o->io = (struct blk_io_op){ .kind = kind,
+				    .iov = o->iov,
+				    .nr_iov = kind == BLK_IO_FLUSH ? 0 : 1,
+				    .offset = offset,
+				    .len = kind == BLK_IO_FLUSH ? 0 : len,
+				    .done = on_done };
 	blk_io_submit(io, &o->io);
 }
 
@@ -136,8 +136,8 @@ START_TEST(writes_scattered_memory)
 	memset(b, 2, sizeof(b));
 	memset(c, 3, sizeof(c));
 	submit(o, BLK_IO_WRITE, a, 512, sizeof(a));
-	o->iov[1] = (struct iovec){b, sizeof(b)};
-	o->iov[2] = (struct iovec){c, sizeof(c)};
+	o->iov[1] = (struct iovec){ b, sizeof(b) };
+	o->iov[2] = (struct iovec){ c, sizeof(c) };
 	o->io.nr_iov = 3;
 	o->io.len = 2048;
 	blk_io_kick(io);
@@ -163,7 +163,7 @@ START_TEST(a_shrunken_file_is_an_error)
 	open_engine(_i);
 	ck_assert_int_eq(ftruncate(fd, BLOCK + 100), 0);
 	submit(o, BLK_IO_READ, buf, 0, BLOCK);
-	o->iov[1] = (struct iovec){buf + BLOCK, BLOCK};
+	o->iov[1] = (struct iovec){ buf + BLOCK, BLOCK };
 	o->io.nr_iov = 2;
 	o->io.len = sizeof(buf);
 	blk_io_kick(io);

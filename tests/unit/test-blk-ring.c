@@ -309,7 +309,7 @@ END_TEST
 
 START_TEST(indirect_fields)
 {
-	uint8_t page[BLK_SEGS_MAX * BLK_SEG_BYTES] = {0};
+	uint8_t page[BLK_SEGS_MAX * BLK_SEG_BYTES] = { 0 };
 
 	limits.abi = (enum blk_abi)_i;
 	limits.sectors = 8 * BLK_SEGS_MAX;
@@ -341,8 +341,8 @@ START_TEST(indirect_counts)
 	static const struct {
 		uint16_t nr;
 		enum blk_verdict want;
-	} cases[] = {{0, BLK_BAD},   {1, BLK_OK},     {256, BLK_OK},   {257, BLK_BAD},
-		     {512, BLK_BAD}, {4096, BLK_BAD}, {65535, BLK_BAD}};
+	} cases[] = { { 0, BLK_BAD },	{ 1, BLK_OK },	   { 256, BLK_OK },   { 257, BLK_BAD },
+		      { 512, BLK_BAD }, { 4096, BLK_BAD }, { 65535, BLK_BAD } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		put_indirect(BLKIF_OP_READ, cases[i].nr, 0, 1);
@@ -362,7 +362,7 @@ END_TEST
 /* bytes that nobody set must not be whatever was on our stack */
 START_TEST(response_bytes)
 {
-	static const uint8_t want[16] = {8, 7, 6, 5, 4, 3, 2, 1, BLKIF_OP_DISCARD, 0, 0xfe, 0xff};
+	static const uint8_t want[16] = { 8, 7, 6, 5, 4, 3, 2, 1, BLKIF_OP_DISCARD, 0, 0xfe, 0xff };
 	enum blk_abi abi = (enum blk_abi)_i;
 	uint8_t buf[BLK_RSP_MAX + 1];
 

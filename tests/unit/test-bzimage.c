@@ -11,7 +11,7 @@
 
 #include "hypercall-bridge/vmm/bzimage.h"
 #include "hypercall-bridge/vmm/unpack.h"
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 
 #define SETUP_SECTS 0x1f1
 #define PAYLOAD (3 * 512 + 0x100)
@@ -224,4 +224,4 @@ START_TEST(lz4_hostile)
 }
 END_TEST
 
-CHECK_MAIN("bzimage", 30, setup, teardown, header, formats, hostile_header, unpack_all, lz4_hostile)
+UNIT_MAIN_WITH("bzimage", setup, teardown, header, formats, hostile_header, unpack_all, lz4_hostile)

@@ -6,7 +6,7 @@
 
 #include "common/xen.h"
 #include "hypercall-bridge/vmm/conring.h"
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 
 static union {
 	struct xencons_interface ring;
@@ -95,5 +95,5 @@ START_TEST(impossible_indices)
 }
 END_TEST
 
-CHECK_MAIN("conring", 10, setup, teardown, output, wrap, input_fills, full_output,
-	   impossible_indices)
+UNIT_MAIN_WITH("conring", setup, teardown, output, wrap, input_fills, full_output,
+	       impossible_indices)

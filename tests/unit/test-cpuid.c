@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "hypercall-bridge/vmm/cpuid.h"
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 
 #define MAX 32
 
@@ -100,4 +100,4 @@ START_TEST(room)
 }
 END_TEST
 
-CHECK_MAIN("cpuid", 10, setup, teardown, xen_leaves, ids, room)
+UNIT_MAIN_WITH("cpuid", setup, teardown, xen_leaves, ids, room)

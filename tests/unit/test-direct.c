@@ -166,7 +166,8 @@ START_TEST(test_map_is_contiguous)
 		grant(40 + i, GTF_permit_access, US, 2 * i);
 		ram[2 * i * 4096] = (uint8_t)('a' + i);
 	}
-	ck_assert_int_eq(direct_map_new(mem, grefs, 3, XENHOST_READ | XENHOST_WRITE, &addr, &map), 0);
+	ck_assert_int_eq(direct_map_new(mem, grefs, 3, XENHOST_READ | XENHOST_WRITE, &addr, &map),
+			 0);
 	ck_assert_int_eq(((char *)addr)[0], 'b');
 	ck_assert_int_eq(((char *)addr)[4096], 'a');
 	ck_assert_int_eq(((char *)addr)[8192], 'd');
@@ -177,8 +178,9 @@ START_TEST(test_map_is_contiguous)
 	direct_memory_put(mem);
 	direct_map_free(map);
 	ck_assert_uint_eq(table[41].flags, GTF_permit_access);
-	ck_assert_int_eq(direct_map_new(mem, (const uint32_t[]){ 40, 99 }, 2, XENHOST_READ, &addr, &map),
-			 -EPERM);
+	ck_assert_int_eq(
+		direct_map_new(mem, (const uint32_t[]){ 40, 99 }, 2, XENHOST_READ, &addr, &map),
+		-EPERM);
 	ck_assert_uint_eq(table[40].flags, GTF_permit_access);
 	tear_down();
 }
@@ -195,11 +197,14 @@ START_TEST(test_store_ring_only)
 	ck_assert_int_eq(pwrite(fd, "ring", 4, 0), 4);
 	ck_assert_int_eq(direct_memory_new(0, &r, 1, &mem), 0);
 	close(fd);
-	ck_assert_int_eq(direct_map_new(mem, (const uint32_t[]){ 1 }, 1, XENHOST_WRITE, &addr, &map), 0);
+	ck_assert_int_eq(
+		direct_map_new(mem, (const uint32_t[]){ 1 }, 1, XENHOST_WRITE, &addr, &map), 0);
 	ck_assert_int_eq(memcmp(addr, "ring", 4), 0);
 	direct_map_free(map);
-	ck_assert_int_eq(direct_map_new(mem, (const uint32_t[]){ 0 }, 1, XENHOST_READ, &addr, &map), -EINVAL);
-	ck_assert_int_eq(direct_map_new(mem, (const uint32_t[]){ 8 }, 1, XENHOST_READ, &addr, &map), -EINVAL);
+	ck_assert_int_eq(direct_map_new(mem, (const uint32_t[]){ 0 }, 1, XENHOST_READ, &addr, &map),
+			 -EINVAL);
+	ck_assert_int_eq(direct_map_new(mem, (const uint32_t[]){ 8 }, 1, XENHOST_READ, &addr, &map),
+			 -EINVAL);
 	direct_memory_put(mem);
 }
 END_TEST
@@ -274,6 +279,6 @@ START_TEST(test_threads_share_a_grant)
 }
 END_TEST
 
-UNIT_MAIN("direct", test_read_and_write, test_refusals, test_batch_is_all_or_nothing, test_one_grant_twice,
-	  test_map_is_contiguous, test_store_ring_only, test_entry_changes_under_us,
-	  test_threads_share_a_grant)
+UNIT_MAIN("direct", test_read_and_write, test_refusals, test_batch_is_all_or_nothing,
+	  test_one_grant_twice, test_map_is_contiguous, test_store_ring_only,
+	  test_entry_changes_under_us, test_threads_share_a_grant)

@@ -32,8 +32,8 @@ static Bridge__Region region(Bridge__RegionKind kind, uint64_t gpa, uint64_t siz
 	return r;
 }
 
-static int create(struct domain_table *t, const char *name, Bridge__Region *regions, size_t n, const int *fds,
-		  struct domain **ret)
+static int create(struct domain_table *t, const char *name, Bridge__Region *regions, size_t n,
+		  const int *fds, struct domain **ret)
 {
 	Bridge__DomainCreate req = BRIDGE__DOMAIN_CREATE__INIT;
 	Bridge__Region *list[BRIDGE_REGIONS_MAX];
@@ -51,7 +51,8 @@ static int create(struct domain_table *t, const char *name, Bridge__Region *regi
 
 START_TEST(test_create_and_seed)
 {
-	int fds[2] = { sealed_memfd(1 << 20, F_SEAL_SHRINK), sealed_memfd(2 * 4096, F_SEAL_SHRINK) };
+	int fds[2] = { sealed_memfd(1 << 20, F_SEAL_SHRINK),
+		       sealed_memfd(2 * 4096, F_SEAL_SHRINK) };
 	Bridge__Region regions[] = { region(BRIDGE__REGION_KIND__RAM, 0, 1 << 20, 0),
 				     region(BRIDGE__REGION_KIND__GRANT_FRAMES, 0, 2 * 4096, 1) };
 	struct domain_table t;

@@ -11,7 +11,7 @@
 
 #include "common/xen.h"
 #include "hypercall-bridge/guest/hypercall.h"
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 
 #define BASE 0x10000ull /* virtual address of the first page */
 #define PAGES 8
@@ -805,8 +805,8 @@ START_TEST(console)
 }
 END_TEST
 
-CHECK_MAIN("hypercall", 20, setup, teardown, crossing_pages, bad_pointers, pointers_of_32_bit,
-	   user_mode, unknown_ones, missing_op, versions, params, vectors, add_to_physmap,
-	   grant_frames, physmap_of_32_bit, grant_sizes, grant_versions, memory_map, port_life,
-	   bad_port_numbers, failed_open_leaves_nothing, undelivered_port, alloc_and_bind,
-	   ports_run_out, virq_is_not_sent, vcpu_infos, areas, timers, shutdowns, console)
+UNIT_MAIN_WITH("hypercall", setup, teardown, crossing_pages, bad_pointers, pointers_of_32_bit,
+	       user_mode, unknown_ones, missing_op, versions, params, vectors, add_to_physmap,
+	       grant_frames, physmap_of_32_bit, grant_sizes, grant_versions, memory_map, port_life,
+	       bad_port_numbers, failed_open_leaves_nothing, undelivered_port, alloc_and_bind,
+	       ports_run_out, virq_is_not_sent, vcpu_infos, areas, timers, shutdowns, console)

@@ -71,7 +71,7 @@ END_TEST
 
 START_TEST(takes_prefixes_off)
 {
-	static const char *const prefixes[] = {"raw:", "aio:"};
+	static const char *const prefixes[] = { "raw:", "aio:" };
 	char spec[128];
 
 	for (size_t i = 0; i < 2; i++) {

@@ -37,7 +37,7 @@ static enum net_tx_step piece(uint32_t gref, uint16_t offset, uint16_t flags, ui
 
 static enum net_tx_step extra(uint8_t type, bool more)
 {
-	uint8_t slot[NET_TX_REQ_SIZE] = {type, more};
+	uint8_t slot[NET_TX_REQ_SIZE] = { type, more };
 
 	memset(slot + 2, 0xff, sizeof(slot) - 2);
 	return net_tx_add(&frame, slot);
@@ -57,7 +57,7 @@ static enum net_tx_step chain(unsigned int nr, uint16_t each, uint16_t total)
 
 static void check_response(unsigned int i, uint16_t id, int16_t status)
 {
-	uint8_t buf[NET_TX_RSP_SIZE + 1] = {[NET_TX_RSP_SIZE] = 0x77};
+	uint8_t buf[NET_TX_RSP_SIZE + 1] = { [NET_TX_RSP_SIZE] = 0x77 };
 	uint16_t got_id;
 	int16_t got;
 
@@ -146,10 +146,12 @@ START_TEST(frame_sizes)
 		uint16_t offset, size;
 		enum net_tx_verdict want;
 	} cases[] = {
-		{0, 13, NET_TX_REFUSE},	 {0, 14, NET_TX_SEND},	      {0, 0, NET_TX_REFUSE},
-		{0, 4096, NET_TX_SEND},	 {0, 4097, NET_TX_STOP},      {1, 4096, NET_TX_STOP},
-		{4082, 14, NET_TX_SEND}, {4083, 14, NET_TX_STOP},     {65535, 14, NET_TX_STOP},
-		{0, 65535, NET_TX_STOP}, {65535, 65535, NET_TX_STOP},
+		{ 0, 13, NET_TX_REFUSE },      { 0, 14, NET_TX_SEND },
+		{ 0, 0, NET_TX_REFUSE },       { 0, 4096, NET_TX_SEND },
+		{ 0, 4097, NET_TX_STOP },      { 1, 4096, NET_TX_STOP },
+		{ 4082, 14, NET_TX_SEND },     { 4083, 14, NET_TX_STOP },
+		{ 65535, 14, NET_TX_STOP },    { 0, 65535, NET_TX_STOP },
+		{ 65535, 65535, NET_TX_STOP },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -368,8 +370,8 @@ END_TEST
 
 START_TEST(rx_request)
 {
-	static const uint8_t slot[NET_RX_REQ_SIZE] = {0x34, 0x12, 0xff, 0xff,
-						      0x78, 0x56, 0x34, 0x12};
+	static const uint8_t slot[NET_RX_REQ_SIZE] = { 0x34, 0x12, 0xff, 0xff,
+						       0x78, 0x56, 0x34, 0x12 };
 	struct net_rx_req req;
 
 	net_rx_parse(slot, &req);
@@ -380,8 +382,8 @@ END_TEST
 
 START_TEST(rx_response)
 {
-	static const uint8_t want[NET_RX_RSP_SIZE + 1] = {0x34, 0x12, 0, 0, 3, 0, 0xea, 5, 0x77};
-	const struct net_rx_req req = {.id = 0x1234, .gref = 9};
+	static const uint8_t want[NET_RX_RSP_SIZE + 1] = { 0x34, 0x12, 0, 0, 3, 0, 0xea, 5, 0x77 };
+	const struct net_rx_req req = { .id = 0x1234, .gref = 9 };
 	uint8_t buf[NET_RX_RSP_SIZE + 1];
 
 	memset(buf, 0x77, sizeof(buf));

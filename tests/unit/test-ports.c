@@ -5,7 +5,7 @@
 
 #include "common/xen.h"
 #include "hypercall-bridge/guest/ports.h"
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 
 static struct ports p;
 
@@ -148,5 +148,5 @@ START_TEST(close_tells_what_it_was)
 }
 END_TEST
 
-CHECK_MAIN("ports", 10, setup, teardown, lowest_free_number, wanted_number, all_of_them,
-	   no_such_port, virqs, moved_global_virq, who_may_move, peers, close_tells_what_it_was)
+UNIT_MAIN_WITH("ports", setup, teardown, lowest_free_number, wanted_number, all_of_them,
+	       no_such_port, virqs, moved_global_virq, who_may_move, peers, close_tells_what_it_was)

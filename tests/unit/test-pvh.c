@@ -8,7 +8,7 @@
 
 #include "common/xen.h"
 #include "hypercall-bridge/vmm/pvh.h"
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 
 #define FILE_SIZE 4096
 #define LOAD_AT 1024
@@ -307,6 +307,6 @@ START_TEST(texts)
 }
 END_TEST
 
-CHECK_MAIN("pvh", 10, setup, teardown, good, truncated, not_elf, bad_headers, bad_segments,
-	   out_of_range, no_entry, bad_notes, many_segments, thirty_two_bit, boot_page,
-	   boot_page_limits, texts)
+UNIT_MAIN_WITH("pvh", setup, teardown, good, truncated, not_elf, bad_headers, bad_segments,
+	       out_of_range, no_entry, bad_notes, many_segments, thirty_two_bit, boot_page,
+	       boot_page_limits, texts)

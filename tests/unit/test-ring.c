@@ -9,7 +9,7 @@
 
 #include <xenhost/ring.h>
 
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 
 #define PAGE 4096
 #define SIZE 32 /* of one page with 112-byte slots */
@@ -68,7 +68,7 @@ static void produce(uint32_t n)
 
 static void answer(uint32_t n)
 {
-	struct rsp rsp = {{0}};
+	struct rsp rsp = { { 0 } };
 
 	while (n--) {
 		memcpy(rsp.bytes, &ring.rsp_prod_pvt, 4);
@@ -86,11 +86,11 @@ static void take(uint32_t n)
 
 START_TEST(sizes)
 {
-	struct xenhost_ring r = {.size = 77};
+	struct xenhost_ring r = { .size = 77 };
 	/* request, response, pages, slots: block (both ABIs), network rx and tx, control */
 	static const size_t table[][4] = {
-		{112, 16, 1, 32}, {108, 12, 1, 32}, {112, 16, 16, 512}, {8, 8, 1, 256},
-		{12, 4, 1, 256},  {16, 16, 1, 128}, {4, 16, 1, 128},	{2017, 1, 1, 1},
+		{ 112, 16, 1, 32 }, { 108, 12, 1, 32 }, { 112, 16, 16, 512 }, { 8, 8, 1, 256 },
+		{ 12, 4, 1, 256 },  { 16, 16, 1, 128 }, { 4, 16, 1, 128 },    { 2017, 1, 1, 1 },
 	};
 	uint8_t *pages = aligned_alloc(PAGE, 16 * PAGE);
 
@@ -106,7 +106,7 @@ END_TEST
 
 START_TEST(bad_arguments)
 {
-	struct xenhost_ring r = {.size = 77};
+	struct xenhost_ring r = { .size = 77 };
 
 	ck_assert_int_eq(xenhost_ring_init(NULL, page, 1, 8, 8), -EINVAL);
 	ck_assert_int_eq(xenhost_ring_init(&r, NULL, 1, 8, 8), -EINVAL);
@@ -163,7 +163,7 @@ END_TEST
 
 START_TEST(no_answer_without_request)
 {
-	struct rsp rsp = {{0}};
+	struct rsp rsp = { { 0 } };
 
 	start_at(0);
 	ck_assert_int_eq(xenhost_ring_put(&ring, &rsp), -ENOSPC);
@@ -216,7 +216,7 @@ END_TEST
 
 START_TEST(impossible_at_init)
 {
-	struct xenhost_ring r = {.size = 77};
+	struct xenhost_ring r = { .size = 77 };
 
 	page->rsp_prod = 5;
 	page->req_prod = 5 + SIZE + 1;
@@ -288,20 +288,20 @@ START_TEST(event_rule)
 		uint32_t old, new, event;
 		int want;
 	} table[] = {
-		{0, 1, 1, 1},
-		{0, 1, 2, 0},
-		{0, 1, 0, 0},
-		{0, 5, 1, 1},
-		{0, 5, 5, 1},
-		{0, 5, 6, 0},
-		{0, 0, 0, 0},
-		{0, 0, 1, 0},
-		{UINT32_MAX, 1, 0, 1},
-		{UINT32_MAX, 1, 1, 1},
-		{UINT32_MAX, 1, 2, 0},
-		{UINT32_MAX - 1, UINT32_MAX, UINT32_MAX, 1},
-		{UINT32_MAX, 1, UINT32_MAX, 0},
-		{0, 3, 0x80000000, 0},
+		{ 0, 1, 1, 1 },
+		{ 0, 1, 2, 0 },
+		{ 0, 1, 0, 0 },
+		{ 0, 5, 1, 1 },
+		{ 0, 5, 5, 1 },
+		{ 0, 5, 6, 0 },
+		{ 0, 0, 0, 0 },
+		{ 0, 0, 1, 0 },
+		{ UINT32_MAX, 1, 0, 1 },
+		{ UINT32_MAX, 1, 1, 1 },
+		{ UINT32_MAX, 1, 2, 0 },
+		{ UINT32_MAX - 1, UINT32_MAX, UINT32_MAX, 1 },
+		{ UINT32_MAX, 1, UINT32_MAX, 0 },
+		{ 0, 3, 0x80000000, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -344,6 +344,6 @@ START_TEST(arms)
 }
 END_TEST
 
-CHECK_MAIN("ring", 20, setup, teardown, sizes, bad_arguments, takes_and_answers, peeks_then_skips,
-	   no_answer_without_request, wraps, resumes, impossible_at_init, impossible_producer,
-	   own_indices_are_private, event_rule, one_event_per_batch, arms)
+UNIT_MAIN_WITH("ring", setup, teardown, sizes, bad_arguments, takes_and_answers, peeks_then_skips,
+	       no_answer_without_request, wraps, resumes, impossible_at_init, impossible_producer,
+	       own_indices_are_private, event_rule, one_event_per_batch, arms)

@@ -19,7 +19,7 @@
 #include <xenhost/store.h>
 
 #include "common/xen.h"
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 #include "tests/support/tempdir.h"
 
 static char dir[TEMPDIR_SIZE];
@@ -60,7 +60,7 @@ static void get_request(struct request *req, uint32_t type)
 
 static void answer(const struct request *req, uint32_t type, const char *payload, size_t len)
 {
-	struct xsd_sockmsg header = {type, req->header.req_id, req->header.tx_id, (uint32_t)len};
+	struct xsd_sockmsg header = { type, req->header.req_id, req->header.tx_id, (uint32_t)len };
 
 	send_all(&header, sizeof(header));
 	send_all(payload, len);
@@ -73,8 +73,8 @@ static void answer_ok(const struct request *req)
 
 static void event(const char *path, const char *token)
 {
-	struct xsd_sockmsg header = {XS_WATCH_EVENT, 0, 0,
-				     (uint32_t)(strlen(path) + strlen(token) + 2)};
+	struct xsd_sockmsg header = { XS_WATCH_EVENT, 0, 0,
+				      (uint32_t)(strlen(path) + strlen(token) + 2) };
 
 	send_all(&header, sizeof(header));
 	send_all(path, strlen(path) + 1);
@@ -116,7 +116,7 @@ static void end_server(void)
 
 static void setup(void)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	char uri[128];
 
 	tempdir_make(dir);
@@ -138,14 +138,14 @@ static void teardown(void)
 
 static bool readable(void)
 {
-	struct pollfd p = {.fd = xenhost_get_fd(host), .events = POLLIN};
+	struct pollfd p = { .fd = xenhost_get_fd(host), .events = POLLIN };
 
 	return poll(&p, 1, 0) == 1;
 }
 
 static void wait_readable(void)
 {
-	struct pollfd p = {.fd = xenhost_get_fd(host), .events = POLLIN};
+	struct pollfd p = { .fd = xenhost_get_fd(host), .events = POLLIN };
 
 	ck_assert_int_eq(poll(&p, 1, 10000), 1);
 }
@@ -203,7 +203,7 @@ static void play_values(void)
 
 START_TEST(values)
 {
-	const struct xenhost_perm perms[] = {{'n', 5}, {'r', 65535}};
+	const struct xenhost_perm perms[] = { { 'n', 5 }, { 'r', 65535 } };
 	char *value;
 	size_t len;
 
@@ -267,7 +267,7 @@ static void play_nothing(void)
 START_TEST(bad_arguments)
 {
 	static char big[4097];
-	struct xenhost_perm bad = {'x', 0};
+	struct xenhost_perm bad = { 'x', 0 };
 	char *value, **names;
 	xenhost_watch_t *watch;
 
@@ -330,7 +330,7 @@ static void play_oversize(void)
 	struct request req;
 
 	get_request(&req, XS_READ);
-	send_all(&(struct xsd_sockmsg){XS_READ, req.header.req_id, 0, 4097}, 16);
+	send_all(&(struct xsd_sockmsg){ XS_READ, req.header.req_id, 0, 4097 }, 16);
 }
 
 static void play_hugely_oversize(void)
@@ -338,7 +338,7 @@ static void play_hugely_oversize(void)
 	struct request req;
 
 	get_request(&req, XS_READ);
-	send_all(&(struct xsd_sockmsg){XS_READ, req.header.req_id, 0, UINT32_MAX}, 16);
+	send_all(&(struct xsd_sockmsg){ XS_READ, req.header.req_id, 0, UINT32_MAX }, 16);
 }
 
 static void play_bad_event(void)
@@ -346,7 +346,7 @@ static void play_bad_event(void)
 	struct request req;
 
 	get_request(&req, XS_READ);
-	send_all(&(struct xsd_sockmsg){XS_WATCH_EVENT, 0, 0, 4}, 16);
+	send_all(&(struct xsd_sockmsg){ XS_WATCH_EVENT, 0, 0, 4 }, 16);
 	send_all("/a\0t", 4);
 }
 
@@ -355,7 +355,7 @@ static void play_half_answer(void)
 	struct request req;
 
 	get_request(&req, XS_READ);
-	send_all(&(struct xsd_sockmsg){XS_READ, req.header.req_id, 0, 5}, 16);
+	send_all(&(struct xsd_sockmsg){ XS_READ, req.header.req_id, 0, 5 }, 16);
 	send_all("abc", 3);
 	shutdown(conn, SHUT_RDWR);
 }
@@ -364,9 +364,9 @@ static const struct {
 	void (*play)(void);
 	int error;
 } broken_servers[] = {
-	{play_wrong_id, -EPROTO},  {play_wrong_type, -EPROTO},
-	{play_oversize, -EPROTO},  {play_hugely_oversize, -EPROTO},
-	{play_bad_event, -EPROTO}, {play_half_answer, -ECONNRESET},
+	{ play_wrong_id, -EPROTO },  { play_wrong_type, -EPROTO },
+	{ play_oversize, -EPROTO },  { play_hugely_oversize, -EPROTO },
+	{ play_bad_event, -EPROTO }, { play_half_answer, -ECONNRESET },
 };
 
 START_TEST(broken_server)
@@ -437,7 +437,7 @@ static void play_bad_perms(void)
 
 START_TEST(malformed_perms)
 {
-	struct xenhost_perm perms[2] = {{'w', 9}, {'w', 9}};
+	struct xenhost_perm perms[2] = { { 'w', 9 }, { 'w', 9 } };
 
 	start_server(play_bad_perms);
 	ck_assert_int_eq(xenhost_store_get_perms(host, 0, "/a", perms, 2), -EPROTO);
@@ -476,7 +476,7 @@ static void play_pieces(void)
 	struct {
 		struct xsd_sockmsg header;
 		char payload[5];
-	} msg = {{XS_READ, 0, 0, 5}, "whole"};
+	} msg = { { XS_READ, 0, 0, 5 }, "whole" };
 
 	get_request(&req, XS_READ);
 	msg.header.req_id = req.header.req_id;
@@ -666,7 +666,7 @@ static void play_event_in_call(void)
 /* events that a blocking call meets are kept, the handle is readable, and equal ones are one */
 START_TEST(event_in_call)
 {
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 	char *value;
 
 	start_server(play_event_in_call);
@@ -722,7 +722,7 @@ static void play_many(void)
 /* a flood costs bounded memory and loses nothing: one event says that anything may have changed */
 START_TEST(flood_collapses)
 {
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 	char *value;
 
 	start_server(play_many);
@@ -779,7 +779,7 @@ static void play_unwatch(void)
 
 START_TEST(unwatch_in_callback)
 {
-	struct seen one = {0}, two = {0}, three = {0};
+	struct seen one = { 0 }, two = { 0 }, three = { 0 };
 
 	start_server(play_unwatch);
 	watch("/w", unwatch_self, &one);
@@ -821,7 +821,7 @@ static void play_two_events(void)
 /* a queued event dies with its watch */
 START_TEST(unwatch_other_in_callback)
 {
-	struct seen two = {0};
+	struct seen two = { 0 };
 	xenhost_watch_t *first;
 
 	start_server(play_two_events);
@@ -863,7 +863,7 @@ static void play_call_in_callback(void)
 /* callbacks that make work for themselves: each process ends, and the handle stays readable */
 START_TEST(call_in_callback)
 {
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 
 	start_server(play_call_in_callback);
 	watch("/w", read_and_process, &seen);
@@ -889,7 +889,7 @@ static void play_refuse_watch(void)
 
 START_TEST(refused_watch)
 {
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 
 	start_server(play_refuse_watch);
 	ck_assert_int_eq(xenhost_watch(host, "/w", see, &seen, &seen.watch), -ENOSPC);
@@ -900,7 +900,7 @@ START_TEST(refused_watch)
 }
 END_TEST
 
-CHECK_MAIN("store", 30, setup, teardown, values, errors, bad_arguments, no_daemon, broken_server,
-	   malformed_ack, malformed_txn_id, malformed_perms, server_vanishes, answer_in_pieces,
-	   late_answer, lost_races, directories, event_in_call, flood_collapses,
-	   unwatch_in_callback, unwatch_other_in_callback, call_in_callback, refused_watch)
+UNIT_MAIN_WITH("store", setup, teardown, values, errors, bad_arguments, no_daemon, broken_server,
+	       malformed_ack, malformed_txn_id, malformed_perms, server_vanishes, answer_in_pieces,
+	       late_answer, lost_races, directories, event_in_call, flood_collapses,
+	       unwatch_in_callback, unwatch_other_in_callback, call_in_callback, refused_watch)

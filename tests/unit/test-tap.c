@@ -36,9 +36,9 @@ static bool own_network(void)
 
 START_TEST(names)
 {
-	static const char *const good[] = {"v", "vif1.0", "tap-A_9", "123456789012345"};
-	static const char *const bad[] = {"",	 ".",	"..", "1234567890123456", "vif%d", "a b",
-					  "a/b", "a:b", "a\n"};
+	static const char *const good[] = { "v", "vif1.0", "tap-A_9", "123456789012345" };
+	static const char *const bad[] = { "",	  ".",	 "..", "1234567890123456", "vif%d", "a b",
+					   "a/b", "a:b", "a\n" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		ck_assert(tap_name_ok(good[i]));
@@ -66,7 +66,7 @@ static struct tap *open_up(const char *name)
 START_TEST(is_set_up)
 {
 	struct tap *tap = open_up("vif7.0"), *other = NULL;
-	struct ifreq ifr = {.ifr_name = "vif7.0"};
+	struct ifreq ifr = { .ifr_name = "vif7.0" };
 	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	ck_assert_int_eq(ioctl(s, SIOCGIFMTU, &ifr), 0);
@@ -86,7 +86,7 @@ END_TEST
 START_TEST(carrier)
 {
 	struct tap *tap = open_up("vif7.0");
-	struct ifreq ifr = {.ifr_name = "vif7.0"};
+	struct ifreq ifr = { .ifr_name = "vif7.0" };
 	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	for (int on = 0; on < 2; on++) {
@@ -103,9 +103,9 @@ END_TEST
 
 static int packet_socket(const char *name)
 {
-	struct sockaddr_ll addr = {.sll_family = AF_PACKET,
-				   .sll_protocol = htons(ETH_P_ALL),
-				   .sll_ifindex = (int)if_nametoindex(name)};
+	struct sockaddr_ll addr = { .sll_family = AF_PACKET,
+				    .sll_protocol = htons(ETH_P_ALL),
+				    .sll_ifindex = (int)if_nametoindex(name) };
 	int s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
 
 	ck_assert_int_ge(s, 0);
@@ -120,7 +120,7 @@ static void expect(int fd, size_t skip, const uint8_t *frame, size_t len)
 	ssize_t n;
 
 	do {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
+		struct pollfd p = { .fd = fd, .events = POLLIN };
 
 		ck_assert_int_eq(poll(&p, 1, 10000), 1);
 		n = read(fd, buf, sizeof(buf));
@@ -133,7 +133,7 @@ static void expect(int fd, size_t skip, const uint8_t *frame, size_t len)
 START_TEST(frames_both_ways)
 {
 	struct tap *tap = open_up("vif7.0");
-	uint8_t out[sizeof(struct virtio_net_hdr) + 1000] = {0};
+	uint8_t out[sizeof(struct virtio_net_hdr) + 1000] = { 0 };
 	uint8_t *frame = out + sizeof(struct virtio_net_hdr);
 	int s = packet_socket("vif7.0");
 

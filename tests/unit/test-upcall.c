@@ -7,7 +7,7 @@
 
 #include "common/xen.h"
 #include "hypercall-bridge/guest/upcall.h"
-#include "tests/support/check_main.h"
+#include "tests/support/unit.h"
 
 static union {
 	struct shared_info wide;
@@ -150,5 +150,6 @@ START_TEST(no_lost_event)
 }
 END_TEST
 
-CHECK_MAIN("upcall", 30, setup, teardown, raise_sets_all_three, raise_once, raise_masked,
-	   unmask_without_event, unmask_with_event, limits, layout_of_32_bit, merge, no_lost_event)
+UNIT_MAIN_WITH("upcall", setup, teardown, raise_sets_all_three, raise_once, raise_masked,
+	       unmask_without_event, unmask_with_event, limits, layout_of_32_bit, merge,
+	       no_lost_event)

@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: MIT
+# xenstored/; "xs" in the names, because libxenhost has a ring and a store as well
+LIBXENSTORED = $(top_builddir)/xenstored/libxenstored.la
+check_PROGRAMS += test-xs-wire test-xs-perm test-xs-quota test-xs-ring test-xs-watch test-xs-tree test-xs-txn
+
+test_xs_wire_SOURCES = test-xs-wire.c
+test_xs_wire_LDADD = $(LIBXENSTORED) $(LDADD)
+test_xs_perm_SOURCES = test-xs-perm.c
+test_xs_perm_LDADD = $(LIBXENSTORED) $(LDADD)
+test_xs_quota_SOURCES = test-xs-quota.c
+test_xs_quota_LDADD = $(LIBXENSTORED) $(LDADD)
+test_xs_ring_SOURCES = test-xs-ring.c
+test_xs_ring_LDADD = $(LIBXENSTORED) $(LDADD)
+test_xs_watch_SOURCES = test-xs-watch.c
+test_xs_watch_LDADD = $(LIBXENSTORED) $(LDADD)
+test_xs_tree_SOURCES = test-xs-tree.c
+test_xs_tree_LDADD = $(LIBXENSTORED) $(LDADD)
+test_xs_txn_SOURCES = test-xs-txn.c
+test_xs_txn_LDADD = $(LIBXENSTORED) $(LDADD)

@@ -17,11 +17,11 @@ static const struct {
 	const char *name;
 	int needed;
 } flags[] = {
-	{1u << 0, "hypercall-msr", 1},	      {1u << 1, "intercept-hypercalls", 1},
-	{1u << 2, "shared-info", 1},	      {1u << 3, "runstate", 1},
-	{1u << 4, "2-level-events", 1},	      {1u << 5, "event-send", 1},
-	{1u << 6, "runstate-update-flag", 0}, {1u << 7, "tsc-unstable-flag", 0},
-	{1u << 8, "shared-info-hva", 0},
+	{ 1u << 0, "hypercall-msr", 1 },	{ 1u << 1, "intercept-hypercalls", 1 },
+	{ 1u << 2, "shared-info", 1 },		{ 1u << 3, "runstate", 1 },
+	{ 1u << 4, "2-level-events", 1 },	{ 1u << 5, "event-send", 1 },
+	{ 1u << 6, "runstate-update-flag", 0 }, { 1u << 7, "tsc-unstable-flag", 0 },
+	{ 1u << 8, "shared-info-hva", 0 },
 };
 
 /* Prints what there is and returns how many needed flags are missing. */

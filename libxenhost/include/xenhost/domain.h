@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 #define XENHOST_DOMAIN_GONE 0u
-#define XENHOST_DOMAIN_PAUSED 1u   /* built, not started */
+#define XENHOST_DOMAIN_PAUSED 1u /* built, not started */
 #define XENHOST_DOMAIN_RUNNING 2u
 #define XENHOST_DOMAIN_SHUTDOWN 3u /* stopped itself, see shutdown_reason; not yet gone */
 
@@ -22,14 +22,14 @@ extern "C" {
 
 struct xenhost_domain_info {
 	uint16_t domid;
-	uint8_t kind;             /* XENHOST_DOMAIN_CONTROL ... */
-	uint8_t state;            /* XENHOST_DOMAIN_GONE ... */
+	uint8_t kind;		  /* XENHOST_DOMAIN_CONTROL ... */
+	uint8_t state;		  /* XENHOST_DOMAIN_GONE ... */
 	uint32_t shutdown_reason; /* SHUTDOWN_* of Xen's public/sched.h, in state SHUTDOWN */
-	uint64_t unique_id;       /* domids are reused, this is not */
+	uint64_t unique_id;	  /* domids are reused, this is not */
 	uint64_t memory_bytes;
-	uint64_t store_gfn;       /* frame of the Xenstore ring */
+	uint64_t store_gfn; /* frame of the Xenstore ring */
 	uint64_t console_gfn;
-	uint32_t store_port;      /* port offered to domain 0, 0 = none yet */
+	uint32_t store_port; /* port offered to domain 0, 0 = none yet */
 	uint32_t console_port;
 	char name[XENHOST_DOMAIN_NAME_MAX];
 };
@@ -45,8 +45,8 @@ XENHOST_API int xenhost_domain_by_name(xenhost_t *host, const char *name,
  * the last word about that unique_id. One watch per handle (-EBUSY). fn NULL ends it.
  */
 XENHOST_API int xenhost_domain_watch(xenhost_t *host,
-				     void (*fn)(xenhost_t *host, const struct xenhost_domain_info *info,
-						void *data),
+				     void (*fn)(xenhost_t *host,
+						const struct xenhost_domain_info *info, void *data),
 				     void *data);
 
 /* What the domain watch has seen, without asking: -ESRCH. Needs a watch (-EINVAL). Never blocks */

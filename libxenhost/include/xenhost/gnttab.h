@@ -17,7 +17,7 @@ extern "C" {
 #define XENHOST_PAGE_SIZE 4096u
 #define XENHOST_GRANTS_MAX 128u /* of one call */
 
-#define XENHOST_READ 1u  /* we read guest memory */
+#define XENHOST_READ 1u	 /* we read guest memory */
 #define XENHOST_WRITE 2u /* we write it: the grant must not be read-only */
 
 typedef struct xenhost_map xenhost_map_t;
@@ -48,8 +48,8 @@ struct xenhost_seg {
  * no segment is held and xenhost_io_end() must not be called. n <= 512. Threads: any, one at a time per
  * segment array.
  */
-XENHOST_API int xenhost_io_begin(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs, size_t n,
-				 unsigned int prot, struct iovec *iov);
+XENHOST_API int xenhost_io_begin(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs,
+				 size_t n, unsigned int prot, struct iovec *iov);
 /*
  * Gives the segments back; must be done before the answer is published. 0, or the first error:
  * data did not reach the guest (copying transports), per segment in `status`.

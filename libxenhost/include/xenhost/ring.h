@@ -15,7 +15,7 @@ extern "C" {
 
 struct xenhost_ring {
 	void *shared;
-	uint32_t size;      /* slots, a power of two */
+	uint32_t size;	    /* slots, a power of two */
 	uint32_t slot_size; /* bytes: the larger of request and response */
 	uint32_t req_size;
 	uint32_t rsp_size;

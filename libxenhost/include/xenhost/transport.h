@@ -31,8 +31,10 @@ struct xenhost_transport_ops {
 	int (*open)(xenhost_t *host, const char *address, void **ret_state);
 	void (*close)(void *state);
 	uint16_t (*domid)(void *state);
-	int (*get_fd)(void *state);  /* readable = process; -EOPNOTSUPP: nothing ever happens by itself */
-	int (*process)(void *state); /* as xenhost_process(); tells changes by xenhost_transport_domain() */
+	int (*get_fd)(
+		void *state); /* readable = process; -EOPNOTSUPP: nothing ever happens by itself */
+	int (*process)(
+		void *state); /* as xenhost_process(); tells changes by xenhost_transport_domain() */
 
 	int (*store_connect)(void *state); /* a connected byte stream to xenstored, ours to close */
 
@@ -41,7 +43,8 @@ struct xenhost_transport_ops {
 	int (*domain_watch)(void *state); /* from now on tell all domains, then changes */
 	int (*domain_control)(void *state, uint16_t domid, int destroy); /* 0: unpause */
 
-	int (*port_bind)(void *state, uint16_t domid, uint32_t remote_port, struct xenhost_port_fds *ret);
+	int (*port_bind)(void *state, uint16_t domid, uint32_t remote_port,
+			 struct xenhost_port_fds *ret);
 	int (*port_alloc)(void *state, uint16_t domid, struct xenhost_port_fds *ret);
 	int (*port_close)(void *state, uint32_t port);
 	int (*port_ack)(void *state, const struct xenhost_port_fds *port);    /* (any) */

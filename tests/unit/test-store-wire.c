@@ -6,16 +6,12 @@
 #include <string.h>
 
 #include "libxenhost/store_wire.h"
-#include "tests/support/check_main.h"
-
-static void none(void)
-{
-}
+#include "tests/support/unit.h"
 
 START_TEST(header)
 {
-	const struct xh_wire_header in = {2, 0x01020304, 7, 4096};
-	struct xh_wire_header out = {0};
+	const struct xh_wire_header in = { 2, 0x01020304, 7, 4096 };
+	struct xh_wire_header out = { 0 };
 	uint8_t buf[XH_WIRE_HEADER];
 
 	xh_wire_build(&in, buf);
@@ -35,9 +31,9 @@ END_TEST
 
 START_TEST(error_names)
 {
-	static const int errors[] = {EINVAL, EACCES,  EEXIST, EISDIR,	 ENOENT, ENOMEM,
-				     ENOSPC, EIO,     ENOSYS, ENOTEMPTY, EROFS,	 EBUSY,
-				     EAGAIN, EISCONN, E2BIG,  EPERM};
+	static const int errors[] = { EINVAL, EACCES,  EEXIST, EISDIR,	  ENOENT, ENOMEM,
+				      ENOSPC, EIO,     ENOSYS, ENOTEMPTY, EROFS,  EBUSY,
+				      EAGAIN, EISCONN, E2BIG,  EPERM };
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		const char *name = xh_wire_error_name(errors[i]);
@@ -89,21 +85,21 @@ START_TEST(numbers)
 		uint64_t max, value;
 		int error;
 	} table[] = {
-		{"0", 0, 0, 0},
-		{"10", 10, 10, 0},
-		{"007", 10, 7, 0},
-		{"18446744073709551615", UINT64_MAX, UINT64_MAX, 0},
-		{"18446744073709551616", UINT64_MAX, 0, -ERANGE},
-		{"99999999999999999999", UINT64_MAX, 0, -ERANGE},
-		{"11", 10, 0, -ERANGE},
-		{"", 10, 0, -EINVAL},
-		{"000000000000000000001", 10, 0, -EINVAL},
-		{" 1", 10, 0, -EINVAL},
-		{"1 ", 10, 0, -EINVAL},
-		{"+1", 10, 0, -EINVAL},
-		{"-1", 10, 0, -EINVAL},
-		{"0x1", 10, 0, -EINVAL},
-		{"1a", 10, 0, -EINVAL},
+		{ "0", 0, 0, 0 },
+		{ "10", 10, 10, 0 },
+		{ "007", 10, 7, 0 },
+		{ "18446744073709551615", UINT64_MAX, UINT64_MAX, 0 },
+		{ "18446744073709551616", UINT64_MAX, 0, -ERANGE },
+		{ "99999999999999999999", UINT64_MAX, 0, -ERANGE },
+		{ "11", 10, 0, -ERANGE },
+		{ "", 10, 0, -EINVAL },
+		{ "000000000000000000001", 10, 0, -EINVAL },
+		{ " 1", 10, 0, -EINVAL },
+		{ "1 ", 10, 0, -EINVAL },
+		{ "+1", 10, 0, -EINVAL },
+		{ "-1", 10, 0, -EINVAL },
+		{ "0x1", 10, 0, -EINVAL },
+		{ "1a", 10, 0, -EINVAL },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -113,7 +109,7 @@ START_TEST(numbers)
 		ck_assert_msg(r == table[i].error, "'%s' gave %d", table[i].text, r);
 		ck_assert_uint_eq(v, r == 0 ? table[i].value : 77);
 	}
-	ck_assert_int_eq(xh_wire_number("1\0", 2, 10, &(uint64_t){0}), -EINVAL);
+	ck_assert_int_eq(xh_wire_number("1\0", 2, 10, &(uint64_t){ 0 }), -EINVAL);
 }
 END_TEST
 
@@ -180,5 +176,4 @@ START_TEST(tokens)
 }
 END_TEST
 
-CHECK_MAIN("store_wire", 10, none, none, header, error_names, strings, events, numbers, parts,
-	   perms, tokens)
+UNIT_MAIN("store-wire", header, error_names, strings, events, numbers, parts, perms, tokens)

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# Back ends driven by loopback guests; each is a Check program that starts a set of daemons of this build.
+check_PROGRAMS += integ/loopback-blk integ/loopback-net
+TESTS += integ/loopback-blk integ/loopback-net
+
+LOOPBACK_SOURCES = \
+	support/front.c support/front.h \
+	support/guest.c support/guest.h \
+	support/set.c support/set.h \
+	../tools/process.c ../tools/process.h
+LOOPBACK_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)/common -DXENHOST_SBINDIR='"$(sbindir)"'
+LOOPBACK_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+LOOPBACK_LIBS = $(LIBXENHOST) $(LIBCOMMON) $(LIBDAEMON) $(CHECK_LIBS)
+
+integ_loopback_blk_SOURCES = integ/loopback-blk.c $(LOOPBACK_SOURCES)
+integ_loopback_blk_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_blk_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_net_SOURCES = integ/loopback-net.c $(LOOPBACK_SOURCES)
+integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_LDADD = $(LOOPBACK_LIBS)

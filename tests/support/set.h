@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemons of this build as a set of their own in a temporary folder. Started once by main(), outside of
+ * any test; tests talk to it by its sockets and cannot end it.
+ */
+#ifndef TESTS_SUPPORT_SET_H
+#define TESTS_SUPPORT_SET_H
+
+#include <xenhost/xenhost.h>
+
+#include "tools/process.h"
+
+#define SET_SERVICES_MAX 3
+#define SET_BLKBACK 32000
+#define SET_NETBACK 32001
+
+struct set {
+	char rundir[64];
+	struct process bridged, xenstored, services[SET_SERVICES_MAX];
+	unsigned int nr_services;
+};
+
+/* bridged and xenstored. 0 or -errno; what is wrong was printed */
+int set_start(struct set *set);
+/* one more daemon, with arguments of its own behind --rundir, ended by NULL */
+int set_add(struct set *set, const char *name, const char *const *args);
+/* Ends all by SIGTERM; 0 when each ended with status 0, also those that ended before. */
+int set_stop(struct set *set);
+
+/* a tool's handle */
+int set_open(const struct set *set, xenhost_t **ret_host);
+
+#endif
