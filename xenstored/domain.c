@@ -547,16 +547,9 @@ void domains_stop(struct server *s)
 	if (ds->host_event)
 		event_free(ds->host_event);
 	ds->host = ds->host ? xenhost_close(ds->host) : NULL;
-<<<<<<< HEAD
-	if (ds->by_domid)
-		list_for_each_safe(d, tmp, &ds->all, of_domains)
-			domain_free(s, d);
-	free(ds->by_domid);
-=======
 	list_for_each_safe(d, tmp, &ds->all, of_domains)
 		domain_free(s, d);
 	idmap_fini(&ds->by_domid);
->>>>>>> xenstored
 	free(ds);
 	s->domains = NULL;
 }
