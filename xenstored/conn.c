@@ -56,6 +56,7 @@ void conn_drop_txns(struct conn *c)
 
 	list_for_each_safe(t, tmp, &c->txns, of_owner)
 		store_end(&c->server->store, &c->domain->caller, t, false);
+	server_unfavour(c->server, c);
 }
 
 static void forget_pending(struct conn *c)
@@ -114,7 +115,7 @@ static bool out_full(const struct conn *c)
 
 bool conn_wants_input(const struct conn *c)
 {
-	return !c->dead && !out_full(c);
+	return !c->dead && !out_full(c) && !server_holds(c->server, c);
 }
 
 /* Handles complete requests; returns the bytes that are done with. */

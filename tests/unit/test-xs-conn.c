@@ -452,8 +452,55 @@ START_TEST(test_txn_ids)
 }
 END_TEST
 
+static int lose_once(struct xs_client *x)
+{
+	char buf[64];
+	unsigned int tx;
+
+	SEND(x, WIRE_TRANSACTION_START, "");
+	ck_assert_int_eq(sscanf(got(x), "6:%u", &tx), 1);
+	xs_client_send(x, buf, message(buf, WIRE_READ, tx, "/local/domain/32000/k\0", 22));
+	SEND(&service, WIRE_WRITE, "k\0x");
+	xs_client_send(x, buf, message(buf, WIRE_TRANSACTION_END, tx, "T\0", 2));
+	return strstr(got(x), "EAGAIN") ? EAGAIN : 0;
+}
+
+/* XSA-206: who lost some times gets its turn, and the others wait no longer than that. */
+START_TEST(test_favour)
+{
+	setup();
+	SEND(&service, WIRE_WRITE, "k\0x");
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	got(&service);
+	ck_assert_int_eq(lose_once(&zero), 0);
+	ck_assert_str_eq(got(&service), "11:OK| "); /* it had to wait, and was answered after it */
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	teardown();
+}
+END_TEST
+
+/* The favoured one goes away. */
+START_TEST(test_favour_ends)
+{
+	setup();
+	SEND(&service, WIRE_WRITE, "k\0x");
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	got(&service);
+	SEND(&zero, WIRE_TRANSACTION_START, "");
+	SEND(&service, WIRE_WRITE, "k\0x");
+	ck_assert_str_eq(got(&service), "");
+	SEND(&watcher, WIRE_READ, "/local/domain/32000/k\0");
+	ck_assert_str_eq(got(&watcher), "2:x ");
+	xs_client_close(&zero);
+	ck_assert_str_eq(got(&service), "11:OK| ");
+	teardown();
+}
+END_TEST
+
 UNIT_MAIN("xs-conn", test_pieces, test_one_and_a_half, test_pipeline, test_impossible,
 	  test_watch_order, test_relative, test_merge, test_merge_not_into_sent,
 	  test_first_event_not_merged, test_stuck_reader, test_requests_wait, test_outstanding,
 	  test_privilege, test_service_home, test_watch_quota, test_special_events, test_long_event,
-	  test_txn_ids)
+	  test_txn_ids, test_favour, test_favour_ends)
