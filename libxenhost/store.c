@@ -64,7 +64,7 @@ static int store_lost(struct xh_store *store, int error)
 	store->fd = -1;
 	store->lost = error == -EPIPE ? -ECONNRESET : error;
 	store->in_len = store->out_len = 0;
-	list_for_each_safe (call, tmp, &store->calls, link) {
+	list_for_each_safe(call, tmp, &store->calls, link) {
 		list_remove(&call->link);
 		call->done = true;
 		call->error = store->lost;
@@ -197,7 +197,7 @@ static int on_answer(struct xh_store *store, const struct xh_wire_header *header
 	struct call *call = NULL, *c;
 
 	/* the first one, as good as always */
-	list_for_each (c, &store->calls, link) {
+	list_for_each(c, &store->calls, link) {
 		if (c->id != header->req_id)
 			continue;
 		call = c;

@@ -60,7 +60,7 @@ static struct fake_domain *find_domain(struct fake *fake, uint16_t domid, const 
 {
 	struct fake_domain *d;
 
-	list_for_each (d, &fake->domains, link)
+	list_for_each(d, &fake->domains, link)
 		if (d->info.state != XENHOST_DOMAIN_GONE &&
 		    (name ? !strcmp(d->info.name, name) : d->info.domid == domid))
 			return d;
@@ -168,7 +168,7 @@ void fake_domain_end(struct fake_domain *d)
 {
 	struct port *port, *tmp;
 
-	list_for_each_safe (port, tmp, &d->fake->ports, link)
+	list_for_each_safe(port, tmp, &d->fake->ports, link)
 		if (port->domain == d)
 			port_free(port);
 	d->info.state = XENHOST_DOMAIN_GONE;
@@ -240,7 +240,7 @@ static struct port *find_port(struct fake *fake, uint32_t ours)
 {
 	struct port *port;
 
-	list_for_each (port, &fake->ports, link)
+	list_for_each(port, &fake->ports, link)
 		if (ours && port->ours == ours)
 			return port;
 	return NULL;
@@ -263,7 +263,7 @@ size_t fake_ports(xenhost_t *host)
 	struct port *port;
 	size_t n = 0;
 
-	list_for_each (port, &fake->ports, link)
+	list_for_each(port, &fake->ports, link)
 		n += port->ours != 0;
 	return n;
 }
@@ -289,7 +289,7 @@ static int fake_bind(void *state, uint16_t domid, uint32_t remote_port,
 
 	if (!d)
 		return -ESRCH;
-	list_for_each (port, &fake->ports, link) {
+	list_for_each(port, &fake->ports, link) {
 		if (port->domain != d || port->theirs != remote_port || !remote_port)
 			continue;
 		if (!port->ours)
@@ -414,7 +414,7 @@ static int fake_domain_watch(void *state)
 	struct fake_domain *d;
 
 	fake->telling = true;
-	list_for_each (d, &fake->domains, link)
+	list_for_each(d, &fake->domains, link)
 		domain_changed(d);
 	return 0;
 }
@@ -444,7 +444,7 @@ static int fake_process(void *state)
 
 	if (read(fake->changed_fd, &count, sizeof(count)) != sizeof(count))
 		return 0;
-	list_for_each (d, &fake->domains, link) {
+	list_for_each(d, &fake->domains, link) {
 		if (!d->changed)
 			continue;
 		d->changed = false;
@@ -501,9 +501,9 @@ static void fake_close(void *state)
 	struct fake_domain *d, *next_domain;
 	struct port *port, *next_port;
 
-	list_for_each_safe (port, next_port, &fake->ports, link)
+	list_for_each_safe(port, next_port, &fake->ports, link)
 		port_free(port);
-	list_for_each_safe (d, next_domain, &fake->domains, link)
+	list_for_each_safe(d, next_domain, &fake->domains, link)
 		domain_free(d);
 	closep(&fake->changed_fd);
 	free(fake);

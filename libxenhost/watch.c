@@ -84,7 +84,7 @@ static bool waiting(const xenhost_watch_t *watch, const char *path)
 {
 	struct event *event;
 
-	list_for_each (event, &watch->events, of_watch)
+	list_for_each(event, &watch->events, of_watch)
 		if (event == &watch->whole || !strcmp(event->path, path))
 			return true;
 	return false;

@@ -37,7 +37,7 @@ void conn_drop_watches(struct conn *c)
 	struct account *a = c->domain->caller.account;
 	struct watch *w, *tmp;
 
-	list_for_each_safe (w, tmp, &c->watches.watches, of_owner) {
+	list_for_each_safe(w, tmp, &c->watches.watches, of_owner) {
 		a->watches--;
 		a->bytes -= (int64_t)watch_size(w->path_len, w->token_len);
 		watch_remove(&c->server->watches, w);
@@ -48,7 +48,7 @@ void conn_drop_txns(struct conn *c)
 {
 	struct txn *t, *tmp;
 
-	list_for_each_safe (t, tmp, &c->txns, of_owner)
+	list_for_each_safe(t, tmp, &c->txns, of_owner)
 		store_end(&c->server->store, &c->domain->caller, t, false);
 }
 
@@ -398,7 +398,7 @@ struct txn *conn_txn(struct conn *c, uint32_t id)
 {
 	struct txn *t;
 
-	list_for_each (t, &c->txns, of_owner)
+	list_for_each(t, &c->txns, of_owner)
 		if (t->id == id)
 			return t;
 	return NULL;

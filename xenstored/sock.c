@@ -274,6 +274,6 @@ void sock_close_all(struct server *s)
 {
 	struct listener *l, *tmp;
 
-	list_for_each_safe (l, tmp, &s->listeners, of_server)
+	list_for_each_safe(l, tmp, &s->listeners, of_server)
 		listener_free(l);
 }

@@ -210,7 +210,7 @@ int txn_merge(struct heap *h, const struct txn *t, struct node *present, uint64_
 		return 0;
 	}
 	root = node_get(present);
-	list_for_each (o, &t->changes, of_changes) {
+	list_for_each(o, &t->changes, of_changes) {
 		int r = merge_one(h, t, o, &root, stamp);
 
 		if (r < 0) {

@@ -2,12 +2,14 @@
 LIBCORE = $(top_builddir)/libxenhost/libcore.la
 DAEMON_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
 
-check_PROGRAMS += test-ring test-store test-store_wire test-xenbus
+check_PROGRAMS += test-fake test-ring test-store test-store-wire test-xenbus
+test_fake_SOURCES = test-fake.c
+test_fake_LDADD = $(LIBCORE) $(CHECK_LIBS)
 test_ring_SOURCES = test-ring.c
 test_ring_LDADD = $(LIBCORE) $(CHECK_LIBS)
 test_store_SOURCES = test-store.c
 test_store_LDADD = $(LIBCORE) $(CHECK_LIBS)
-test_store_wire_SOURCES = test-store_wire.c
+test_store_wire_SOURCES = test-store-wire.c
 test_store_wire_LDADD = $(LIBCORE) $(CHECK_LIBS)
 test_xenbus_SOURCES = test-xenbus.c
 test_xenbus_LDADD = $(LIBCORE) $(CHECK_LIBS)

@@ -3,7 +3,8 @@
  * Xenstore client. Paths are absolute or relative to our domain's home (/local/domain/DOMID).
  * Calls block until xenstored answered, at most the deadline (5 s; xenhost_store_set_timeout).
  * Errors: what xenstored says, by its errno (-ENOENT, -EACCES, -EINVAL, -ENOSPC, -E2BIG ...), and
- * -ETIMEDOUT, -ECONNRESET, -ENOMEM. The connection is made at the first call.
+ * -ETIMEDOUT, -ECONNRESET (then -ENOTCONN), -EPROTO (xenstored sent nonsense), -ENOMEM. The connection
+ * is made at the first call.
  * ABI: Xen's public/io/xs_wire.h and docs/misc/xenstore.txt.
  */
 #ifndef XENHOST_STORE_H
@@ -54,6 +55,7 @@ struct xenhost_perm {
 	uint16_t domid;
 };
 
+/* returns the number of entries there are, of which at most max are filled in */
 XENHOST_API int xenhost_store_get_perms(xenhost_t *host, xenhost_txn_t txn, const char *path,
 					struct xenhost_perm *perms, size_t max);
 XENHOST_API int xenhost_store_set_perms(xenhost_t *host, xenhost_txn_t txn, const char *path,
@@ -61,8 +63,9 @@ XENHOST_API int xenhost_store_set_perms(xenhost_t *host, xenhost_txn_t txn, cons
 
 /*
  * fn runs inside xenhost_process() only, once soon after the call (without any change) and then after
- * each change of path or below, with the path that changed. Events may be merged or spurious: act on
- * what is read, not on the event. fn may call anything, also unwatch itself.
+ * each change of path or below, with the path that changed; or with `path` itself, when there were many.
+ * Events may be merged or spurious: act on what is read, not on the event. fn may call anything, also
+ * unwatch itself, but not close the handle.
  */
 XENHOST_API int xenhost_watch(xenhost_t *host, const char *path,
 			      void (*fn)(xenhost_t *host, const char *path, void *data), void *data,

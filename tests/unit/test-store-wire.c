@@ -176,4 +176,4 @@ START_TEST(tokens)
 }
 END_TEST
 
-UNIT_MAIN("store_wire", header, error_names, strings, events, numbers, parts, perms, tokens)
+UNIT_MAIN("store-wire", header, error_names, strings, events, numbers, parts, perms, tokens)

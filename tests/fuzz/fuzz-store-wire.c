@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Whatever a Xenstore daemon may send: first byte which reader, then the bytes, in memory of just
- * that size. */
+/*
+ * Whatever a Xenstore daemon may send: the first byte says which reader, the rest is in memory of just
+ * its size. Planted: an event of one string accepted: found within 60 s.
+ */
 #include "config.h"
 
 #include <assert.h>
