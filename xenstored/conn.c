@@ -12,13 +12,14 @@
 #include "xenstored/server.h"
 
 /*
- * More unread output stops requests. Control domain: a client may well write thousands of requests before
- * it reads the first answer, and would wait for us as we for it.
+ * More unread output than that stops requests. A client that sends many and only then reads must get
+ * through with what clients do, so this is not small.
  */
-#define OUT_FULL_CONTROL (16u * 1024 * 1024)
-#define OUT_FULL (256u * 1024)
-#define EVENTS_FULL (1024u * 1024)	/* more lumps events together, of the control domain */
-#define EVENTS_FULL_DOMAIN (64u * 1024) /* of others */
+#define OUT_FULL (4096u * 1024) /* of the control domain */
+#define OUT_FULL_DOMAIN (1024u * 1024)
+/* More than that, and events of one watch are lumped together. */
+#define EVENTS_FULL (1024u * 1024)
+#define EVENTS_FULL_DOMAIN (64u * 1024)
 #define PENDING_MIN 32
 
 /* An unsent event. It is one as long as offset >= sent; older entries are free places. */
@@ -55,6 +56,7 @@ void conn_drop_txns(struct conn *c)
 
 	list_for_each_safe(t, tmp, &c->txns, of_owner)
 		store_end(&c->server->store, &c->domain->caller, t, false);
+	server_unfavour(c->server, c);
 }
 
 static void forget_pending(struct conn *c)
@@ -105,14 +107,15 @@ void conn_mark(struct conn *c)
 static bool out_full(const struct conn *c)
 {
 	const uint32_t outstanding = c->domain->caller.account->limit[QUOTA_OUTSTANDING];
-	const size_t full = c->domain->caller.who.control ? OUT_FULL_CONTROL : OUT_FULL;
 
-	return c->out.len > full || (outstanding && c->unread >= outstanding);
+	if (c->out.len > (c->domain->caller.who.control ? OUT_FULL : OUT_FULL_DOMAIN))
+		return true;
+	return outstanding && c->unread >= outstanding;
 }
 
 bool conn_wants_input(const struct conn *c)
 {
-	return !c->dead && !out_full(c);
+	return !c->dead && !out_full(c) && !server_holds(c->server, c);
 }
 
 /* Handles complete requests; returns the bytes that are done with. */
