@@ -40,15 +40,21 @@ struct bridge {
 	struct list attachments;
 };
 
-static int call(struct bridge *b, bridge_frame *frame, Bridge__Frame__BodyCase expect,
-		struct bridge_message *ret_answer)
+static int call_with_fds(struct bridge *b, bridge_frame *frame, const int *fds, size_t nr_fds,
+			 Bridge__Frame__BodyCase expect, struct bridge_message *ret_answer)
 {
 	int r;
 
 	pthread_mutex_lock(&b->client_lock);
-	r = bridge_client_call(b->client, frame, NULL, 0, expect, ret_answer);
+	r = bridge_client_call(b->client, frame, fds, nr_fds, expect, ret_answer);
 	pthread_mutex_unlock(&b->client_lock);
 	return r;
+}
+
+static int call(struct bridge *b, bridge_frame *frame, Bridge__Frame__BodyCase expect,
+		struct bridge_message *ret_answer)
+{
+	return call_with_fds(b, frame, NULL, 0, expect, ret_answer);
 }
 
 /* --- open and close --- */
@@ -475,6 +481,46 @@ static int bridge_io_end(void *state, uint16_t domid, struct xenhost_seg *segs, 
 	return 0;
 }
 
+/* --- deposits --- */
+
+static int keep(struct bridge *b, Bridge__Keep__Action action, const char *name, int fd,
+		struct bridge_message *ret_answer)
+{
+	bool get = action == BRIDGE__KEEP__ACTION__GET;
+	Bridge__Keep msg = BRIDGE__KEEP__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	msg.action = action;
+	msg.name = (char *)(uintptr_t)name;
+	frame.body_case = BRIDGE__FRAME__BODY_KEEP;
+	frame.keep = &msg;
+	return call_with_fds(b, &frame, &fd, fd >= 0,
+			     get ? BRIDGE__FRAME__BODY_KEPT : BRIDGE__FRAME__BODY__NOT_SET,
+			     ret_answer);
+}
+
+static int bridge_keep_put(void *state, const char *name, int fd)
+{
+	return keep(state, BRIDGE__KEEP__ACTION__PUT, name, fd, NULL);
+}
+
+static int bridge_keep_get(void *state, const char *name, int *ret_fd)
+{
+	struct bridge_message answer;
+	int r = keep(state, BRIDGE__KEEP__ACTION__GET, name, -1, &answer);
+
+	if (r < 0)
+		return r;
+	*ret_fd = steal_fd(&answer.fds[0]);
+	bridge_message_fini(&answer);
+	return 0;
+}
+
+static int bridge_keep_drop(void *state, const char *name)
+{
+	return keep(state, BRIDGE__KEEP__ACTION__DROP, name, -1, NULL);
+}
+
 const struct xenhost_transport_ops xh_transport_bridge = {
 	.size = sizeof(struct xenhost_transport_ops),
 	.scheme = "bridge",
@@ -497,4 +543,7 @@ const struct xenhost_transport_ops xh_transport_bridge = {
 	.unmap = bridge_unmap,
 	.io_begin = bridge_io_begin,
 	.io_end = bridge_io_end,
+	.keep_put = bridge_keep_put,
+	.keep_get = bridge_keep_get,
+	.keep_drop = bridge_keep_drop,
 };

@@ -11,8 +11,13 @@
 #include "xenstored/ops.h"
 #include "xenstored/server.h"
 
-#define OUT_FULL (256u * 1024)		/* more unread output stops requests ... */
-#define EVENTS_FULL (1024u * 1024)	/* ... and lumps events together, of the control domain */
+/*
+ * More unread output stops requests. Control domain: a client may well write thousands of requests before
+ * it reads the first answer, and would wait for us as we for it.
+ */
+#define OUT_FULL_CONTROL (16u * 1024 * 1024)
+#define OUT_FULL (256u * 1024)
+#define EVENTS_FULL (1024u * 1024)	/* more lumps events together, of the control domain */
 #define EVENTS_FULL_DOMAIN (64u * 1024) /* of others */
 #define PENDING_MIN 32
 
@@ -100,8 +105,9 @@ void conn_mark(struct conn *c)
 static bool out_full(const struct conn *c)
 {
 	const uint32_t outstanding = c->domain->caller.account->limit[QUOTA_OUTSTANDING];
+	const size_t full = c->domain->caller.who.control ? OUT_FULL_CONTROL : OUT_FULL;
 
-	return c->out.len > OUT_FULL || (outstanding && c->unread >= outstanding);
+	return c->out.len > full || (outstanding && c->unread >= outstanding);
 }
 
 bool conn_wants_input(const struct conn *c)

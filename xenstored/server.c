@@ -193,16 +193,15 @@ static void raise_limits(void)
 static int start_store(struct server *s)
 {
 	const struct store_hooks hooks = { on_change, on_domain_exists, s };
-	uint64_t seeds[2];
+	uint64_t seed = s->fixed_seed;
 	int r;
 
-	if (getrandom(seeds, sizeof(seeds), 0) != sizeof(seeds))
+	if (!seed && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return -EIO;
-	r = quota_init(&s->quota);
+	quota_init(&s->quota);
+	r = watch_set_init(&s->watches, seed);
 	if (r == 0)
-		r = watch_set_init(&s->watches, seeds[0]);
-	if (r == 0)
-		r = store_init(&s->store, &s->quota, &hooks, seeds[1]);
+		r = store_init(&s->store, &s->quota, &hooks, seed);
 	s->quota.refused = on_refused;
 	s->quota.data = s;
 	return r;
@@ -264,7 +263,7 @@ static int start_sockets(struct server *s)
 	return r;
 }
 
-int server_start(struct server *s)
+int server_open(struct server *s)
 {
 	int r;
 
@@ -272,7 +271,28 @@ int server_start(struct server *s)
 	list_init(&s->dirty);
 	list_init(&s->ended);
 	list_init(&s->listeners);
-	s->lock_fd = -1;
+	r = start_store(s);
+	if (r < 0) {
+		log_error("cannot make the store: %s", strerror(-r));
+		return r;
+	}
+	r = domains_start(s);
+	return r < 0 ? r : make_first_nodes(s);
+}
+
+void server_close(struct server *s)
+{
+	free_conns(s);
+	domains_stop(s);
+	store_fini(&s->store);
+	watch_set_fini(&s->watches);
+	quota_fini(&s->quota);
+}
+
+int server_start(struct server *s)
+{
+	int r;
+
 	raise_limits();
 	r = make_dir(s, "");
 	if (r == 0)
@@ -281,25 +301,18 @@ int server_start(struct server *s)
 		r = take_lock(s);
 	if (r < 0)
 		return r;
-	r = start_store(s);
-	if (r < 0) {
-		log_error("cannot make the store: %s", strerror(-r));
-		return r;
-	}
-	r = domains_start(s);
+	r = server_open(s);
 	if (r == 0)
-		r = make_first_nodes(s);
-	return r < 0 ? r : start_sockets(s);
+		r = start_sockets(s);
+	if (r < 0)
+		server_stop(s);
+	return r;
 }
 
 void server_stop(struct server *s)
 {
 	sock_close_all(s);
-	free_conns(s);
-	domains_stop(s);
-	store_fini(&s->store);
-	watch_set_fini(&s->watches);
-	quota_fini(&s->quota);
+	server_close(s);
 	if (s->lock_fd >= 0)
-		close(s->lock_fd);
+		close(steal_fd(&s->lock_fd));
 }

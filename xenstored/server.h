@@ -43,13 +43,18 @@ struct server {
 	struct list ended; /* of struct conn by of_dirty: to be freed */
 	struct list listeners;
 	int lock_fd;
+	uint64_t fixed_seed; /* of hashes, for tests that must repeat; 0: a random one */
 	bool trace;	     /* CONTROL log on */
 	char scratch[65536]; /* what was just read */
 };
 
-/* opens everything: -errno, said why */
+/* The folders, the lock, all below, and the sockets. -errno, said why, nothing left open */
 int server_start(struct server *s);
 void server_stop(struct server *s);
+
+/* store, watches and domains without sockets, as tests use them; close also after a failed open */
+int server_open(struct server *s);
+void server_close(struct server *s);
 
 void server_settle(struct server *s);
 

@@ -137,6 +137,12 @@ static struct tally *op_tally(const struct op *op, uint16_t domid)
 	return a ? &a->nodes : NULL;
 }
 
+/* A transaction that removed what has gone outside as well may be below zero until it fails. */
+static int check_nodes(const struct store *s, struct account *a, int64_t nodes)
+{
+	return nodes > 0 ? quota_check(s->quota, a, QUOTA_NODES, (uint64_t)nodes) : 0;
+}
+
 /* May the owner of the nodes have that many more? The control domain may do it in any case. */
 static int op_quota(const struct op *op, uint16_t owner, const struct tally *more)
 {
@@ -157,7 +163,7 @@ static int op_quota(const struct op *op, uint16_t owner, const struct tally *mor
 		have.nodes += add->nodes;
 	}
 	if (more->nodes > 0) {
-		r = quota_check(op->s->quota, a, QUOTA_NODES, (uint64_t)(have.nodes + more->nodes));
+		r = check_nodes(op->s, a, have.nodes + more->nodes);
 		if (r)
 			return r;
 	}
@@ -556,8 +562,7 @@ static int commit_quota(struct store *s, const struct caller *c, const struct tx
 		if (!a)
 			return ENOMEM;
 		if (more->add.nodes > 0)
-			r = quota_check(s->quota, a, QUOTA_NODES,
-					(uint64_t)(a->nodes.nodes + more->add.nodes));
+			r = check_nodes(s, a, a->nodes.nodes + more->add.nodes);
 		if (r)
 			return r;
 	}
@@ -673,13 +678,12 @@ static int found_add(void *data, const char *path, size_t len, const struct node
 	return found->owned ? 0 : 1;
 }
 
-static void give_root_back(struct store *s, struct perms *perms)
+static void give_root_back(struct store *s, uint16_t from_domid)
 {
-	struct account *from = quota_account(s->quota, perms_owner(perms)),
+	struct account *from = quota_account(s->quota, from_domid),
 		       *to = quota_account(s->quota, 0);
 	int64_t size = (int64_t)node_size(s->root);
 
-	perms->list[0] = (struct perm){ .domid = 0 };
 	from->nodes = (struct tally){ from->nodes.nodes - 1, from->nodes.bytes - size };
 	to->nodes = (struct tally){ to->nodes.nodes + 1, to->nodes.bytes + size };
 }
@@ -699,10 +703,11 @@ static void strike(struct store *s, const struct caller *c, const struct found *
 		return;
 	}
 	perms = perms_without(op.pos.node->perms, domid);
-	if (perms && perms_owner(perms) == domid)
-		give_root_back(s, perms);
-	if (perms)
-		tree_set_perms(&s->heap, op.root, &op.pos, op.path, op.len, perms, ++s->stamp);
+	if (!perms)
+		return;
+	if (perms_owner(op.pos.node->perms) == domid)
+		give_root_back(s, domid); /* of nodes it owns, only the root is not removed */
+	tree_set_perms(&s->heap, op.root, &op.pos, op.path, op.len, perms, ++s->stamp);
 }
 
 static void strike_special(struct store *s, uint16_t domid)
@@ -715,8 +720,6 @@ static void strike_special(struct store *s, uint16_t domid)
 		p = perms_without(s->special[i], domid);
 		if (!p)
 			continue;
-		if (perms_owner(p) == domid)
-			p->list[0] = (struct perm){ .domid = 0 };
 		perms_put(s->special[i]);
 		s->special[i] = p;
 	}
@@ -743,39 +746,47 @@ void store_forget_domain(struct store *s, uint16_t domid)
 
 /* --- checking --- */
 
-struct recount {
+struct check {
 	struct store *s;
-	struct tally *by_domid;
+	char *buf; /* what is wrong, "" so far */
+	size_t size;
 };
 
 static void count(void *data, const struct node *n)
 {
-	struct tally *t = &((struct recount *)data)->by_domid[perms_owner(n->perms)];
+	const struct check *c = data;
+	struct account *a = quota_known(c->s->quota, perms_owner(n->perms));
 
-	t->nodes++;
-	t->bytes += (int64_t)node_size(n);
+	if (!a) {
+		snprintf(c->buf, c->size, "a node of domain %u, which has no account",
+			 perms_owner(n->perms));
+		return;
+	}
+	a->counted.nodes++;
+	a->counted.bytes += (int64_t)node_size(n);
+}
+
+static void compare(const struct check *c, const struct account *a)
+{
+	const struct tally *have = &a->nodes, *there = &a->counted;
+
+	if (have->nodes != there->nodes || have->bytes != there->bytes)
+		snprintf(
+			c->buf, c->size,
+			"domain %u: %lld nodes of %lld bytes in its account, %lld of %lld in the store",
+			a->domid, (long long)have->nodes, (long long)have->bytes,
+			(long long)there->nodes, (long long)there->bytes);
 }
 
 void store_check(struct store *s, char *buf, size_t size)
 {
-	struct recount rc = { s, calloc(UINT16_MAX + 1, sizeof(*rc.by_domid)) };
+	struct check c = { s, buf, size };
+	struct account *a;
 
 	buf[0] = 0;
-	if (!rc.by_domid) {
-		snprintf(buf, size, "no memory to count the store");
-		return;
-	}
-	tree_each(s->root, count, &rc);
-	for (uint32_t d = 0; d <= UINT16_MAX; d++) {
-		const struct account *a = quota_known(s->quota, (uint16_t)d);
-		const struct tally have = a ? a->nodes : (struct tally){ 0 };
-
-		if (have.nodes != rc.by_domid[d].nodes || have.bytes != rc.by_domid[d].bytes)
-			snprintf(
-				buf, size,
-				"domain %u: %lld nodes of %lld bytes in its account, %lld of %lld in the store",
-				d, (long long)have.nodes, (long long)have.bytes,
-				(long long)rc.by_domid[d].nodes, (long long)rc.by_domid[d].bytes);
-	}
-	free(rc.by_domid);
+	for (uint32_t id = 0; (a = idmap_next(&s->quota->accounts, &id)); id++)
+		a->counted = (struct tally){ 0 };
+	tree_each(s->root, count, &c);
+	for (uint32_t id = 0; (a = idmap_next(&s->quota->accounts, &id)); id++)
+		compare(&c, a);
 }

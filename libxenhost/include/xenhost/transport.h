@@ -57,6 +57,11 @@ struct xenhost_transport_ops {
 			unsigned int prot, struct iovec *iov);
 	int (*io_end)(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n, /* (any) */
 		      unsigned int prot, struct iovec *iov);
+
+	/* deposits; get gives a descriptor that is the caller's */
+	int (*keep_put)(void *state, const char *name, int fd);
+	int (*keep_get)(void *state, const char *name, int *ret_fd);
+	int (*keep_drop)(void *state, const char *name);
 };
 
 /* before the first xenhost_open() that needs it; ops must live for ever. -EEXIST scheme known, -ENOSPC */
