@@ -2,7 +2,7 @@
 # xenstored/; "xs" in the names, because libxenhost has a ring and a store as well
 LIBXENSTORED = $(top_builddir)/xenstored/libxenstored.la
 check_PROGRAMS += test-xs-wire test-xs-perm test-xs-quota test-xs-ring test-xs-watch test-xs-tree test-xs-txn \
-	test-xs-store test-xs-model test-xs-conn
+	test-xs-store test-xs-model test-xs-conn test-xs-table
 
 test_xs_wire_SOURCES = test-xs-wire.c
 test_xs_wire_LDADD = $(LIBXENSTORED) $(LDADD)
@@ -24,3 +24,5 @@ test_xs_model_SOURCES = test-xs-model.c
 test_xs_model_LDADD = $(LIBXENSTORED) $(LDADD)
 test_xs_conn_SOURCES = test-xs-conn.c
 test_xs_conn_LDADD = $(LIBXENSTORED) $(LIBXENHOST) $(LIBDAEMON) $(LDADD)
+test_xs_table_SOURCES = test-xs-table.c
+test_xs_table_LDADD = $(LIBXENSTORED) $(LDADD)

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# xenstored by itself, without guests or with some that are played by files.
+XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh
+TESTS += $(XENSTORED_TESTS)
+EXTRA_DIST += $(XENSTORED_TESTS)
