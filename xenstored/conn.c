@@ -11,9 +11,15 @@
 #include "xenstored/ops.h"
 #include "xenstored/server.h"
 
-#define OUT_FULL (256u * 1024)		/* more unread output stops requests ... */
-#define EVENTS_FULL (1024u * 1024)	/* ... and lumps events together, of the control domain */
-#define EVENTS_FULL_DOMAIN (64u * 1024) /* of others */
+/*
+ * More unread output than that stops requests. A client that sends many and only then reads must get
+ * through with what clients do, so this is not small.
+ */
+#define OUT_FULL (4096u * 1024) /* of the control domain */
+#define OUT_FULL_DOMAIN (1024u * 1024)
+/* More than that, and events of one watch are lumped together. */
+#define EVENTS_FULL (1024u * 1024)
+#define EVENTS_FULL_DOMAIN (64u * 1024)
 #define PENDING_MIN 32
 
 /* An unsent event. It is one as long as offset >= sent; older entries are free places. */
@@ -50,6 +56,7 @@ void conn_drop_txns(struct conn *c)
 
 	list_for_each_safe(t, tmp, &c->txns, of_owner)
 		store_end(&c->server->store, &c->domain->caller, t, false);
+	server_unfavour(c->server, c);
 }
 
 static void forget_pending(struct conn *c)
@@ -101,12 +108,14 @@ static bool out_full(const struct conn *c)
 {
 	const uint32_t outstanding = c->domain->caller.account->limit[QUOTA_OUTSTANDING];
 
-	return c->out.len > OUT_FULL || (outstanding && c->unread >= outstanding);
+	if (c->out.len > (c->domain->caller.who.control ? OUT_FULL : OUT_FULL_DOMAIN))
+		return true;
+	return outstanding && c->unread >= outstanding;
 }
 
 bool conn_wants_input(const struct conn *c)
 {
-	return !c->dead && !out_full(c);
+	return !c->dead && !out_full(c) && !server_holds(c->server, c);
 }
 
 /* Handles complete requests; returns the bytes that are done with. */

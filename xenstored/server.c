@@ -10,7 +10,10 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <event2/event.h>
 
 #include "common/bridge.h"
 #include "common/cleanup.h"
@@ -139,6 +142,64 @@ void server_settle(struct server *s)
 
 		c->ops->free(c);
 	}
+}
+
+/* --- transactions that would starve --- */
+
+#define FAVOUR_MS 50
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void end_favour(struct server *s)
+{
+	struct conn *c;
+
+	s->favoured = NULL;
+	s->favour_next = now_ms() + FAVOUR_MS;
+	if (s->favour_end)
+		event_del(s->favour_end);
+	list_for_each(c, &s->conns, of_server)
+		if (!c->reads)
+			conn_mark(c);
+}
+
+static void on_favour_end(evutil_socket_t fd, short what, void *data)
+{
+	struct server *s = data;
+
+	if (s->favoured)
+		end_favour(s);
+	server_settle(s);
+}
+
+void server_favour(struct server *s, struct conn *c)
+{
+	static const struct timeval longest = { 0, FAVOUR_MS * 1000 };
+
+	if (s->favoured || now_ms() < s->favour_next)
+		return;
+	if (s->base && !s->favour_end)
+		s->favour_end = evtimer_new(s->base, on_favour_end, s);
+	if (s->base && (!s->favour_end || event_add(s->favour_end, &longest) < 0))
+		return;
+	s->favoured = c;
+}
+
+void server_unfavour(struct server *s, struct conn *c)
+{
+	if (s->favoured == c)
+		end_favour(s);
+}
+
+bool server_holds(const struct server *s, const struct conn *c)
+{
+	return s->favoured && s->favoured != c && !c->domain->caller.who.control;
 }
 
 /* --- start and stop --- */
@@ -283,6 +344,9 @@ int server_open(struct server *s)
 void server_close(struct server *s)
 {
 	free_conns(s);
+	if (s->favour_end)
+		event_free(s->favour_end);
+	s->favour_end = NULL;
 	domains_stop(s);
 	store_fini(&s->store);
 	watch_set_fini(&s->watches);

@@ -59,7 +59,7 @@ static ssize_t sock_write(struct conn *c, const void *data, size_t len)
 	n = send(sc->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n >= 0)
 		return n;
-	if (errno == EAGAIN || errno == EINTR)
+	if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM)
 		return 0;
 	sc->mute = true;
 	return (ssize_t)len;

@@ -47,6 +47,49 @@ int store_special(const char *path, size_t len)
 	return -ENOENT;
 }
 
+/* --- old versions --- */
+
+#define OLD_FREE (64u << 20) /* what open transactions may keep of them in any case */
+#define OLD_STEP (4u << 20)  /* look again after the heap has grown by that */
+
+static size_t present_bytes(const struct store *s)
+{
+	const struct account *a;
+	size_t n = 0;
+
+	for (uint32_t id = 0; (a = idmap_next(&s->quota->accounts, &id)); id++)
+		n += a->nodes.bytes > 0 ? (size_t)a->nodes.bytes : 0;
+	return n;
+}
+
+/* the one that has been open for longest, of those with a quota */
+static struct txn *oldest_txn(const struct store *s)
+{
+	struct txn *t;
+
+	list_for_each(t, &s->txns, of_store)
+		if (!t->control && !t->lost)
+			return t;
+	return NULL;
+}
+
+/*
+ * A transaction left open keeps the version it started from, also what others have changed since: memory
+ * that no account knows of. When that gets too much, the oldest ones lose it.
+ */
+static void relieve(struct store *s)
+{
+	struct txn *t;
+	size_t limit;
+
+	if (s->heap.bytes <= s->bytes_look && s->bytes_look - s->heap.bytes <= 2 * OLD_FREE)
+		return;
+	limit = 3 * present_bytes(s) + OLD_FREE;
+	while (s->heap.bytes > limit && (t = oldest_txn(s)))
+		txn_give_up(&s->heap, t, s->root);
+	s->bytes_look = s->heap.bytes + OLD_STEP;
+}
+
 /* --- what an operation works on --- */
 
 /* one operation on one path */
@@ -190,6 +233,7 @@ static void op_fire(const struct op *op, const struct perms *old, const struct n
 
 	if (op->t)
 		return;
+	relieve(op->s);
 	tree_find(&op->s->heap, op->root, op->path, op->len, &pos);
 	n = pos.found ? pos.parent : pos.node;
 	ch.seen[0] = old;
@@ -543,6 +587,7 @@ int store_begin(struct store *s, const struct caller *c, uint32_t id, struct txn
 	t = txn_new(s->root, id);
 	if (!t)
 		return ENOMEM;
+	t->control = c->who.control;
 	list_append(&s->txns, &t->of_store);
 	c->account->transactions++;
 	settle(c, t);
@@ -637,6 +682,7 @@ static int commit(struct store *s, const struct caller *c, struct txn *t)
 	list_for_each(o, &t->fires, of_fires)
 		fire_touch(s, o, before);
 	node_put(&s->heap, before);
+	relieve(s);
 	return 0;
 }
 

@@ -54,6 +54,17 @@ void txn_free(struct heap *h, struct txn *t)
 	free(t);
 }
 
+void txn_give_up(struct heap *h, struct txn *t, struct node *present)
+{
+	struct node *base = t->base, *root = t->root;
+
+	t->base = node_get(present);
+	t->root = node_get(present);
+	t->lost = true;
+	node_put(h, root);
+	node_put(h, base);
+}
+
 static struct touch *find(const struct heap *h, const struct txn *t, const char *path, size_t len)
 {
 	struct table_link *l;

@@ -270,28 +270,29 @@ START_TEST(test_requests_wait)
 {
 	static char buf[1000 * 32];
 	size_t n = 0, answers = 0;
-	char value[2003] = "/k";
+	char value[2002] = "k";
 
 	setup();
-	send(&zero, WIRE_WRITE, value, sizeof(value));
-	got(&zero);
-	zero.room = 0;
+	service.conn.domain->caller.account->limit[QUOTA_OUTSTANDING] = 0;
+	send(&service, WIRE_WRITE, value, sizeof(value));
+	got(&service);
+	service.room = 0;
 	for (int i = 0; i < 1000; i++)
-		n += message(buf + n, WIRE_READ, 0, "/k\0", 3);
-	xs_client_send(&zero, buf, n);
-	ck_assert(!zero.reads);
-	ck_assert_uint_gt(zero.conn.in.len, 0);
-	ck_assert_uint_lt(zero.conn.out.len, 300 * 1024);
-	while (zero.conn.out.len) {
-		zero.room = 100000;
-		conn_mark(&zero.conn);
+		n += message(buf + n, WIRE_READ, 0, "k\0", 2);
+	xs_client_send(&service, buf, n);
+	ck_assert(!service.reads);
+	ck_assert_uint_gt(service.conn.in.len, 0);
+	ck_assert_uint_lt(service.conn.out.len, 1100 * 1024);
+	while (service.conn.out.len) {
+		service.room = 100000;
+		conn_mark(&service.conn);
 		server_settle(&server);
 	}
-	ck_assert(zero.reads);
-	for (size_t at = 0; at < zero.nr_got; answers++) {
+	ck_assert(service.reads);
+	for (size_t at = 0; at < service.nr_got; answers++) {
 		struct wire_header h;
 
-		memcpy(&h, zero.got + at, sizeof(h));
+		memcpy(&h, service.got + at, sizeof(h));
 		ck_assert_uint_eq(h.len, 2000);
 		at += sizeof(h) + h.len;
 	}
@@ -451,8 +452,55 @@ START_TEST(test_txn_ids)
 }
 END_TEST
 
+static int lose_once(struct xs_client *x)
+{
+	char buf[64];
+	unsigned int tx;
+
+	SEND(x, WIRE_TRANSACTION_START, "");
+	ck_assert_int_eq(sscanf(got(x), "6:%u", &tx), 1);
+	xs_client_send(x, buf, message(buf, WIRE_READ, tx, "/local/domain/32000/k\0", 22));
+	SEND(&service, WIRE_WRITE, "k\0x");
+	xs_client_send(x, buf, message(buf, WIRE_TRANSACTION_END, tx, "T\0", 2));
+	return strstr(got(x), "EAGAIN") ? EAGAIN : 0;
+}
+
+/* XSA-206: who lost some times gets its turn, and the others wait no longer than that. */
+START_TEST(test_favour)
+{
+	setup();
+	SEND(&service, WIRE_WRITE, "k\0x");
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	got(&service);
+	ck_assert_int_eq(lose_once(&zero), 0);
+	ck_assert_str_eq(got(&service), "11:OK| "); /* it had to wait, and was answered after it */
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	teardown();
+}
+END_TEST
+
+/* The favoured one goes away. */
+START_TEST(test_favour_ends)
+{
+	setup();
+	SEND(&service, WIRE_WRITE, "k\0x");
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	ck_assert_int_eq(lose_once(&zero), EAGAIN);
+	got(&service);
+	SEND(&zero, WIRE_TRANSACTION_START, "");
+	SEND(&service, WIRE_WRITE, "k\0x");
+	ck_assert_str_eq(got(&service), "");
+	SEND(&watcher, WIRE_READ, "/local/domain/32000/k\0");
+	ck_assert_str_eq(got(&watcher), "2:x ");
+	xs_client_close(&zero);
+	ck_assert_str_eq(got(&service), "11:OK| ");
+	teardown();
+}
+END_TEST
+
 UNIT_MAIN("xs-conn", test_pieces, test_one_and_a_half, test_pipeline, test_impossible,
 	  test_watch_order, test_relative, test_merge, test_merge_not_into_sent,
 	  test_first_event_not_merged, test_stuck_reader, test_requests_wait, test_outstanding,
 	  test_privilege, test_service_home, test_watch_quota, test_special_events, test_long_event,
-	  test_txn_ids)
+	  test_txn_ids, test_favour, test_favour_ends)

@@ -593,8 +593,41 @@ START_TEST(test_repeatable)
 }
 END_TEST
 
+/* A guest that leaves transactions open does not keep everything that ever was. */
+START_TEST(test_old_versions)
+{
+	static char value[4000];
+	char path[32];
+	struct txn *t[10], *zero;
+	size_t most = 0;
+
+	setup();
+	memset(value, 'v', sizeof(value) - 1);
+	zero = begin(&dom0);
+	for (int i = 0; i < 10; i++) {
+		t[i] = begin(&guest);
+		for (int k = 0; k < 4000; k++) { /* 16 MB each time */
+			snprintf(path, sizeof(path), "/k/%d", k);
+			wr(&dom0, NULL, path, value);
+		}
+		if (store.heap.bytes > most)
+			most = store.heap.bytes;
+	}
+	/* of ten old versions a few are left, the youngest */
+	ck_assert_uint_lt(most, (64u << 20) + 3 * (17u << 20) + (20u << 20));
+	ck_assert(t[0]->lost && !t[9]->lost && !zero->lost);
+	ck_assert_int_eq(end(&guest, t[0]), EAGAIN);
+	ck_assert_int_eq(end(&guest, t[9]), 0);
+	for (int i = 1; i < 9; i++)
+		store_end(&store, &guest, t[i], false);
+	store_end(&store, &dom0, zero, false);
+	teardown();
+}
+END_TEST
+
 UNIT_MAIN("xs-store", test_errors_hide, test_rm_errors, test_owner_of_new, test_set_perms,
 	  test_void_entries, test_forget_domain, test_forget_owner_of_root, test_forget_during_txn,
 	  test_target, test_fire, test_txn_events, test_txn_failed_request,
 	  test_txn_parallel_children, test_txn_parent_goes, test_txn_special, test_quota_nodes,
-	  test_quota_nodes_txn, test_quota_txn_nodes, test_quota_txns_and_memory, test_repeatable)
+	  test_quota_nodes_txn, test_quota_txn_nodes, test_quota_txns_and_memory, test_repeatable,
+	  test_old_versions)
