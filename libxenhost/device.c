@@ -29,8 +29,11 @@
 
 /* --- the driver --- */
 
+/* A driver that failed because the store was lost meanwhile is asked again when it is back. */
 static int driver_result(xenhost_device_t *dev, const char *what, int r)
 {
+	if (r < 0 && !dev->failed && dev->backend->host->store->fd < 0)
+		return -ENOTCONN;
 	if (r < 0 && !dev->failed)
 		xenhost_device_fail(dev, r, "%s: %s", what, strerror(-r));
 	return dev->failed ? -EIO : 0;
@@ -40,6 +43,12 @@ static int commit_writes(xenhost_device_t *dev, uint32_t own, uint32_t state)
 {
 	return xh_device_commit(
 		&(struct xh_device_commit){ .dev = dev, .own = own, .state = state });
+}
+
+static int commit_changes(xenhost_device_t *dev, uint32_t own)
+{
+	return xh_device_commit(
+		&(struct xh_device_commit){ .dev = dev, .own = own, .only_changes = true });
 }
 
 static int do_probe(xenhost_device_t *dev, uint32_t own, uint32_t state)
@@ -52,9 +61,10 @@ static int do_probe(xenhost_device_t *dev, uint32_t own, uint32_t state)
 	dev->probed = r >= 0;
 	if (!dev->probed)
 		dev->data = NULL;
-	if (driver_result(dev, "probe", r) < 0 || dev->ending) {
+	r = driver_result(dev, "probe", r);
+	if (r < 0 || dev->ending) {
 		xh_device_drop_writes(dev);
-		return 0;
+		return r == -ENOTCONN ? r : 0;
 	}
 	return commit_writes(dev, own, state == own ? 0 : state);
 }
@@ -67,9 +77,10 @@ static int do_connect(xenhost_device_t *dev, uint32_t own, uint32_t state)
 	r = dev->backend->ops.connect(dev);
 	dev->keep_writes = false;
 	dev->connected = r >= 0;
-	if (driver_result(dev, "connect", r) < 0 || dev->ending) {
+	r = driver_result(dev, "connect", r);
+	if (r < 0 || dev->ending) {
 		xh_device_drop_writes(dev);
-		return 0;
+		return r == -ENOTCONN ? r : 0;
 	}
 	dev->changed = false;
 	xh_device_clear_error(dev);
@@ -79,6 +90,7 @@ static int do_connect(xenhost_device_t *dev, uint32_t own, uint32_t state)
 static void do_disconnect(xenhost_device_t *dev)
 {
 	dev->connected = false;
+	xh_device_drop_writes(dev);
 	dev->backend->ops.disconnect(dev);
 }
 
@@ -98,8 +110,7 @@ static int do_event(xenhost_device_t *dev, uint32_t own)
 	dev->keep_writes = true;
 	dev->backend->ops.event(dev);
 	dev->keep_writes = false;
-	return xh_device_commit(
-		&(struct xh_device_commit){ .dev = dev, .own = own, .only_changes = true });
+	return commit_changes(dev, own);
 }
 
 static int do_reconfigure(xenhost_device_t *dev, uint32_t own, uint32_t state)
@@ -224,6 +235,8 @@ static int advance(xenhost_device_t *dev)
 			r = act(dev, view.own, step);
 		else if (dev->changed && dev->connected)
 			r = do_event(dev, view.own);
+		else if (!list_empty(&dev->writes))
+			r = commit_changes(dev, view.own);
 		else
 			return 0;
 		if (dev->ending)
@@ -287,7 +300,7 @@ static void work_done(xenhost_device_t *dev, int r)
 {
 	switch (r) {
 	case 0:
-	case -ENOTCONN: /* the connection is lost, which xenhost_process() tells */
+	case -ENOTCONN: /* the connection is lost; when it is back the watches fire */
 	case -ECONNRESET:
 	case -EPROTO:
 		break;

@@ -78,7 +78,8 @@ struct xh_device_commit {
 
 /*
  * Writes what was collected, and the state, in one transaction. 0, XH_DEVICE_LOOK_AGAIN, -ENOENT the
- * folder is gone, or -errno. What was to be written is forgotten whatever the result.
+ * folder is gone, or -errno. What was to be written is forgotten, but for an error that will pass (the
+ * store was lost ...): then the next commit writes it.
  */
 int xh_device_commit(struct xh_device_commit *commit);
 void xh_device_drop_writes(xenhost_device_t *dev);

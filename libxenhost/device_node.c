@@ -93,6 +93,17 @@ void xh_device_drop_writes(xenhost_device_t *dev)
 		write_free(list_entry(dev->writes.next, struct xh_device_write, link));
 }
 
+/* one of a path is enough, and is the limit of what a driver can make us keep */
+static void replace_write(xenhost_device_t *dev, struct xh_device_write *w)
+{
+	struct xh_device_write *old, *tmp;
+
+	list_for_each_safe(old, tmp, &dev->writes, link)
+		if (!strcmp(old->path, w->path))
+			write_free(old);
+	list_append(&dev->writes, &w->link);
+}
+
 /* takes value over */
 static int add_write(xenhost_device_t *dev, const char *node, char *value)
 {
@@ -114,7 +125,7 @@ static int add_write(xenhost_device_t *dev, const char *node, char *value)
 		write_free(w);
 		return -E2BIG;
 	}
-	list_append(&dev->writes, &w->link);
+	replace_write(dev, w);
 	return 0;
 }
 
@@ -207,13 +218,20 @@ static int commit_fn(xenhost_t *host, xenhost_txn_t txn, void *data)
 	return write_all(c, txn);
 }
 
+static bool passing(int r)
+{
+	return r == -ENOTCONN || r == -ECONNRESET || r == -EPROTO || r == -EAGAIN ||
+	       r == -ETIMEDOUT || r == -ENOMEM;
+}
+
 int xh_device_commit(struct xh_device_commit *c)
 {
 	int r = 0;
 
 	if (c->state || !list_empty(&c->dev->writes))
 		r = xenhost_txn_run(c->dev->backend->host, commit_fn, c);
-	xh_device_drop_writes(c->dev);
+	if (!passing(r))
+		xh_device_drop_writes(c->dev);
 	if (r == 0 && c->state)
 		c->dev->written = true;
 	return r == -ESTALE ? XH_DEVICE_LOOK_AGAIN : r;
@@ -249,6 +267,8 @@ int xenhost_device_printf(xenhost_device_t *dev, const char *node, const char *f
 	if (r < 0 || dev->keep_writes)
 		return r;
 	r = xh_device_commit(&(struct xh_device_commit){ .dev = dev, .own = XH_XENBUS_GARBAGE });
+	if (passing(r)) /* the caller is told, so it is not done behind his back later */
+		write_free(list_entry(dev->writes.prev, struct xh_device_write, link));
 	return r < 0 ? r : 0;
 }
 

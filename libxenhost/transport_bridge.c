@@ -14,12 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "libxenhost/direct.h"
 #include "libxenhost/internal.h"
+#include "libxenhost/stream.h"
 
 #include "common/bridge.h"
 #include "common/bridge_client.h"
@@ -126,20 +126,8 @@ static uint16_t bridge_domid(void *state)
 static int bridge_store_connect(void *state)
 {
 	const char *path = bridge_client_welcome(((struct bridge *)state)->client)->store_path;
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	_cleanup_close_ int sock = -1;
 
-	if (!*path)
-		return -EOPNOTSUPP;
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return -errno;
-	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
-	return steal_fd(&sock);
+	return *path ? xh_stream_connect(path) : -EOPNOTSUPP;
 }
 
 /* --- domains --- */

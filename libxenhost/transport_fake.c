@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "libxenhost/direct.h"
 #include "libxenhost/internal.h"
 #include "libxenhost/store_wire.h"
+#include "libxenhost/stream.h"
 #include "libxenhost/transport_fake.h"
 
 #define GRANTS_GPA (1ull << 40) /* beyond all RAM */
@@ -460,19 +460,9 @@ static int fake_process(void *state)
 
 static int fake_store_connect(void *state)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	const struct fake *fake = state;
-	_cleanup_close_ int sock = -1;
 
-	if (!*fake->store)
-		return -EOPNOTSUPP;
-	memcpy(addr.sun_path, fake->store, sizeof(addr.sun_path));
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return -errno;
-	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
-	return steal_fd(&sock);
+	return *fake->store ? xh_stream_connect(fake->store) : -EOPNOTSUPP;
 }
 
 static int parse_address(struct fake *fake, const char *address)

@@ -806,7 +806,9 @@ START_TEST(bad_buffers)
 		memcpy(slot + 4, &bad[i], 4);
 		nic.buffers[i].gref = bad[i];
 	}
-	post(&nic, 3);
+	/* one would do if the kernel had nothing to say */
+	for (unsigned int i = 3; i < NR_BUFFERS; i++)
+		post(&nic, i);
 	front_ring_push(&nic.rx);
 	guest_port_notify(&nic.rx_port);
 	make_frame(frame, sizeof(frame), 2);

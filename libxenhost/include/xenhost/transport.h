@@ -36,7 +36,8 @@ struct xenhost_transport_ops {
 	int (*process)(
 		void *state); /* as xenhost_process(); tells changes by xenhost_transport_domain() */
 
-	int (*store_connect)(void *state); /* a connected byte stream to xenstored, ours to close */
+	/* a connected byte stream to xenstored, ours to close; again after a loss. Must not block: -EAGAIN */
+	int (*store_connect)(void *state);
 
 	int (*domain_info)(void *state, uint16_t domid, const char *name, /* name NULL: by domid */
 			   struct xenhost_domain_info *ret_info);
