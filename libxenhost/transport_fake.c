@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 #include "common/xen.h"
 #include "libxenhost/direct.h"
+#include "libxenhost/fake_share.h"
 #include "libxenhost/internal.h"
 #include "libxenhost/store_wire.h"
 #include "libxenhost/stream.h"
@@ -30,6 +31,7 @@ struct fake {
 	struct list domains;
 	struct list ports;
 	uint32_t last_port;
+	struct fake_shares shares;
 };
 
 struct fake_domain {
@@ -395,6 +397,26 @@ static int fake_io_end(void *state, uint16_t domid, struct xenhost_seg *segs, si
 	return 0;
 }
 
+/* --- we as a guest --- */
+
+static int fake_share(void *state, uint16_t domid, size_t n, unsigned int prot, uint32_t *grefs,
+		      void **ret_addr, void **ret_share)
+{
+	struct fake *fake = state;
+
+	return fake_shares_add(&fake->shares, domid, n, prot, grefs, ret_addr, ret_share);
+}
+
+static int fake_unshare(void *state, void *share)
+{
+	return fake_shares_remove(&((struct fake *)state)->shares, share);
+}
+
+void *fake_share_use(xenhost_t *host, uint16_t domid, uint32_t gref, bool use)
+{
+	return fake_shares_use(&((struct fake *)host->state)->shares, domid, gref, use);
+}
+
 /* --- domains, as a host tells them --- */
 
 static int fake_domain_info(void *state, uint16_t domid, const char *name,
@@ -495,6 +517,7 @@ static void fake_close(void *state)
 		port_free(port);
 	list_for_each_safe(d, next_domain, &fake->domains, link)
 		domain_free(d);
+	fake_shares_free(&fake->shares);
 	closep(&fake->changed_fd);
 	free(fake);
 }
@@ -509,6 +532,7 @@ static int fake_open(xenhost_t *host, const char *address, void **ret_state)
 	fake->host = host;
 	list_init(&fake->domains);
 	list_init(&fake->ports);
+	fake_shares_init(&fake->shares);
 	fake->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = fake->changed_fd < 0 ? -errno : parse_address(fake, address);
 	if (r < 0) {
@@ -527,7 +551,7 @@ static uint16_t fake_domid(void *state)
 const struct xenhost_transport_ops xh_transport_fake = {
 	.size = sizeof(struct xenhost_transport_ops),
 	.scheme = "fake",
-	.features = XENHOST_F_MAP | XENHOST_F_DIRECT | XENHOST_F_DOMAINS,
+	.features = XENHOST_F_MAP | XENHOST_F_DIRECT | XENHOST_F_DOMAINS | XENHOST_F_SHARE,
 	.open = fake_open,
 	.close = fake_close,
 	.domid = fake_domid,
@@ -546,4 +570,6 @@ const struct xenhost_transport_ops xh_transport_fake = {
 	.unmap = fake_unmap,
 	.io_begin = fake_io_begin,
 	.io_end = fake_io_end,
+	.share = fake_share,
+	.unshare = fake_unshare,
 };

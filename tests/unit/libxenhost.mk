@@ -15,7 +15,10 @@ test_xenbus_SOURCES = test-xenbus.c
 test_xenbus_LDADD = $(LIBCORE) $(CHECK_LIBS)
 
 # against our own xenstored
-check_PROGRAMS += test-backend test-store-daemon
+check_PROGRAMS += test-backend test-frontend test-store-daemon
+test_frontend_SOURCES = test-frontend.c ../support/daemon.c ../support/daemon.h
+test_frontend_CPPFLAGS = $(DAEMON_CPPFLAGS)
+test_frontend_LDADD = $(LIBCORE) $(CHECK_LIBS)
 test_backend_SOURCES = test-backend.c ../support/daemon.c ../support/daemon.h
 test_backend_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_backend_LDADD = $(LIBCORE) $(CHECK_LIBS)

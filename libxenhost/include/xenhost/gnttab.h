@@ -57,6 +57,19 @@ XENHOST_API int xenhost_io_begin(xenhost_t *host, uint16_t domid, struct xenhost
 XENHOST_API int xenhost_io_end(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs, size_t n,
 			       unsigned int prot, struct iovec *iov);
 
+/*
+ * The offering side, for front ends (needs XENHOST_F_SHARE, else -EOPNOTSUPP): n new zeroed pages of our
+ * domain, in one view, granted to domid; prot is what it may do: XENHOST_READ, or with XENHOST_WRITE.
+ * -ENOSPC no free page or grant.
+ */
+typedef struct xenhost_share xenhost_share_t;
+XENHOST_API int xenhost_share(xenhost_t *host, uint16_t domid, size_t n, unsigned int prot,
+			      xenhost_share_t **ret_share);
+XENHOST_API void *xenhost_share_addr(const xenhost_share_t *share);
+XENHOST_API uint32_t xenhost_share_gref(const xenhost_share_t *share, size_t i);
+/* 0: taken back and freed; -EBUSY: in use by the other domain, still shared, to be tried again */
+XENHOST_API int xenhost_unshare(xenhost_share_t *share);
+
 #ifdef __cplusplus
 }
 #endif

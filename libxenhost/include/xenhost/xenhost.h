@@ -27,6 +27,7 @@ typedef struct xenhost xenhost_t;
 #define XENHOST_F_MAP (1ULL << 0)     /* xenhost_map_grants of several grefs in one view */
 #define XENHOST_F_DIRECT (1ULL << 1)  /* xenhost_io_begin gives pointers into guest memory itself */
 #define XENHOST_F_DOMAINS (1ULL << 2) /* xenhost_domain_* know more than our own domain */
+#define XENHOST_F_SHARE (1ULL << 3)   /* xenhost_share: we are a guest, with memory to grant */
 
 /*
  * uri: "bridge:SOCKET" (a socket of xenhost-bridged fixes who we are), "bridge:" ($XENHOST_RUNDIR or
