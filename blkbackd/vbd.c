@@ -158,7 +158,8 @@ static int read_protocol(struct vbd *vbd)
 	int r = xenhost_device_read_str(vbd->dev, XENHOST_FRONT, "protocol", &protocol);
 
 	if (r < 0 && r != -ENOENT)
-		return r;
+		return vbd_error(vbd->dev, r, "cannot read the front end's protocol: %s",
+				 strerror(-r));
 	r = blk_abi_by_name(protocol, &vbd->limits.abi);
 	if (r < 0)
 		return vbd_error(vbd->dev, r, "the front end's protocol is unknown");

@@ -344,12 +344,8 @@ static int queue_connect(struct vbd_queue *q)
 	r = xenhost_device_bind_port(q->vbd->dev, "event-channel", &q->port);
 	if (r < 0)
 		return r;
-	r = add_events(q);
-	if (r < 0)
-		return r;
-	/* what the front end put into the ring before, it may not tell again */
-	queue_run_later(q);
-	return 0;
+	/* the port is pending from the start, so what is in the ring already gets its turn */
+	return add_events(q);
 }
 
 int vbd_queue_open(struct vbd *vbd, struct vbd_queue **ret_queue)

@@ -497,12 +497,8 @@ static int queue_connect(struct vif_queue *q)
 		return r;
 	/* frames for whoever had the card before */
 	tap_drain(q->vif->tap, DRAIN_MAX);
-	r = add_events(q);
-	if (r < 0)
-		return r;
-	/* what the front end put into the ring before, it may not tell again */
-	run_later(q->events[TX_AGAIN], 0);
-	return 0;
+	/* the ports are pending from the start, so what is in the rings already gets its turn */
+	return add_events(q);
 }
 
 int vif_queue_open(struct vif *vif, struct vif_queue **ret_queue)

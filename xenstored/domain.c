@@ -477,6 +477,11 @@ static void lost_host(struct server *s, int error)
 	event_del(s->domains->host_event);
 }
 
+xenhost_t *domains_host(struct server *s)
+{
+	return s->domains->host;
+}
+
 void domains_refresh(struct server *s)
 {
 	const int r = s->domains->host ? xenhost_process(s->domains->host) : 0;

@@ -224,23 +224,30 @@ static const struct perms *parent_perms(const struct store *s, struct node *root
 	return pos.found && pos.parent ? pos.parent->perms : NULL;
 }
 
-/* Tells watchers at once, outside of transactions. old: permissions before, NULL if it was not there. */
-static void op_fire(const struct op *op, const struct perms *old, const struct node *removed)
+/*
+ * Tells watchers at once, outside of transactions. Permissions of the node before and after the change,
+ * NULL if it was not there or is not, and of its parent, which no change of a node changes.
+ */
+static void op_fire(const struct op *op, const struct perms *old, const struct perms *new,
+		    const struct perms *parent, const struct node *removed)
 {
-	struct change ch = { .path = op->path, .len = op->len, .removed = removed };
-	const struct node *n;
-	struct tree_pos pos;
+	const struct change ch = {
+		.path = op->path,
+		.len = op->len,
+		.seen = { old, old ? parent : NULL, new, new ? parent : NULL },
+		.removed = removed,
+	};
 
 	if (op->t)
 		return;
 	relieve(op->s);
-	tree_find(&op->s->heap, op->root, op->path, op->len, &pos);
-	n = pos.found ? pos.parent : pos.node;
-	ch.seen[0] = old;
-	ch.seen[1] = old && n ? n->perms : NULL; /* its parent has not changed */
-	ch.seen[2] = pos.found ? pos.node->perms : NULL;
-	ch.seen[3] = pos.found && n ? n->perms : NULL;
 	op->s->hooks.fire(op->s->hooks.data, &ch);
+}
+
+/* of the node's parent; as long as that is not removed */
+static const struct perms *op_parent(const struct op *op)
+{
+	return op->pos.parent ? op->pos.parent->perms : NULL;
 }
 
 /* --- looking --- */
@@ -312,7 +319,7 @@ static int put_existing(struct op *op, const void *value, size_t len)
 	struct node *n = op->pos.node;
 	const uint16_t owner = perms_owner(n->perms);
 	const struct tally more = { 0, (int64_t)len - n->value_len };
-	struct perms *perms = n->perms;
+	const struct perms *perms = n->perms, *parent = op_parent(op);
 	struct tally *tally;
 	int r = op_quota(op, owner, &more);
 
@@ -326,7 +333,7 @@ static int put_existing(struct op *op, const void *value, size_t len)
 		return op_nomem(op);
 	tally->bytes += more.bytes;
 	op_charge(op);
-	op_fire(op, perms, NULL);
+	op_fire(op, perms, perms, parent, NULL);
 	return 0;
 }
 
@@ -372,6 +379,7 @@ static struct perms *perms_of_new(const struct op *op)
 static int create(struct op *op, struct perms *perms, const void *value, size_t len)
 {
 	const struct tally cost = cost_of_new(op, len);
+	const struct perms *parent = cost.nodes > 1 ? perms : op->pos.node->perms;
 	struct tally *tally;
 	int r = op_quota(op, perms_owner(perms), &cost);
 
@@ -388,7 +396,7 @@ static int create(struct op *op, struct perms *perms, const void *value, size_t 
 	if (op->t)
 		op->t->domains |= perms->domains;
 	op_charge(op);
-	op_fire(op, NULL, NULL);
+	op_fire(op, NULL, perms, parent, NULL);
 	return 0;
 }
 
@@ -445,7 +453,7 @@ static void uncount(void *data, const struct node *n)
 
 static int rm(struct op *op)
 {
-	struct perms *perms = op->pos.node->perms;
+	const struct perms *perms = op->pos.node->perms, *parent = op_parent(op);
 	struct node *gone;
 
 	if (tree_remove(&op->s->heap, op->root, &op->pos, op->path, op->len, ++op->s->stamp,
@@ -453,7 +461,7 @@ static int rm(struct op *op)
 		return op_nomem(op);
 	tree_each(gone, uncount, op);
 	op_charge(op);
-	op_fire(op, perms, gone);
+	op_fire(op, perms, NULL, parent, gone);
 	node_put(&op->s->heap, gone);
 	return 0;
 }
@@ -529,6 +537,7 @@ static int set_special(struct store *s, const struct caller *c, struct txn *t,
 static int set_perms(struct op *op, struct perms *perms)
 {
 	_cleanup_(perms_putp) struct perms *old = perms_get(op->pos.node->perms);
+	const struct perms *parent = op_parent(op);
 	const int64_t size = (int64_t)node_size(op->pos.node);
 	const uint16_t to = perms_owner(perms), from = perms_owner(old);
 	struct tally *tally;
@@ -547,7 +556,7 @@ static int set_perms(struct op *op, struct perms *perms)
 	if (op->t)
 		op->t->domains |= perms->domains;
 	op_charge(op);
-	op_fire(op, old, NULL);
+	op_fire(op, old, perms, parent, NULL);
 	return 0;
 }
 

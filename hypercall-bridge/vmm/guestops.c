@@ -39,6 +39,14 @@ static const struct upcall_layout *layout_of(const struct vm *vm)
 	return vm->long_mode ? &upcall_layout_64 : &upcall_layout_32;
 }
 
+/* A guest could fill the log with what it can repeat. */
+static void warn_once(struct vm *vm, unsigned int what, const char *text, int error)
+{
+	if (!(vm->warned & what))
+		log_warning("the guest %s: %s", text, strerror(-error));
+	vm->warned |= what;
+}
+
 /* KVM latches the mode by itself on a write of the hypercall page only, which guests no longer do. */
 static int tell_long_mode(struct vm *vm, bool long_mode)
 {
@@ -200,7 +208,7 @@ static int vcpu_runstate_area(void *ctx, unsigned int vcpu, uint64_t gpa)
 		return -EFAULT;
 	r = vcpu_attr(vm->vcpus[vcpu], &attr);
 	if (r < 0) {
-		log_warning("no runstate of vCPU %u for the guest: %s", vcpu, strerror(-r));
+		warn_once(vm, VM_WARNED_RUNSTATE, "has no runstate areas", r);
 		memset(area, 0, size);
 	}
 	return 0;
@@ -326,7 +334,7 @@ static void port_moved(void *ctx, uint32_t number)
 	int r = evtchn_move(vm->evtchn, number, port->vcpu);
 
 	if (r < 0)
-		log_warning("port %u stays on its old vCPU: %s", number, strerror(-r));
+		warn_once(vm, VM_WARNED_MOVE, "has a port that stays on its old vCPU", r);
 }
 
 static int port_send(void *ctx, uint32_t number)

@@ -14,3 +14,4 @@ fuzz_hypercall_SOURCES = fuzz-hypercall.c \
 	$(top_srcdir)/hypercall-bridge/guest/hypercall_memory.c \
 	$(top_srcdir)/hypercall-bridge/guest/hypercall_vcpu.c \
 	$(top_srcdir)/hypercall-bridge/guest/ports.c
+EXTRA_DIST += corpus/pvh corpus/hypercall

@@ -989,5 +989,9 @@ int main(void)
 		return EXIT_FAILURE;
 	failed = run_tests();
 	failed += set_stop(&set) < 0;
+	if (prepare() < 0)
+		return EXIT_FAILURE;
+	failed += set_lose_host(&set) < 0;
+	failed += set_stop(&set) < 0;
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

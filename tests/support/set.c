@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "tests/support/set.h"
 
 #define ARGS_MAX 16
+#define PATIENCE_MS 30000
 
 static int start(struct set *set, struct process *p, const char *name, const char *const *args)
 {
@@ -79,6 +81,32 @@ int set_stop(struct set *set)
 	r |= stop(&set->bridged);
 	(void)nftw(set->rundir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	return r < 0 ? -ECHILD : 0;
+}
+
+static int wait_for_end(struct process *p)
+{
+	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
+
+	while (!process_ended(p)) {
+		if (poll(&pfd, 1, PATIENCE_MS) == 0) {
+			fprintf(stderr, "xenhost-%s goes on without a host\n", p->name);
+			return -ECHILD;
+		}
+	}
+	if (process_exit_status(p) == EXIT_FAILURE)
+		return 0;
+	fprintf(stderr, "xenhost-%s lost its host and ended with status %d\n", p->name,
+		process_exit_status(p));
+	return -ECHILD;
+}
+
+int set_lose_host(struct set *set)
+{
+	int r = stop(&set->bridged);
+
+	for (; set->nr_services > 0 && r == 0; set->nr_services--)
+		r = wait_for_end(&set->services[set->nr_services - 1]);
+	return r;
 }
 
 int set_open(const struct set *set, xenhost_t **ret_host)

@@ -27,6 +27,9 @@ int set_add(struct set *set, const char *name, const char *const *args);
 /* Ends all by SIGTERM; 0 when each ended with status 0, also those that ended before. */
 int set_stop(struct set *set);
 
+/* Ends bridged first: each service must then end by itself with status 1. 0, or -ECHILD */
+int set_lose_host(struct set *set);
+
 /* a tool's handle */
 int set_open(const struct set *set, xenhost_t **ret_host);
 

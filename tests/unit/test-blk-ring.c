@@ -215,6 +215,11 @@ START_TEST(large_sectors)
 	ck_assert_int_eq(parse_one(BLKIF_OP_READ, 4, 0, 7), BLK_BAD);
 	ck_assert_int_eq(parse_one(BLKIF_OP_READ, 8, 0, 3), BLK_BAD);
 	ck_assert_int_eq(parse_one(BLKIF_OP_READ, 8, 4, 7), BLK_BAD);
+	/* two halves of a sector are none */
+	put_rw(BLKIF_OP_READ, 2, 8);
+	put_seg(0, 5, 0, 3);
+	put_seg(1, 6, 4, 7);
+	ck_assert_int_eq(parse(), BLK_BAD);
 	put_discard(0, 8, 8);
 	ck_assert_int_eq(parse(), BLK_OK);
 	put_discard(0, 8, 9);

@@ -129,6 +129,8 @@ START_TEST(refuses_what_is_no_disk)
 	ck_assert_int_eq(image_open(fifo, false, &img), -ENOTBLK);
 	unlink(fifo);
 	ck_assert_int_eq(image_open(dir, true, &img), -ENOTBLK);
+	/* not even opened: EISDIR would come from open() */
+	ck_assert_int_eq(image_open(dir, false, &img), -ENOTBLK);
 	ck_assert_int_eq(image_open("/dev/null", false, &img), -ENOTBLK);
 	ck_assert_int_eq(image_open("disk", false, &img), -EINVAL);
 	ck_assert_int_eq(image_open("", false, &img), -EINVAL);
