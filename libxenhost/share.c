@@ -27,6 +27,8 @@ int xenhost_share(xenhost_t *host, uint16_t domid, size_t n, unsigned int prot,
 		return -EINVAL;
 	if (!host->ops->share || !host->ops->unshare)
 		return -EOPNOTSUPP;
+	if (!xh_allowed(host, domid))
+		return -EPERM;
 	share = calloc(1, sizeof(*share) + n * sizeof(uint32_t));
 	if (!share)
 		return -ENOMEM;

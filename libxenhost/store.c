@@ -132,6 +132,8 @@ static int on_answer(struct xh_store *store, const struct xh_wire_header *header
 	bool error = header->type == XS_ERROR;
 	struct call *call = NULL, *c;
 
+	xh_trace(store->host, XENHOST_LOG_STORE, "<- answer %u type %u %.*s, %u bytes",
+		 header->req_id, header->type, error ? (int)header->len : 0, payload, header->len);
 	/* the first one, as good as always */
 	list_for_each(c, &store->calls, link) {
 		if (c->id != header->req_id)
@@ -240,6 +242,18 @@ static size_t parts_len(const struct iovec *parts, size_t nr_parts)
 	return len;
 }
 
+/* the first part is a path or a name in all of them; values are not shown */
+static void trace_call(struct xh_store *store, const struct xh_wire_header *header,
+		       const struct iovec *parts, size_t nr_parts)
+{
+	bool string = nr_parts && parts[0].iov_len;
+
+	xh_trace(store->host, XENHOST_LOG_STORE,
+		 "-> request %u type %u transaction %u %.*s, %u bytes", header->req_id,
+		 header->type, header->tx_id, string ? (int)parts[0].iov_len - 1 : 0,
+		 string ? (const char *)parts[0].iov_base : "", header->len);
+}
+
 static int call_queue(struct xh_store *store, uint32_t type, uint32_t txn,
 		      const struct iovec *parts, size_t nr_parts, struct call **ret_call)
 {
@@ -272,6 +286,7 @@ static int call_queue(struct xh_store *store, uint32_t type, uint32_t txn,
 	}
 	list_append(&store->calls, &call->link);
 	store->nr_calls++;
+	trace_call(store, &header, parts, nr_parts);
 	*ret_call = call;
 	return 0;
 }

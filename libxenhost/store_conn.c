@@ -85,6 +85,7 @@ int xh_store_lost(struct xh_store *store, int error)
 	if (store->fd < 0)
 		return error;
 	disconnect(store);
+	xh_trace(store->host, XENHOST_LOG_STORE, "lost: %d", error);
 	xh_store_end_calls(store, error);
 	xh_watch_lost(store);
 	if (xh_store_now_ms() - store->connected_at >= RETRY_MAX_MS)
@@ -110,6 +111,7 @@ static int store_connect(struct xh_store *store)
 		store->fd = -1;
 		return r;
 	}
+	xh_trace(host, XENHOST_LOG_STORE, "connected");
 	store->connected_at = xh_store_now_ms();
 	store->connection++;
 	store->resume_slot = 0;

@@ -509,6 +509,20 @@ static int bridge_keep_drop(void *state, const char *name)
 	return keep(state, BRIDGE__KEEP__ACTION__DROP, name, -1, NULL);
 }
 
+/* Memory of others is unmapped as soon as no I/O uses it; xenhost_restrict() keeps it from coming back. */
+static int bridge_restrict_to(void *state, uint16_t domid)
+{
+	struct bridge *b = state;
+	struct attachment *a, *tmp;
+
+	pthread_rwlock_wrlock(&b->attach_lock);
+	list_for_each_safe(a, tmp, &b->attachments, link)
+		if (a->domid != domid)
+			attachment_free(a);
+	pthread_rwlock_unlock(&b->attach_lock);
+	return 0;
+}
+
 const struct xenhost_transport_ops xh_transport_bridge = {
 	.size = sizeof(struct xenhost_transport_ops),
 	.scheme = "bridge",
@@ -534,4 +548,5 @@ const struct xenhost_transport_ops xh_transport_bridge = {
 	.keep_put = bridge_keep_put,
 	.keep_get = bridge_keep_get,
 	.keep_drop = bridge_keep_drop,
+	.restrict_to = bridge_restrict_to,
 };

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include <xenhost/hypercall.h>
+
 #include "common/xen.h"
 #include "libxenhost/direct.h"
 #include "libxenhost/fake_share.h"
@@ -478,6 +480,37 @@ static int fake_process(void *state)
 	return n;
 }
 
+/* --- hypercalls --- */
+
+static int fake_evtchn_status(struct fake *fake, uint64_t number, uint64_t *results)
+{
+	struct port *port = number <= UINT32_MAX ? find_port(fake, (uint32_t)number) : NULL;
+
+	if (!port)
+		return -EINVAL;
+	results[0] = port->theirs ? EVTCHNSTAT_interdomain : EVTCHNSTAT_unbound;
+	results[1] = port->domain->info.domid;
+	results[2] = port->theirs;
+	return 0;
+}
+
+static int fake_hypercall(void *state, unsigned int op, const uint64_t *args, uint64_t *results)
+{
+	switch (op) {
+	case XENHOST_HYPERCALL_VERSION:
+		results[0] = 4;
+		results[1] = 17;
+		return 0;
+	case XENHOST_HYPERCALL_EVTCHN_STATUS:
+		return fake_evtchn_status(state, args[0], results);
+	case XENHOST_HYPERCALL_GRANT_SIZE:
+		results[0] = results[1] = 1;
+		return 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 /* --- open, close --- */
 
 static int fake_store_connect(void *state)
@@ -572,4 +605,5 @@ const struct xenhost_transport_ops xh_transport_fake = {
 	.io_end = fake_io_end,
 	.share = fake_share,
 	.unshare = fake_unshare,
+	.hypercall = fake_hypercall,
 };

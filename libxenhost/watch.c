@@ -138,6 +138,7 @@ int xh_watch_event(struct xh_store *store, const char *payload, size_t len)
 	if (r < 0)
 		return r;
 	watch = watch_find(store, token);
+	xh_trace(store->host, XENHOST_LOG_STORE, "<- event %s token %s", path, token);
 	if (watch)
 		watch_add_event(watch, path);
 	return 0;

@@ -2,9 +2,12 @@
 LIBCORE = $(top_builddir)/libxenhost/libcore.la
 DAEMON_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
 
-check_PROGRAMS += test-fake test-ring test-store test-store-wire test-xenbus
+check_PROGRAMS += test-fake test-handle test-ring test-store test-store-wire test-xenbus
 test_fake_SOURCES = test-fake.c
 test_fake_LDADD = $(LIBCORE) $(CHECK_LIBS)
+test_handle_SOURCES = test-handle.c
+test_handle_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
+test_handle_LDADD = $(LIBCORE) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 test_ring_SOURCES = test-ring.c
 test_ring_LDADD = $(LIBCORE) $(CHECK_LIBS)
 test_store_SOURCES = test-store.c

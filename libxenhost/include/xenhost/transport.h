@@ -68,6 +68,10 @@ struct xenhost_transport_ops {
 	int (*share)(void *state, uint16_t domid, size_t n, unsigned int prot, uint32_t *grefs,
 		     void **ret_addr, void **ret_share);
 	int (*unshare)(void *state, void *share); /* -EBUSY in use, nothing was done */
+
+	/* results are zeroed; counts and op have been checked: xenhost/hypercall.h */
+	int (*hypercall)(void *state, unsigned int op, const uint64_t *args, uint64_t *results);
+	int (*restrict_to)(void *state, uint16_t domid); /* give up what belongs to others */
 };
 
 /*
