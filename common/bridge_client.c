@@ -306,7 +306,7 @@ static void drop_events(struct bridge_client *c)
 {
 	struct queued_event *e, *tmp;
 
-	list_for_each_safe (e, tmp, &c->events, link) {
+	list_for_each_safe(e, tmp, &c->events, link) {
 		list_remove(&e->link);
 		bridge_message_fini(&e->message);
 		free(e);

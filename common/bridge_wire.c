@@ -67,6 +67,10 @@ static int check_frame(const bridge_frame *f, size_t nr_fds)
 		return check_name(f->domain_info->name);
 	case BRIDGE__FRAME__BODY_PORT:
 		return nr_fds == 2 ? 0 : -EINVAL;
+	case BRIDGE__FRAME__BODY_KEEP:
+		return check_name(f->keep->name);
+	case BRIDGE__FRAME__BODY_KEPT:
+		return nr_fds == 1 ? 0 : -EINVAL;
 	default:
 		return 0;
 	}

@@ -23,7 +23,7 @@ static xenhost_device_t *find_device(xenhost_backend_t *b, uint16_t front, uint3
 {
 	xenhost_device_t *dev;
 
-	list_for_each (dev, &b->devices, link)
+	list_for_each(dev, &b->devices, link)
 		if (dev->front_domid == front && dev->devid == devid)
 			return dev;
 	return NULL;
@@ -87,7 +87,7 @@ static void on_event(xenhost_t *host, const char *path, void *data)
 	if (what < 0)
 		return;
 	/* one event may stand for many: below the folder that it names anything may have changed */
-	list_for_each (dev, &b->devices, link)
+	list_for_each(dev, &b->devices, link)
 		if (what == 0 || (dev->front_domid == front && (what == 1 || dev->devid == devid)))
 			xh_device_event(dev, what == 0 ? "*" : node);
 	if (what == 0)

@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,313 +24,16 @@
 #include "common/cleanup.h"
 #include "libxenhost/device.h"
 
-#define STEPS_MAX \
-	16 /* of one work; more only when both ends keep changing, then others come first */
+#define STEPS_MAX 16 /* of one work; more only when both ends keep changing */
 #define ONLINE_DEFAULT 1
-
-struct xh_device_write {
-	struct list link;
-	char *path;
-	char *value;
-	bool is_state;
-};
-
-/* --- paths and nodes --- */
-
-/* In a folder that we may not look into, a node that is missing is not told from one that is
- * hidden. */
-static bool not_there(int r)
-{
-	return r == -ENOENT || r == -EACCES;
-}
-
-static char *node_path(const xenhost_device_t *dev, int side, const char *node)
-{
-	char *path;
-
-	if (!node || !*node || *node == '/')
-		return NULL;
-	if (asprintf(&path, "%s/%s", side == XENHOST_FRONT ? dev->front_path : dev->back_path,
-		     node) < 0)
-		return NULL;
-	return path;
-}
-
-int xenhost_device_read_str(xenhost_device_t *dev, int side, const char *node, char **ret_value)
-{
-	_cleanup_free_ char *path = NULL, *value = NULL;
-	size_t len;
-	int r;
-
-	if (!dev || !ret_value || (side != XENHOST_FRONT && side != XENHOST_BACK))
-		return -EINVAL;
-	path = node_path(dev, side, node);
-	if (!path)
-		return -EINVAL;
-	r = xenhost_store_read(dev->backend->host, 0, path, &value, &len);
-	if (r < 0)
-		return r;
-	if (len == 0)
-		return -ENOENT; /* as grub leaves its nodes behind */
-	if (strlen(value) != len)
-		return -EINVAL;
-	*ret_value = steal_ptr(&value);
-	return 0;
-}
-
-int xenhost_device_read_u64(xenhost_device_t *dev, int side, const char *node, uint64_t max,
-			    uint64_t *ret_value)
-{
-	_cleanup_free_ char *value = NULL;
-	int r;
-
-	if (!ret_value)
-		return -EINVAL;
-	r = xenhost_device_read_str(dev, side, node, &value);
-	return r < 0 ? r : xh_wire_number(value, strlen(value), max, ret_value);
-}
-
-/* --- writing our folder --- */
-
-static void write_free(struct xh_device_write *w)
-{
-	list_remove(&w->link);
-	free(w->path);
-	free(w->value);
-	free(w);
-}
-
-static void drop_writes(xenhost_device_t *dev)
-{
-	while (!list_empty(&dev->writes))
-		write_free(list_entry(dev->writes.next, struct xh_device_write, link));
-}
-
-/* takes value over */
-static int add_write(xenhost_device_t *dev, const char *node, char *value)
-{
-	struct xh_device_write *w = calloc(1, sizeof(*w));
-
-	if (!w) {
-		free(value);
-		return -ENOMEM;
-	}
-	list_init(&w->link);
-	w->value = value;
-	w->is_state = !strcmp(node, "state");
-	w->path = node_path(dev, XENHOST_BACK, node);
-	if (!w->path) {
-		write_free(w);
-		return -EINVAL;
-	}
-	if (strlen(w->path) + 1 + strlen(value) > XH_WIRE_PAYLOAD_MAX) {
-		write_free(w);
-		return -E2BIG;
-	}
-	list_append(&dev->writes, &w->link);
-	return 0;
-}
-
-struct commit {
-	xenhost_device_t *dev;
-	uint32_t own;	/* what our state must still be; XH_XENBUS_GARBAGE: anything, but there */
-	uint32_t state; /* to write, 0: none */
-	bool only_changes;
-};
-
-#define LOOK_AGAIN 1 /* our state is another one by now, nothing was written */
-
-static int read_state(xenhost_device_t *dev, xenhost_txn_t txn, const char *folder,
-		      uint32_t *ret_state)
-{
-	_cleanup_free_ char *path = NULL, *value = NULL;
-	uint64_t state;
-	size_t len;
-	int r;
-
-	if (asprintf(&path, "%s/state", folder) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	r = xenhost_store_read(dev->backend->host, txn, path, &value, &len);
-	if (r < 0)
-		return r;
-	if (xh_wire_number(value, len, XENHOST_STATE_RECONFIGURED, &state) < 0)
-		state = XH_XENBUS_GARBAGE;
-	*ret_state = (uint32_t)state;
-	return 0;
-}
-
-/* 1 the store says so already, 0 it does not */
-static int same_value(xenhost_t *host, xenhost_txn_t txn, const struct xh_device_write *w)
-{
-	_cleanup_free_ char *value = NULL;
-	size_t len;
-	int r = xenhost_store_read(host, txn, w->path, &value, &len);
-
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : len == strlen(w->value) && !memcmp(value, w->value, len);
-}
-
-/* The state is a way to say "look again", so it is written when anything else is. */
-static int any_change(xenhost_device_t *dev, xenhost_txn_t txn)
-{
-	struct xh_device_write *w;
-
-	list_for_each (w, &dev->writes, link) {
-		int r = w->is_state ? 1 : same_value(dev->backend->host, txn, w);
-
-		if (r <= 0)
-			return r < 0 ? r : 1;
-	}
-	return 0;
-}
-
-static int write_state(xenhost_device_t *dev, xenhost_txn_t txn, uint32_t state)
-{
-	_cleanup_free_ char *path = node_path(dev, XENHOST_BACK, "state");
-
-	if (!path)
-		return -ENOMEM;
-	return xenhost_store_printf(dev->backend->host, txn, path, "%" PRIu32, state);
-}
-
-static int write_all(struct commit *c, xenhost_txn_t txn)
-{
-	xenhost_t *host = c->dev->backend->host;
-	struct xh_device_write *w;
-	int r;
-
-	list_for_each (w, &c->dev->writes, link) {
-		r = xenhost_store_write(host, txn, w->path, w->value, strlen(w->value));
-		if (r < 0)
-			return r;
-	}
-	return c->state ? write_state(c->dev, txn, c->state) : 0;
-}
-
-static int commit_fn(xenhost_t *host, xenhost_txn_t txn, void *data)
-{
-	struct commit *c = data;
-	uint32_t own;
-	int r;
-
-	r = read_state(c->dev, txn, c->dev->back_path, &own);
-	if (r < 0)
-		return not_there(r) ? -ENOENT : r;
-	if (c->own != XH_XENBUS_GARBAGE && own != c->own)
-		return -ESTALE;
-	if (c->only_changes) {
-		r = any_change(c->dev, txn);
-		if (r <= 0)
-			return r;
-	}
-	return write_all(c, txn);
-}
-
-/* 0, LOOK_AGAIN, -ENOENT the folder is gone, or -errno. What was to be written is forgotten. */
-static int commit(struct commit *c)
-{
-	int r = 0;
-
-	if (c->state || !list_empty(&c->dev->writes))
-		r = xenhost_txn_run(c->dev->backend->host, commit_fn, c);
-	drop_writes(c->dev);
-	if (r == 0 && c->state)
-		c->dev->written = true;
-	return r == -ESTALE ? LOOK_AGAIN : r;
-}
-
-/* "state" may be written as it is: to a front end this says that something else has changed */
-static bool state_allowed(const xenhost_device_t *dev, const char *node, const char *value)
-{
-	char own[16];
-
-	snprintf(own, sizeof(own), "%" PRIu32, dev->own);
-	return strcmp(node, "state") || !strcmp(value, own);
-}
-
-int xenhost_device_printf(xenhost_device_t *dev, const char *node, const char *fmt, ...)
-{
-	char *value;
-	va_list ap;
-	int r;
-
-	if (!dev || !node || !fmt)
-		return -EINVAL;
-	va_start(ap, fmt);
-	r = vasprintf(&value, fmt, ap);
-	va_end(ap);
-	if (r < 0)
-		return -ENOMEM;
-	if (!state_allowed(dev, node, value)) {
-		free(value);
-		return -EINVAL;
-	}
-	r = add_write(dev, node, value);
-	if (r < 0 || dev->keep_writes)
-		return r;
-	r = commit(&(struct commit){ .dev = dev, .own = XH_XENBUS_GARBAGE });
-	return r < 0 ? r : 0;
-}
-
-/* --- failing --- */
-
-static char *error_path(const xenhost_device_t *dev, const char *node)
-{
-	char *path;
-
-	if (asprintf(&path, "/local/domain/%" PRIu16 "/error/backend/%s/%" PRIu16 "/%" PRIu32 "%s",
-		     xenhost_domid(dev->backend->host), dev->backend->ops.type, dev->front_domid,
-		     dev->devid, node) < 0)
-		return NULL;
-	return path;
-}
-
-/* For people; that it cannot be written changes nothing for the device. */
-static void write_error(xenhost_device_t *dev, int error, const char *text)
-{
-	_cleanup_free_ char *path = error_path(dev, "/error");
-
-	if (path &&
-	    xenhost_store_printf(dev->backend->host, 0, path, "%d %.512s", abs(error), text) == 0)
-		dev->error_node = true;
-}
-
-static void clear_error(xenhost_device_t *dev)
-{
-	_cleanup_free_ char *path = NULL;
-
-	if (!dev->error_node)
-		return;
-	dev->error_node = false;
-	path = error_path(dev, "");
-	if (path)
-		(void)xenhost_store_rm(dev->backend->host, 0, path);
-}
-
-void xenhost_device_fail(xenhost_device_t *dev, int error, const char *fmt, ...)
-{
-	_cleanup_free_ char *text = NULL;
-	va_list ap;
-
-	if (!dev || !fmt || dev->failed)
-		return;
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	dev->failed = true;
-	write_error(dev, error, text ? text : "out of memory");
-	if (!dev->ending)
-		xh_work_queue(dev->backend->host->store, &dev->work);
-}
 
 /* --- the driver --- */
 
+/* A driver that failed because the store was lost meanwhile is asked again when it is back. */
 static int driver_result(xenhost_device_t *dev, const char *what, int r)
 {
+	if (r < 0 && !dev->failed && dev->backend->host->store->fd < 0)
+		return -ENOTCONN;
 	if (r < 0 && !dev->failed)
 		xenhost_device_fail(dev, r, "%s: %s", what, strerror(-r));
 	return dev->failed ? -EIO : 0;
@@ -339,7 +41,14 @@ static int driver_result(xenhost_device_t *dev, const char *what, int r)
 
 static int commit_writes(xenhost_device_t *dev, uint32_t own, uint32_t state)
 {
-	return commit(&(struct commit){ .dev = dev, .own = own, .state = state });
+	return xh_device_commit(
+		&(struct xh_device_commit){ .dev = dev, .own = own, .state = state });
+}
+
+static int commit_changes(xenhost_device_t *dev, uint32_t own)
+{
+	return xh_device_commit(
+		&(struct xh_device_commit){ .dev = dev, .own = own, .only_changes = true });
 }
 
 static int do_probe(xenhost_device_t *dev, uint32_t own, uint32_t state)
@@ -352,9 +61,10 @@ static int do_probe(xenhost_device_t *dev, uint32_t own, uint32_t state)
 	dev->probed = r >= 0;
 	if (!dev->probed)
 		dev->data = NULL;
-	if (driver_result(dev, "probe", r) < 0 || dev->ending) {
-		drop_writes(dev);
-		return 0;
+	r = driver_result(dev, "probe", r);
+	if (r < 0 || dev->ending) {
+		xh_device_drop_writes(dev);
+		return r == -ENOTCONN ? r : 0;
 	}
 	return commit_writes(dev, own, state == own ? 0 : state);
 }
@@ -367,18 +77,20 @@ static int do_connect(xenhost_device_t *dev, uint32_t own, uint32_t state)
 	r = dev->backend->ops.connect(dev);
 	dev->keep_writes = false;
 	dev->connected = r >= 0;
-	if (driver_result(dev, "connect", r) < 0 || dev->ending) {
-		drop_writes(dev);
-		return 0;
+	r = driver_result(dev, "connect", r);
+	if (r < 0 || dev->ending) {
+		xh_device_drop_writes(dev);
+		return r == -ENOTCONN ? r : 0;
 	}
 	dev->changed = false;
-	clear_error(dev);
+	xh_device_clear_error(dev);
 	return commit_writes(dev, own, state);
 }
 
 static void do_disconnect(xenhost_device_t *dev)
 {
 	dev->connected = false;
+	xh_device_drop_writes(dev);
 	dev->backend->ops.disconnect(dev);
 }
 
@@ -398,7 +110,7 @@ static int do_event(xenhost_device_t *dev, uint32_t own)
 	dev->keep_writes = true;
 	dev->backend->ops.event(dev);
 	dev->keep_writes = false;
-	return commit(&(struct commit){ .dev = dev, .own = own, .only_changes = true });
+	return commit_changes(dev, own);
 }
 
 static int do_reconfigure(xenhost_device_t *dev, uint32_t own, uint32_t state)
@@ -449,9 +161,9 @@ static int act(xenhost_device_t *dev, uint32_t own, struct xh_xenbus_step step)
 /* a refused device is one whose front end we never look at */
 static int read_front(xenhost_device_t *dev, uint32_t *ret_state)
 {
-	int r = dev->refused ? -ENOENT : read_state(dev, 0, dev->front_path, ret_state);
+	int r = dev->refused ? -ENOENT : xh_device_read_state(dev, 0, dev->front_path, ret_state);
 
-	if (not_there(r)) {
+	if (xh_device_not_there(r)) {
 		*ret_state = 0;
 		r = 0;
 	}
@@ -463,7 +175,7 @@ static int read_online(xenhost_device_t *dev, bool *ret_online)
 	uint64_t online = ONLINE_DEFAULT;
 	int r = xenhost_device_read_u64(dev, XENHOST_BACK, "online", UINT32_MAX, &online);
 
-	if (r < 0 && !not_there(r) && r != -EINVAL && r != -ERANGE)
+	if (r < 0 && !xh_device_not_there(r) && r != -EINVAL && r != -ERANGE)
 		return r;
 	*ret_online = online != 0;
 	return 0;
@@ -477,7 +189,7 @@ static int look(xenhost_device_t *dev, struct xh_xenbus_view *view)
 {
 	int r;
 
-	r = read_state(dev, 0, dev->back_path, &view->own);
+	r = xh_device_read_state(dev, 0, dev->back_path, &view->own);
 	if (r == 0)
 		r = read_online(dev, &view->online);
 	if (r == 0)
@@ -513,7 +225,7 @@ static int advance(xenhost_device_t *dev)
 		struct xh_xenbus_step step;
 		int r = look(dev, &view);
 
-		if (not_there(r) || (r == 0 && replaced(dev, &view)))
+		if (xh_device_not_there(r) || (r == 0 && replaced(dev, &view)))
 			return GONE;
 		if (r < 0 || dev->stuck)
 			return r;
@@ -523,6 +235,8 @@ static int advance(xenhost_device_t *dev)
 			r = act(dev, view.own, step);
 		else if (dev->changed && dev->connected)
 			r = do_event(dev, view.own);
+		else if (!list_empty(&dev->writes))
+			r = commit_changes(dev, view.own);
 		else
 			return 0;
 		if (dev->ending)
@@ -549,7 +263,7 @@ static void device_free(xenhost_device_t *dev)
 
 	xenhost_unwatch(dev->front_watch);
 	xh_work_cancel(&dev->work);
-	drop_writes(dev);
+	xh_device_drop_writes(dev);
 	list_remove(&dev->link);
 	free(dev->front_path);
 	free(dev->back_path);
@@ -566,7 +280,7 @@ static void folder_gone(xenhost_device_t *dev)
 	bool ending;
 
 	stop(dev);
-	clear_error(dev);
+	xh_device_clear_error(dev);
 	ending = dev->ending; /* a callback freed the back end */
 	device_free(dev);
 	if (!ending)
@@ -579,14 +293,14 @@ static void give_up(xenhost_device_t *dev, int error)
 	dev->stuck = true;
 	if (dev->connected)
 		do_disconnect(dev);
-	write_error(dev, error, "cannot write the state of the device");
+	xh_device_write_error(dev, error, "cannot write the state of the device");
 }
 
 static void work_done(xenhost_device_t *dev, int r)
 {
 	switch (r) {
 	case 0:
-	case -ENOTCONN: /* the connection is lost, which xenhost_process() tells */
+	case -ENOTCONN: /* the connection is lost; when it is back the watches fire */
 	case -ECONNRESET:
 	case -EPROTO:
 		break;
@@ -662,13 +376,13 @@ static int read_identity(xenhost_device_t *dev)
 	uint32_t state;
 	int r, r_id;
 
-	r = read_state(dev, 0, dev->back_path, &state);
+	r = xh_device_read_state(dev, 0, dev->back_path, &state);
 	if (r == 0)
 		r = xenhost_device_read_str(dev, XENHOST_BACK, "frontend", &dev->front_path);
 	if (r < 0 && r != -EINVAL)
-		return not_there(r) ? 0 : r;
+		return xh_device_not_there(r) ? 0 : r;
 	r_id = xenhost_device_read_u64(dev, XENHOST_BACK, "frontend-id", UINT16_MAX, &id);
-	if (not_there(r_id))
+	if (xh_device_not_there(r_id))
 		return 0;
 	dev->refused = r < 0 || r_id < 0 || id != dev->front_domid ||
 		       !xh_xenbus_front_path(dev->front_path, dev->front_domid);
@@ -724,96 +438,13 @@ int xh_device_new(xenhost_backend_t *backend, uint16_t front_domid, uint32_t dev
 		if (r < 0)
 			return r;
 	} else {
-		write_error(dev, EINVAL,
-			    "frontend and frontend-id do not name the front end of this folder");
+		xh_device_write_error(
+			dev, EINVAL,
+			"frontend and frontend-id do not name the front end of this folder");
 	}
 	list_append(&backend->devices, &dev->link);
 	backend->nr_devices++;
 	xh_work_queue(backend->host->store, &dev->work);
 	dev = NULL; /* the back end's now */
 	return 1;
-}
-
-/* --- for drivers --- */
-
-xenhost_t *xenhost_device_host(const xenhost_device_t *dev)
-{
-	return dev->backend->host;
-}
-
-xenhost_backend_t *xenhost_device_backend(const xenhost_device_t *dev)
-{
-	return dev->backend;
-}
-
-uint16_t xenhost_device_frontend_domid(const xenhost_device_t *dev)
-{
-	return dev->front_domid;
-}
-
-uint32_t xenhost_device_id(const xenhost_device_t *dev)
-{
-	return dev->devid;
-}
-
-const char *xenhost_device_name(const xenhost_device_t *dev)
-{
-	return dev->name;
-}
-
-void xenhost_device_set_data(xenhost_device_t *dev, void *data)
-{
-	dev->data = data;
-}
-
-void *xenhost_device_data(const xenhost_device_t *dev)
-{
-	return dev->data;
-}
-
-static int read_gref(xenhost_device_t *dev, const char *node, uint32_t *ret_gref)
-{
-	uint64_t gref;
-	int r = xenhost_device_read_u64(dev, XENHOST_FRONT, node, UINT32_MAX, &gref);
-
-	if (r == 0)
-		*ret_gref = (uint32_t)gref;
-	return r;
-}
-
-int xenhost_device_map_ring(xenhost_device_t *dev, const char *node, size_t nr_pages,
-			    xenhost_map_t **ret_map)
-{
-	uint32_t grefs[XENHOST_GRANTS_MAX];
-	int r = 0;
-
-	if (!dev || !node || !ret_map || nr_pages == 0 || nr_pages > XENHOST_GRANTS_MAX)
-		return -EINVAL;
-	if (nr_pages == 1)
-		r = read_gref(dev, node, &grefs[0]);
-	for (size_t i = 0; nr_pages > 1 && i < nr_pages && r == 0; i++) {
-		char numbered[256];
-		int n = snprintf(numbered, sizeof(numbered), "%s%zu", node, i);
-
-		if (n < 0 || (size_t)n >= sizeof(numbered))
-			return -EINVAL;
-		r = read_gref(dev, numbered, &grefs[i]);
-	}
-	if (r < 0)
-		return r;
-	return xenhost_map_grants(dev->backend->host, dev->front_domid, grefs, nr_pages,
-				  XENHOST_READ | XENHOST_WRITE, ret_map);
-}
-
-int xenhost_device_bind_port(xenhost_device_t *dev, const char *node, xenhost_port_t **ret_port)
-{
-	uint64_t port;
-	int r;
-
-	if (!dev || !ret_port)
-		return -EINVAL;
-	r = xenhost_device_read_u64(dev, XENHOST_FRONT, node, UINT32_MAX, &port);
-	if (r < 0)
-		return r;
-	return xenhost_port_bind(dev->backend->host, dev->front_domid, (uint32_t)port, ret_port);
 }

@@ -65,6 +65,36 @@ void xh_device_event(xenhost_device_t *dev, const char *node);
 /* calls what is due of disconnect and remove, writes nothing; later when its work is running */
 void xh_device_end(xenhost_device_t *dev);
 
+/* --- device_node.c --- */
+
+struct xh_device_commit {
+	xenhost_device_t *dev;
+	uint32_t own;	/* what our state must still be; XH_XENBUS_GARBAGE: anything, but there */
+	uint32_t state; /* to write, 0: none */
+	bool only_changes; /* nothing if the store says all that already */
+};
+
+#define XH_DEVICE_LOOK_AGAIN 1 /* our state is another one by now, nothing was written */
+
+/*
+ * Writes what was collected, and the state, in one transaction. 0, XH_DEVICE_LOOK_AGAIN, -ENOENT the
+ * folder is gone, or -errno. What was to be written is forgotten, but for an error that will pass (the
+ * store was lost ...): then the next commit writes it.
+ */
+int xh_device_commit(struct xh_device_commit *commit);
+void xh_device_drop_writes(xenhost_device_t *dev);
+
+/* FOLDER/state: 0 to 8 or XH_XENBUS_GARBAGE */
+int xh_device_read_state(xenhost_device_t *dev, xenhost_txn_t txn, const char *folder,
+			 uint32_t *ret_state);
+/* In a folder that we may not look into, a node that is missing is not told from one that is hidden. */
+bool xh_device_not_there(int r);
+
+/* for people; that it cannot be written changes nothing for the device */
+void xh_device_write_error(xenhost_device_t *dev, int error, const char *text);
+/* if we wrote one */
+void xh_device_clear_error(xenhost_device_t *dev);
+
 /* backend.c: the device has left the list */
 void xh_backend_device_gone(xenhost_backend_t *backend);
 

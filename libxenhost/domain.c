@@ -83,6 +83,8 @@ void xenhost_transport_domain(xenhost_t *host, const struct xenhost_domain_info 
 
 	if (!d)
 		return;
+	xh_trace(host, XENHOST_LOG_DOMAIN, "domain %u (%s) is in state %u", info->domid, info->name,
+		 info->state);
 	known = get(d, info->domid);
 	if (info->state == XENHOST_DOMAIN_GONE) {
 		if (known)
@@ -168,6 +170,8 @@ static int control(xenhost_t *host, uint16_t domid, int destroy)
 		return -EINVAL;
 	if (!host->ops->domain_control)
 		return -EOPNOTSUPP;
+	if (!xh_allowed(host, domid))
+		return -EPERM;
 	return host->ops->domain_control(host->state, domid, destroy);
 }
 

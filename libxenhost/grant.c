@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "libxenhost/internal.h"
 
@@ -31,11 +32,15 @@ int xenhost_map_grants(xenhost_t *host, uint16_t domid, const uint32_t *grefs, s
 		return -EINVAL;
 	if (!host->ops->map)
 		return -EOPNOTSUPP;
+	if (!xh_allowed(host, domid))
+		return -EPERM;
 	map = malloc(sizeof(*map));
 	if (!map)
 		return -ENOMEM;
 	map->host = host;
 	r = host->ops->map(host->state, domid, grefs, n, prot, &map->addr, &map->map);
+	xh_trace(host, XENHOST_LOG_GRANT, "map domain %u gref %u and %zu more: %d", domid, grefs[0],
+		 n - 1, r);
 	if (r < 0) {
 		free(map);
 		return r;
@@ -53,6 +58,7 @@ xenhost_map_t *xenhost_unmap(xenhost_map_t *map)
 {
 	if (!map)
 		return NULL;
+	xh_trace(map->host, XENHOST_LOG_GRANT, "unmap %p", map->addr);
 	map->host->ops->unmap(map->host->state, map->map);
 	free(map);
 	return NULL;
@@ -69,13 +75,19 @@ static int check_segs(struct xenhost_seg *segs, size_t n)
 int xenhost_io_begin(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs, size_t n,
 		     unsigned int prot, struct iovec *iov)
 {
+	int r;
+
 	if (!host || !segs || !iov || n == 0 || n > IO_SEGS_MAX || !prot_valid(prot))
 		return -EINVAL;
 	if (check_segs(segs, n) < 0)
 		return -EINVAL;
 	if (!host->ops->io_begin)
 		return -EOPNOTSUPP;
-	return host->ops->io_begin(host->state, domid, segs, n, prot, iov);
+	if (!xh_allowed(host, domid))
+		return -EPERM;
+	r = host->ops->io_begin(host->state, domid, segs, n, prot, iov);
+	xh_trace(host, XENHOST_LOG_GRANT, "io domain %u, %zu segments: %d", domid, n, r);
+	return r;
 }
 
 int xenhost_io_end(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs, size_t n,
@@ -84,4 +96,75 @@ int xenhost_io_end(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs, si
 	if (!host || !segs || !iov || n == 0 || n > IO_SEGS_MAX || !prot_valid(prot))
 		return -EINVAL;
 	return host->ops->io_end(host->state, domid, segs, n, prot, iov);
+}
+
+int xenhost_translate_gref(xenhost_t *host, uint16_t domid, uint32_t gref, unsigned int prot,
+			   struct xenhost_page *ret_page)
+{
+	struct xenhost_page page = {
+		.domid = domid,
+		.prot = (uint16_t)prot,
+		.seg = { .gref = gref, .len = XENHOST_PAGE_SIZE },
+	};
+	struct iovec iov;
+	int r;
+
+	if (!ret_page)
+		return -EINVAL;
+	r = xenhost_io_begin(host, domid, &page.seg, 1, prot, &iov);
+	if (r < 0)
+		return r;
+	page.addr = iov.iov_base;
+	*ret_page = page;
+	return 0;
+}
+
+int xenhost_put_gref(xenhost_t *host, struct xenhost_page *page)
+{
+	struct iovec iov;
+
+	if (!page || !page->addr)
+		return -EINVAL;
+	iov = (struct iovec){ page->addr, XENHOST_PAGE_SIZE };
+	page->addr = NULL;
+	return xenhost_io_end(host, page->domid, &page->seg, 1, page->prot, &iov);
+}
+
+static int copy_one(xenhost_t *host, uint16_t domid, struct xenhost_copy *c, unsigned int direction)
+{
+	struct xenhost_seg seg = { .gref = c->gref, .offset = c->offset, .len = c->len };
+	struct iovec iov;
+	int r;
+
+	if (!c->local)
+		return -EINVAL;
+	r = xenhost_io_begin(host, domid, &seg, 1, direction, &iov);
+	if (r < 0)
+		return r;
+	if (direction == XENHOST_READ)
+		memcpy(c->local, iov.iov_base, c->len);
+	else
+		memcpy(iov.iov_base, c->local, c->len);
+	return xenhost_io_end(host, domid, &seg, 1, direction, &iov);
+}
+
+int xenhost_grant_copy(xenhost_t *host, uint16_t domid, struct xenhost_copy *segs, size_t n,
+		       unsigned int direction)
+{
+	int error = 0;
+
+	if (!host || !segs || n == 0 || n > IO_SEGS_MAX)
+		return -EINVAL;
+	if (direction != XENHOST_READ && direction != XENHOST_WRITE)
+		return -EINVAL;
+	if (!host->ops->io_begin)
+		return -EOPNOTSUPP;
+	if (!xh_allowed(host, domid))
+		return -EPERM;
+	for (size_t i = 0; i < n; i++) {
+		segs[i].status = copy_one(host, domid, &segs[i], direction);
+		if (segs[i].status < 0 && error == 0)
+			error = segs[i].status;
+	}
+	return error;
 }

@@ -57,6 +57,7 @@ int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 	r = xh_uri_parse(uri, &host->ops, &address);
 	if (r < 0)
 		return r;
+	xh_log_from_environment(host);
 	r = host->ops->open(host, address, &host->state);
 	if (r < 0)
 		return r;
@@ -108,4 +109,26 @@ uint16_t xenhost_domid(xenhost_t *host)
 uint64_t xenhost_features(xenhost_t *host)
 {
 	return host->ops->features;
+}
+
+bool xh_allowed(const xenhost_t *host, uint16_t domid)
+{
+	return !host->restricted || domid == host->only_domid;
+}
+
+int xenhost_restrict(xenhost_t *host, uint16_t domid)
+{
+	int r = 0;
+
+	if (!host)
+		return -EINVAL;
+	if (host->restricted)
+		return domid == host->only_domid ? 0 : -EPERM;
+	if (host->ops->restrict_to)
+		r = host->ops->restrict_to(host->state, domid);
+	if (r < 0)
+		return r;
+	host->only_domid = domid;
+	host->restricted = true;
+	return 0;
 }

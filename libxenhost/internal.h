@@ -35,11 +35,29 @@ struct xenhost {
 	struct xh_store *store;	    /* NULL until first used */
 	struct xh_domains *domains; /* NULL without a domain watch */
 	int store_timeout;	    /* ms, -1 none */
+	bool restricted;	    /* to only_domid */
+	uint16_t only_domid;
+	unsigned int log_topics;
+	void (*log_fn)(xenhost_t *host, const char *topic, const char *line, void *data);
+	void *log_data;
 };
 
 /* handle.c: fd joins or leaves the handle's epoll set */
 int xh_poll_add(xenhost_t *host, int fd);
 void xh_poll_remove(xenhost_t *host, int fd);
+
+/* may we have to do with that domain? */
+bool xh_allowed(const xenhost_t *host, uint16_t domid);
+
+/* log.c: nothing is formatted unless somebody listens. Any thread */
+void xh_log_from_environment(xenhost_t *host);
+void xh_log(xenhost_t *host, unsigned int topic, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+#define xh_trace(host, topic, ...)                            \
+	do {                                                  \
+		if ((host)->log_topics & (topic))             \
+			xh_log((host), (topic), __VA_ARGS__); \
+	} while (0)
 
 /* uri.c: the ops of the scheme before ':', and what is behind it */
 int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops,

@@ -41,7 +41,11 @@ int xenhost_port_bind(xenhost_t *host, uint16_t domid, uint32_t remote_port,
 		return -EINVAL;
 	if (!host->ops->port_bind)
 		return -EOPNOTSUPP;
+	if (!xh_allowed(host, domid))
+		return -EPERM;
 	r = host->ops->port_bind(host->state, domid, remote_port, &fds);
+	xh_trace(host, XENHOST_LOG_PORT, "bind domain %u port %u: %d", domid, remote_port,
+		 r < 0 ? r : (int)fds.port);
 	return r < 0 ? r : port_new(host, &fds, ret_port);
 }
 
@@ -54,7 +58,11 @@ int xenhost_port_alloc(xenhost_t *host, uint16_t domid, xenhost_port_t **ret_por
 		return -EINVAL;
 	if (!host->ops->port_alloc)
 		return -EOPNOTSUPP;
+	if (!xh_allowed(host, domid))
+		return -EPERM;
 	r = host->ops->port_alloc(host->state, domid, &fds);
+	xh_trace(host, XENHOST_LOG_PORT, "alloc for domain %u: %d", domid,
+		 r < 0 ? r : (int)fds.port);
 	return r < 0 ? r : port_new(host, &fds, ret_port);
 }
 
@@ -63,6 +71,7 @@ xenhost_port_t *xenhost_port_close(xenhost_port_t *port)
 {
 	if (!port)
 		return NULL;
+	xh_trace(port->host, XENHOST_LOG_PORT, "close %u", port->fds.port);
 	if (port->host->ops->port_close)
 		(void)port->host->ops->port_close(port->host->state, port->fds.port);
 	close(port->fds.wait_fd);

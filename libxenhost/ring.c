@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The back end's side of a shared ring. The only file that touches a ring page.
+ * The back end's side of a shared ring. Only this file and ring_front.c touch a ring page.
  *
  * The page belongs to the front end: everything read from it is read once into a local, checked,
  * and only the local is used. We write rsp_prod, req_event and response slots, nothing else.
@@ -15,26 +15,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdatomic.h>
-#include <stddef.h>
 #include <string.h>
 
 #include <xenhost/gnttab.h>
 #include <xenhost/ring.h>
 
-/* the header of public/io/ring.h; slots follow behind it */
-struct sring {
-	_Atomic uint32_t req_prod;
-	_Atomic uint32_t req_event;
-	_Atomic uint32_t rsp_prod;
-	_Atomic uint32_t rsp_event;
-	uint8_t pad[48];
-	uint8_t slots[];
-};
-
-_Static_assert(offsetof(struct sring, rsp_event) == 12, "ABI");
-_Static_assert(offsetof(struct sring, slots) == 64, "ABI");
-_Static_assert(sizeof(_Atomic uint32_t) == 4, "plain words in shared memory");
+#include "libxenhost/ring_page.h"
 
 static struct sring *shared(const struct xenhost_ring *ring)
 {
@@ -46,36 +32,20 @@ static void *slot(const struct xenhost_ring *ring, uint32_t index)
 	return shared(ring)->slots + (size_t)(index & (ring->size - 1)) * ring->slot_size;
 }
 
-/*
- * The copy is complete and no part of it is fetched again later: the compiler must assume that the
- * barrier looked at dst, so it cannot replace dst by another read of the slot.
- */
-static void copy_once(void *dst, const void *src, size_t len)
-{
-	memcpy(dst, src, len);
-	__asm__ volatile("" : : "r"(dst) : "memory");
-}
-
 int xenhost_ring_init(struct xenhost_ring *ring, void *pages, size_t nr_pages, size_t req_size,
 		      size_t rsp_size)
 {
-	size_t slot_size = req_size > rsp_size ? req_size : rsp_size;
 	struct xenhost_ring r = { .shared = pages };
-	size_t slots;
 	uint32_t prod;
+	int size;
 
-	if (!ring || !pages || (uintptr_t)pages % sizeof(uint32_t))
+	if (!ring)
 		return -EINVAL;
-	if (nr_pages == 0 || nr_pages > XENHOST_GRANTS_MAX || (nr_pages & (nr_pages - 1)))
-		return -EINVAL;
-	if (req_size == 0 || rsp_size == 0 || slot_size > XENHOST_PAGE_SIZE)
-		return -EINVAL;
-	slots = (nr_pages * XENHOST_PAGE_SIZE - sizeof(struct sring)) / slot_size;
-	if (slots == 0)
-		return -EINVAL;
-	for (r.size = 1; r.size <= slots / 2; r.size *= 2)
-		;
-	r.slot_size = (uint32_t)slot_size;
+	size = ring_slots(pages, nr_pages, req_size, rsp_size);
+	if (size < 0)
+		return size;
+	r.size = (uint32_t)size;
+	r.slot_size = (uint32_t)(req_size > rsp_size ? req_size : rsp_size);
 	r.req_size = (uint32_t)req_size;
 	r.rsp_size = (uint32_t)rsp_size;
 

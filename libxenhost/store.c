@@ -1,35 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connection to xenstored: bytes out and in, calls and their answers.
+ * Calls to xenstored and their answers over the connection that store_conn.c keeps.
  *
- * Owned by the handle, made at the first call, used by the handle's one thread. A call is appended
+ * Owned by the handle, used by the handle's one thread. A call is appended
  * to `calls`, its bytes to `out`; an answer finds its call by req_id. A call that nobody waits for
  * any more (deadline passed, or posted) is `forgotten` and released by its answer. Watch events
  * that come while somebody waits are queued by watch.c; callbacks run in xh_store_process() only.
  *
- * Readiness: whoever waits in a loop on xenhost_get_fd() must not miss what a blocking call has
- * taken from the socket. So at the end of every call and of every process, wake_fd is readable
- * exactly when events or works are queued, or the connection was lost.
- *
  * xenstored is trusted not to be hostile, but not to be right: a message that cannot be ends the
- * connection, with -EPROTO for those who wait. A lost connection stays lost (fd -1, `lost` says
- * why): calls give -ENOTCONN, process `lost`. Watches stay, for whoever connects again.
+ * connection, with -EPROTO for those who wait. store_conn.c then makes a new one.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/xen.h"
 #include "libxenhost/store.h"
+#include "libxenhost/stream.h"
 
 #define CALLS_MAX 1024 /* unanswered ones; more only when xenstored hangs and deadlines pass */
 #define READS_MAX 16   /* of one process, so that it ends */
@@ -51,76 +42,21 @@ static void call_free(struct call *call)
 	free(call);
 }
 
-/* --- losing the connection --- */
-
-static int store_lost(struct xh_store *store, int error)
+void xh_store_end_calls(struct xh_store *store, int error)
 {
 	struct call *call, *tmp;
 
-	if (store->fd < 0)
-		return store->lost;
-	xh_poll_remove(store->host, store->fd);
-	close(store->fd);
-	store->fd = -1;
-	store->lost = error == -EPIPE ? -ECONNRESET : error;
-	store->in_len = store->out_len = 0;
-	list_for_each_safe (call, tmp, &store->calls, link) {
+	list_for_each_safe(call, tmp, &store->calls, link) {
 		list_remove(&call->link);
 		call->done = true;
-		call->error = store->lost;
+		call->error = error;
 		if (call->forgotten)
 			call_free(call);
 	}
 	store->nr_calls = 0;
-	return store->lost;
-}
-
-/* --- readiness --- */
-
-/* see the head of the file */
-static void update_wake(struct xh_store *store)
-{
-	bool wanted = !list_empty(&store->events) || !list_empty(&store->works) || store->fd < 0;
-	uint64_t count = 1;
-
-	if (store->processing || wanted == store->awake)
-		return;
-	/* neither can fail: the counter is ours alone and is 0 or 1 */
-	if (wanted)
-		(void)!write(store->wake_fd, &count, sizeof(count));
-	else
-		(void)!read(store->wake_fd, &count, sizeof(count));
-	store->awake = wanted;
 }
 
 /* --- bytes --- */
-
-/* A transport gives a socket or a device: neither may block, and a socket not raise SIGPIPE. */
-static ssize_t stream_send(int fd, const void *buf, size_t len)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	ssize_t n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	if (n < 0 && errno == ENOTSOCK) {
-		if (poll(&p, 1, 0) <= 0)
-			return -EAGAIN;
-		n = write(fd, buf, len);
-	}
-	return n < 0 ? -errno : n;
-}
-
-static ssize_t stream_receive(int fd, void *buf, size_t len)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	ssize_t n = recv(fd, buf, len, MSG_DONTWAIT);
-
-	if (n < 0 && errno == ENOTSOCK) {
-		if (poll(&p, 1, 0) <= 0)
-			return -EAGAIN;
-		n = read(fd, buf, len);
-	}
-	return n < 0 ? -errno : n;
-}
 
 /* 0: sent as much as goes now */
 static int store_flush(struct xh_store *store)
@@ -128,14 +64,14 @@ static int store_flush(struct xh_store *store)
 	size_t done = 0;
 
 	while (done < store->out_len) {
-		ssize_t n = stream_send(store->fd, store->out + done, store->out_len - done);
+		ssize_t n = xh_stream_send(store->fd, store->out + done, store->out_len - done);
 
 		if (n == -EINTR)
 			continue;
 		if (n == -EAGAIN)
 			break;
 		if (n < 0)
-			return store_lost(store, (int)n);
+			return xh_store_lost(store, (int)n);
 		done += (size_t)n;
 	}
 	store->out_len -= done;
@@ -170,7 +106,7 @@ static void end_forgotten_txn(struct xh_store *store, const char *payload, size_
 	uint64_t txn;
 
 	if (len && xh_wire_number(payload, len - 1, UINT32_MAX, &txn) == 0)
-		(void)xh_store_post(store, XS_TRANSACTION_END, (uint32_t)txn, &drop, 1);
+		(void)xh_store_post(store, XS_TRANSACTION_END, (uint32_t)txn, &drop, 1, NULL);
 }
 
 static void call_answer(struct call *call, bool error, const char *payload, size_t len)
@@ -196,8 +132,10 @@ static int on_answer(struct xh_store *store, const struct xh_wire_header *header
 	bool error = header->type == XS_ERROR;
 	struct call *call = NULL, *c;
 
+	xh_trace(store->host, XENHOST_LOG_STORE, "<- answer %u type %u %.*s, %u bytes",
+		 header->req_id, header->type, error ? (int)header->len : 0, payload, header->len);
 	/* the first one, as good as always */
-	list_for_each (c, &store->calls, link) {
+	list_for_each(c, &store->calls, link) {
 		if (c->id != header->req_id)
 			continue;
 		call = c;
@@ -210,6 +148,8 @@ static int on_answer(struct xh_store *store, const struct xh_wire_header *header
 	if (call->forgotten) {
 		if (call->type == XS_TRANSACTION_START && !error)
 			end_forgotten_txn(store, payload, header->len);
+		else if (call->type == XS_WATCH && error)
+			xh_watch_refused(store, call->id);
 		call_free(call);
 	} else {
 		call_answer(call, error, payload, header->len);
@@ -238,7 +178,7 @@ static int store_parse(struct xh_store *store)
 		if (r < 0)
 			return r;
 		if (store->fd < 0) /* lost while answering: `in` is gone */
-			return store->lost;
+			return -ECONNRESET;
 		done += XH_WIRE_HEADER + header.len;
 	}
 	store->in_len -= done;
@@ -252,34 +192,27 @@ static int store_receive(struct xh_store *store)
 	ssize_t n;
 	int r;
 
-	n = stream_receive(store->fd, store->in + store->in_len, sizeof(store->in) - store->in_len);
+	n = xh_stream_receive(store->fd, store->in + store->in_len,
+			      sizeof(store->in) - store->in_len);
 	if (n == -EAGAIN || n == -EINTR)
 		return 0;
 	if (n <= 0)
-		return store_lost(store, n == 0 ? -ECONNRESET : (int)n);
+		return xh_store_lost(store, n == 0 ? -ECONNRESET : (int)n);
 	store->in_len += (size_t)n;
 	r = store_parse(store);
-	return r < 0 ? store_lost(store, r) : 1;
+	return r < 0 ? xh_store_lost(store, r) : 1;
 }
 
 /* --- calls --- */
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* 0, -ETIMEDOUT, or as poll(2). timeout in ms, -1: none */
 static int store_wait(struct xh_store *store, const struct call *call, int timeout)
 {
-	int64_t deadline = now_ms() + timeout;
+	int64_t deadline = xh_store_now_ms() + timeout;
 
 	while (!call->done) {
 		struct pollfd p = { .fd = store->fd, .events = POLLIN };
-		int64_t left = timeout < 0 ? -1 : deadline - now_ms();
+		int64_t left = timeout < 0 ? -1 : deadline - xh_store_now_ms();
 		int r;
 
 		if (store_flush(store) < 0)
@@ -309,6 +242,18 @@ static size_t parts_len(const struct iovec *parts, size_t nr_parts)
 	return len;
 }
 
+/* the first part is a path or a name in all of them; values are not shown */
+static void trace_call(struct xh_store *store, const struct xh_wire_header *header,
+		       const struct iovec *parts, size_t nr_parts)
+{
+	bool string = nr_parts && parts[0].iov_len;
+
+	xh_trace(store->host, XENHOST_LOG_STORE,
+		 "-> request %u type %u transaction %u %.*s, %u bytes", header->req_id,
+		 header->type, header->tx_id, string ? (int)parts[0].iov_len - 1 : 0,
+		 string ? (const char *)parts[0].iov_base : "", header->len);
+}
+
 static int call_queue(struct xh_store *store, uint32_t type, uint32_t txn,
 		      const struct iovec *parts, size_t nr_parts, struct call **ret_call)
 {
@@ -322,7 +267,7 @@ static int call_queue(struct xh_store *store, uint32_t type, uint32_t txn,
 	if (store->fd < 0)
 		return -ENOTCONN;
 	if (store->nr_calls >= CALLS_MAX)
-		return store_lost(store, -ETIMEDOUT);
+		return xh_store_lost(store, -ETIMEDOUT);
 	r = out_reserve(store, XH_WIRE_HEADER + len);
 	if (r < 0)
 		return r;
@@ -341,12 +286,13 @@ static int call_queue(struct xh_store *store, uint32_t type, uint32_t txn,
 	}
 	list_append(&store->calls, &call->link);
 	store->nr_calls++;
+	trace_call(store, &header, parts, nr_parts);
 	*ret_call = call;
 	return 0;
 }
 
 int xh_store_post(struct xh_store *store, uint32_t type, uint32_t txn, const struct iovec *parts,
-		  size_t nr_parts)
+		  size_t nr_parts, uint32_t *ret_id)
 {
 	struct call *call;
 	int r = call_queue(store, type, txn, parts, nr_parts, &call);
@@ -354,8 +300,10 @@ int xh_store_post(struct xh_store *store, uint32_t type, uint32_t txn, const str
 	if (r < 0)
 		return r;
 	call->forgotten = true;
+	if (ret_id)
+		*ret_id = call->id;
 	r = store_flush(store);
-	update_wake(store);
+	xh_store_update_wake(store);
 	return r;
 }
 
@@ -386,13 +334,16 @@ int xh_store_call(xenhost_t *host, uint32_t type, uint32_t txn, const struct iov
 		  size_t nr_parts, char **ret_reply, size_t *ret_len)
 {
 	struct xh_store *store;
+	uint32_t wire;
 	int r;
 
 	r = xh_store_get(host, &store);
+	if (r == 0)
+		r = xh_txn_wire(store, txn, &wire);
 	if (r < 0)
 		return r;
-	r = store_call(store, type, txn, parts, nr_parts, ret_reply, ret_len);
-	update_wake(store);
+	r = store_call(store, type, wire, parts, nr_parts, ret_reply, ret_len);
+	xh_store_update_wake(store);
 	return r;
 }
 
@@ -410,8 +361,8 @@ int xh_store_call_ack(xenhost_t *host, uint32_t type, uint32_t txn, const struct
 
 int xh_store_malformed(xenhost_t *host)
 {
-	store_lost(host->store, -EPROTO);
-	update_wake(host->store);
+	xh_store_lost(host->store, -EPROTO);
+	xh_store_update_wake(host->store);
 	return -EPROTO;
 }
 
@@ -426,7 +377,7 @@ void xh_work_queue(struct xh_store *store, struct xh_work *work)
 {
 	if (list_empty(&work->link))
 		list_append(&store->works, &work->link);
-	update_wake(store);
+	xh_store_update_wake(store);
 }
 
 void xh_work_cancel(struct xh_work *work)
@@ -434,119 +385,60 @@ void xh_work_cancel(struct xh_work *work)
 	list_remove(&work->link);
 }
 
-/* Those queued now; what they queue waits for the next process, so that this one ends. */
+static void move_all(struct list *from, struct list *to)
+{
+	while (!list_empty(from)) {
+		struct list *link = from->next;
+
+		list_remove(link);
+		list_append(to, link);
+	}
+}
+
+/*
+ * Those queued now; what they queue waits for the next process, so that this one ends. All wait while
+ * the connection is lost.
+ */
 static int run_works(struct xh_store *store)
 {
 	struct list now;
 	int n = 0;
 
 	list_init(&now);
-	while (!list_empty(&store->works)) {
-		struct list *link = store->works.next;
-
-		list_remove(link);
-		list_append(&now, link);
-	}
-	for (; !list_empty(&now); n++) {
+	move_all(&store->works, &now);
+	for (; !list_empty(&now) && store->fd >= 0; n++) {
 		struct xh_work *work = list_entry(now.next, struct xh_work, link);
 
 		list_remove(&work->link);
 		work->fn(work);
 	}
+	move_all(&now, &store->works);
 	return n;
 }
 
 static int process(struct xh_store *store)
 {
-	int n;
-
+	xh_store_retry(store);
 	if (store->fd >= 0)
 		store_flush(store);
 	for (int i = 0; i < READS_MAX && store->fd >= 0; i++)
 		if (store_receive(store) <= 0)
 			break;
-	n = xh_watch_dispatch(store);
-	n += run_works(store);
-	return store->fd < 0 ? store->lost : n;
+	xh_watch_resume(store);
+	return xh_watch_dispatch(store) + run_works(store);
 }
 
 int xh_store_process(xenhost_t *host)
 {
 	struct xh_store *store = host->store;
-	int r;
+	int n;
 
 	/* a callback that processes: its events wait until it has returned */
 	if (!store || store->processing)
 		return 0;
 	store->processing = true;
-	r = process(store);
+	n = process(store);
 	store->processing = false;
-	update_wake(store);
-	return r;
-}
-
-/* --- life --- */
-
-void xh_store_free(struct xh_store *store)
-{
-	if (!store)
-		return;
-	store_lost(store, -ENOTCONN);
-	xh_watch_free_all(store);
-	if (store->wake_fd >= 0) {
-		xh_poll_remove(store->host, store->wake_fd);
-		close(store->wake_fd);
-	}
-	free(store->out);
-	free(store);
-}
-
-static void store_freep(struct xh_store **store)
-{
-	xh_store_free(*store);
-}
-
-static int store_open(xenhost_t *host, struct xh_store **ret_store)
-{
-	_cleanup_(store_freep) struct xh_store *store = calloc(1, sizeof(*store));
-	int r;
-
-	if (!store)
-		return -ENOMEM;
-	store->host = host;
-	store->fd = -1;
-	list_init(&store->calls);
-	list_init(&store->events);
-	list_init(&store->works);
-	store->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (store->wake_fd < 0)
-		return -errno;
-	r = xh_poll_add(host, store->wake_fd);
-	if (r < 0)
-		return r;
-	if (!host->ops->store_connect)
-		return -EOPNOTSUPP;
-	r = host->ops->store_connect(host->state);
-	if (r < 0)
-		return r;
-	store->fd = r;
-	r = xh_poll_add(host, store->fd);
-	if (r < 0)
-		return r;
-	*ret_store = steal_ptr(&store);
-	return 0;
-}
-
-int xh_store_get(xenhost_t *host, struct xh_store **ret_store)
-{
-	int r = 0;
-
-	if (!host)
-		return -EINVAL;
-	if (!host->store)
-		r = store_open(host, &host->store);
-	if (r < 0)
-		return r;
-	*ret_store = host->store;
-	return 0;
+	xh_store_update_wake(store);
+	return n;
 }

@@ -13,7 +13,6 @@
 #include "common/xen.h"
 #include "libxenhost/store.h"
 
-#define TXN_TRIES 64
 #define LIST_TRIES 64		  /* a directory that changes between its pages is read anew */
 #define LIST_BYTES_MAX (4u << 20) /* names of one directory */
 #define PERMS_PER_MESSAGE_MAX 512u
@@ -46,68 +45,6 @@ static int ack_path(xenhost_t *host, uint32_t type, uint32_t txn, const char *pa
 		return -EINVAL;
 	part = xh_store_string(path);
 	return xh_store_call_ack(host, type, txn, &part, 1);
-}
-
-/* --- transactions --- */
-
-int xenhost_txn_begin(xenhost_t *host, xenhost_txn_t *ret_txn)
-{
-	_cleanup_free_ char *reply = NULL;
-	uint64_t txn;
-	size_t len;
-	int r;
-
-	if (!ret_txn)
-		return -EINVAL;
-	r = call_path(host, XS_TRANSACTION_START, 0, "", &reply, &len);
-	if (r < 0)
-		return r;
-	if (len == 0 || xh_wire_number(reply, len - 1, UINT32_MAX, &txn) < 0 || reply[len - 1] ||
-	    txn == 0)
-		return xh_store_malformed(host);
-	*ret_txn = (xenhost_txn_t)txn;
-	return 0;
-}
-
-int xenhost_txn_end(xenhost_t *host, xenhost_txn_t txn, int commit)
-{
-	return txn ? ack_path(host, XS_TRANSACTION_END, txn, commit ? "T" : "F") : -EINVAL;
-}
-
-static int try_txn(xenhost_t *host, int (*fn)(xenhost_t *host, xenhost_txn_t txn, void *data),
-		   void *data, bool *ret_lost_race)
-{
-	xenhost_txn_t txn;
-	int r;
-
-	r = xenhost_txn_begin(host, &txn);
-	if (r < 0)
-		return r;
-	r = fn(host, txn, data);
-	if (r < 0) {
-		(void)xenhost_txn_end(host, txn, 0);
-		return r;
-	}
-	r = xenhost_txn_end(host, txn, 1);
-	*ret_lost_race = r == -EAGAIN;
-	return r;
-}
-
-int xenhost_txn_run(xenhost_t *host, int (*fn)(xenhost_t *host, xenhost_txn_t txn, void *data),
-		    void *data)
-{
-	int r = -EINVAL;
-
-	if (!host || !fn)
-		return r;
-	for (int i = 0; i < TXN_TRIES; i++) {
-		bool lost_race = false;
-
-		r = try_txn(host, fn, data, &lost_race);
-		if (!lost_race)
-			break;
-	}
-	return r;
 }
 
 /* --- values --- */

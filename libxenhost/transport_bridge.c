@@ -14,12 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "libxenhost/direct.h"
 #include "libxenhost/internal.h"
+#include "libxenhost/stream.h"
 
 #include "common/bridge.h"
 #include "common/bridge_client.h"
@@ -40,15 +40,21 @@ struct bridge {
 	struct list attachments;
 };
 
-static int call(struct bridge *b, bridge_frame *frame, Bridge__Frame__BodyCase expect,
-		struct bridge_message *ret_answer)
+static int call_with_fds(struct bridge *b, bridge_frame *frame, const int *fds, size_t nr_fds,
+			 Bridge__Frame__BodyCase expect, struct bridge_message *ret_answer)
 {
 	int r;
 
 	pthread_mutex_lock(&b->client_lock);
-	r = bridge_client_call(b->client, frame, NULL, 0, expect, ret_answer);
+	r = bridge_client_call(b->client, frame, fds, nr_fds, expect, ret_answer);
 	pthread_mutex_unlock(&b->client_lock);
 	return r;
+}
+
+static int call(struct bridge *b, bridge_frame *frame, Bridge__Frame__BodyCase expect,
+		struct bridge_message *ret_answer)
+{
+	return call_with_fds(b, frame, NULL, 0, expect, ret_answer);
 }
 
 /* --- open and close --- */
@@ -65,7 +71,7 @@ static void bridge_close(void *state)
 	struct bridge *b = state;
 	struct attachment *a, *tmp;
 
-	list_for_each_safe (a, tmp, &b->attachments, link)
+	list_for_each_safe(a, tmp, &b->attachments, link)
 		attachment_free(a);
 	bridge_client_close(b->client);
 	pthread_rwlock_destroy(&b->attach_lock);
@@ -120,20 +126,8 @@ static uint16_t bridge_domid(void *state)
 static int bridge_store_connect(void *state)
 {
 	const char *path = bridge_client_welcome(((struct bridge *)state)->client)->store_path;
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	_cleanup_close_ int sock = -1;
 
-	if (!*path)
-		return -EOPNOTSUPP;
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return -errno;
-	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
-	return steal_fd(&sock);
+	return *path ? xh_stream_connect(path) : -EOPNOTSUPP;
 }
 
 /* --- domains --- */
@@ -204,7 +198,7 @@ static void drop_gone(struct bridge *b, uint64_t unique_id)
 	struct attachment *a, *tmp;
 
 	pthread_rwlock_wrlock(&b->attach_lock);
-	list_for_each_safe (a, tmp, &b->attachments, link)
+	list_for_each_safe(a, tmp, &b->attachments, link)
 		if (a->unique_id == unique_id)
 			attachment_free(a);
 	pthread_rwlock_unlock(&b->attach_lock);
@@ -339,7 +333,7 @@ static struct direct_memory *find_attached(struct bridge *b, uint16_t domid)
 	struct attachment *a;
 
 	pthread_rwlock_rdlock(&b->attach_lock);
-	list_for_each (a, &b->attachments, link) {
+	list_for_each(a, &b->attachments, link) {
 		if (a->domid != domid)
 			continue;
 		mem = direct_memory_get(a->mem);
@@ -475,6 +469,60 @@ static int bridge_io_end(void *state, uint16_t domid, struct xenhost_seg *segs, 
 	return 0;
 }
 
+/* --- deposits --- */
+
+static int keep(struct bridge *b, Bridge__Keep__Action action, const char *name, int fd,
+		struct bridge_message *ret_answer)
+{
+	bool get = action == BRIDGE__KEEP__ACTION__GET;
+	Bridge__Keep msg = BRIDGE__KEEP__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	msg.action = action;
+	msg.name = (char *)(uintptr_t)name;
+	frame.body_case = BRIDGE__FRAME__BODY_KEEP;
+	frame.keep = &msg;
+	return call_with_fds(b, &frame, &fd, fd >= 0,
+			     get ? BRIDGE__FRAME__BODY_KEPT : BRIDGE__FRAME__BODY__NOT_SET,
+			     ret_answer);
+}
+
+static int bridge_keep_put(void *state, const char *name, int fd)
+{
+	return keep(state, BRIDGE__KEEP__ACTION__PUT, name, fd, NULL);
+}
+
+static int bridge_keep_get(void *state, const char *name, int *ret_fd)
+{
+	struct bridge_message answer;
+	int r = keep(state, BRIDGE__KEEP__ACTION__GET, name, -1, &answer);
+
+	if (r < 0)
+		return r;
+	*ret_fd = steal_fd(&answer.fds[0]);
+	bridge_message_fini(&answer);
+	return 0;
+}
+
+static int bridge_keep_drop(void *state, const char *name)
+{
+	return keep(state, BRIDGE__KEEP__ACTION__DROP, name, -1, NULL);
+}
+
+/* Memory of others is unmapped as soon as no I/O uses it; xenhost_restrict() keeps it from coming back. */
+static int bridge_restrict_to(void *state, uint16_t domid)
+{
+	struct bridge *b = state;
+	struct attachment *a, *tmp;
+
+	pthread_rwlock_wrlock(&b->attach_lock);
+	list_for_each_safe(a, tmp, &b->attachments, link)
+		if (a->domid != domid)
+			attachment_free(a);
+	pthread_rwlock_unlock(&b->attach_lock);
+	return 0;
+}
+
 const struct xenhost_transport_ops xh_transport_bridge = {
 	.size = sizeof(struct xenhost_transport_ops),
 	.scheme = "bridge",
@@ -497,4 +545,8 @@ const struct xenhost_transport_ops xh_transport_bridge = {
 	.unmap = bridge_unmap,
 	.io_begin = bridge_io_begin,
 	.io_end = bridge_io_end,
+	.keep_put = bridge_keep_put,
+	.keep_get = bridge_keep_get,
+	.keep_drop = bridge_keep_drop,
+	.restrict_to = bridge_restrict_to,
 };

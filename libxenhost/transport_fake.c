@@ -8,15 +8,18 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include <xenhost/hypercall.h>
+
 #include "common/xen.h"
 #include "libxenhost/direct.h"
+#include "libxenhost/fake_share.h"
 #include "libxenhost/internal.h"
 #include "libxenhost/store_wire.h"
+#include "libxenhost/stream.h"
 #include "libxenhost/transport_fake.h"
 
 #define GRANTS_GPA (1ull << 40) /* beyond all RAM */
@@ -30,6 +33,7 @@ struct fake {
 	struct list domains;
 	struct list ports;
 	uint32_t last_port;
+	struct fake_shares shares;
 };
 
 struct fake_domain {
@@ -60,7 +64,7 @@ static struct fake_domain *find_domain(struct fake *fake, uint16_t domid, const 
 {
 	struct fake_domain *d;
 
-	list_for_each (d, &fake->domains, link)
+	list_for_each(d, &fake->domains, link)
 		if (d->info.state != XENHOST_DOMAIN_GONE &&
 		    (name ? !strcmp(d->info.name, name) : d->info.domid == domid))
 			return d;
@@ -168,7 +172,7 @@ void fake_domain_end(struct fake_domain *d)
 {
 	struct port *port, *tmp;
 
-	list_for_each_safe (port, tmp, &d->fake->ports, link)
+	list_for_each_safe(port, tmp, &d->fake->ports, link)
 		if (port->domain == d)
 			port_free(port);
 	d->info.state = XENHOST_DOMAIN_GONE;
@@ -240,7 +244,7 @@ static struct port *find_port(struct fake *fake, uint32_t ours)
 {
 	struct port *port;
 
-	list_for_each (port, &fake->ports, link)
+	list_for_each(port, &fake->ports, link)
 		if (ours && port->ours == ours)
 			return port;
 	return NULL;
@@ -263,7 +267,7 @@ size_t fake_ports(xenhost_t *host)
 	struct port *port;
 	size_t n = 0;
 
-	list_for_each (port, &fake->ports, link)
+	list_for_each(port, &fake->ports, link)
 		n += port->ours != 0;
 	return n;
 }
@@ -289,7 +293,7 @@ static int fake_bind(void *state, uint16_t domid, uint32_t remote_port,
 
 	if (!d)
 		return -ESRCH;
-	list_for_each (port, &fake->ports, link) {
+	list_for_each(port, &fake->ports, link) {
 		if (port->domain != d || port->theirs != remote_port || !remote_port)
 			continue;
 		if (!port->ours)
@@ -395,6 +399,26 @@ static int fake_io_end(void *state, uint16_t domid, struct xenhost_seg *segs, si
 	return 0;
 }
 
+/* --- we as a guest --- */
+
+static int fake_share(void *state, uint16_t domid, size_t n, unsigned int prot, uint32_t *grefs,
+		      void **ret_addr, void **ret_share)
+{
+	struct fake *fake = state;
+
+	return fake_shares_add(&fake->shares, domid, n, prot, grefs, ret_addr, ret_share);
+}
+
+static int fake_unshare(void *state, void *share)
+{
+	return fake_shares_remove(&((struct fake *)state)->shares, share);
+}
+
+void *fake_share_use(xenhost_t *host, uint16_t domid, uint32_t gref, bool use)
+{
+	return fake_shares_use(&((struct fake *)host->state)->shares, domid, gref, use);
+}
+
 /* --- domains, as a host tells them --- */
 
 static int fake_domain_info(void *state, uint16_t domid, const char *name,
@@ -414,7 +438,7 @@ static int fake_domain_watch(void *state)
 	struct fake_domain *d;
 
 	fake->telling = true;
-	list_for_each (d, &fake->domains, link)
+	list_for_each(d, &fake->domains, link)
 		domain_changed(d);
 	return 0;
 }
@@ -444,7 +468,7 @@ static int fake_process(void *state)
 
 	if (read(fake->changed_fd, &count, sizeof(count)) != sizeof(count))
 		return 0;
-	list_for_each (d, &fake->domains, link) {
+	list_for_each(d, &fake->domains, link) {
 		if (!d->changed)
 			continue;
 		d->changed = false;
@@ -456,23 +480,44 @@ static int fake_process(void *state)
 	return n;
 }
 
+/* --- hypercalls --- */
+
+static int fake_evtchn_status(struct fake *fake, uint64_t number, uint64_t *results)
+{
+	struct port *port = number <= UINT32_MAX ? find_port(fake, (uint32_t)number) : NULL;
+
+	if (!port)
+		return -EINVAL;
+	results[0] = port->theirs ? EVTCHNSTAT_interdomain : EVTCHNSTAT_unbound;
+	results[1] = port->domain->info.domid;
+	results[2] = port->theirs;
+	return 0;
+}
+
+static int fake_hypercall(void *state, unsigned int op, const uint64_t *args, uint64_t *results)
+{
+	switch (op) {
+	case XENHOST_HYPERCALL_VERSION:
+		results[0] = 4;
+		results[1] = 17;
+		return 0;
+	case XENHOST_HYPERCALL_EVTCHN_STATUS:
+		return fake_evtchn_status(state, args[0], results);
+	case XENHOST_HYPERCALL_GRANT_SIZE:
+		results[0] = results[1] = 1;
+		return 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 /* --- open, close --- */
 
 static int fake_store_connect(void *state)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	const struct fake *fake = state;
-	_cleanup_close_ int sock = -1;
 
-	if (!*fake->store)
-		return -EOPNOTSUPP;
-	memcpy(addr.sun_path, fake->store, sizeof(addr.sun_path));
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return -errno;
-	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
-	return steal_fd(&sock);
+	return *fake->store ? xh_stream_connect(fake->store) : -EOPNOTSUPP;
 }
 
 static int parse_address(struct fake *fake, const char *address)
@@ -501,10 +546,11 @@ static void fake_close(void *state)
 	struct fake_domain *d, *next_domain;
 	struct port *port, *next_port;
 
-	list_for_each_safe (port, next_port, &fake->ports, link)
+	list_for_each_safe(port, next_port, &fake->ports, link)
 		port_free(port);
-	list_for_each_safe (d, next_domain, &fake->domains, link)
+	list_for_each_safe(d, next_domain, &fake->domains, link)
 		domain_free(d);
+	fake_shares_free(&fake->shares);
 	closep(&fake->changed_fd);
 	free(fake);
 }
@@ -519,6 +565,7 @@ static int fake_open(xenhost_t *host, const char *address, void **ret_state)
 	fake->host = host;
 	list_init(&fake->domains);
 	list_init(&fake->ports);
+	fake_shares_init(&fake->shares);
 	fake->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = fake->changed_fd < 0 ? -errno : parse_address(fake, address);
 	if (r < 0) {
@@ -537,7 +584,7 @@ static uint16_t fake_domid(void *state)
 const struct xenhost_transport_ops xh_transport_fake = {
 	.size = sizeof(struct xenhost_transport_ops),
 	.scheme = "fake",
-	.features = XENHOST_F_MAP | XENHOST_F_DIRECT | XENHOST_F_DOMAINS,
+	.features = XENHOST_F_MAP | XENHOST_F_DIRECT | XENHOST_F_DOMAINS | XENHOST_F_SHARE,
 	.open = fake_open,
 	.close = fake_close,
 	.domid = fake_domid,
@@ -556,4 +603,7 @@ const struct xenhost_transport_ops xh_transport_fake = {
 	.unmap = fake_unmap,
 	.io_begin = fake_io_begin,
 	.io_end = fake_io_end,
+	.share = fake_share,
+	.unshare = fake_unshare,
+	.hypercall = fake_hypercall,
 };

@@ -45,4 +45,10 @@ int fake_port_join(struct fake_domain *domain, uint32_t our_port, struct fake_en
 /* ports of ours that are bound or offered now */
 size_t fake_ports(xenhost_t *host);
 
+/*
+ * The other side of xenhost_share(): the page of a gref that this handle granted to domid, and that is in
+ * use from now on, or not any more. NULL: no such grant
+ */
+void *fake_share_use(xenhost_t *host, uint16_t domid, uint32_t gref, bool use);
+
 #endif

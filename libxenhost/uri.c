@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,10 +16,12 @@
 #include "common/cleanup.h"
 
 #define TRANSPORTS_MAX 16
+#define SCHEME_MAX 32
 
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct xenhost_transport_ops *table[TRANSPORTS_MAX] = { &xh_transport_bridge,
 								     &xh_transport_fake };
+static struct xenhost_transport_ops copies[TRANSPORTS_MAX];
 
 static const struct xenhost_transport_ops *lookup(const char *scheme, size_t len)
 {
@@ -28,6 +31,7 @@ static const struct xenhost_transport_ops *lookup(const char *scheme, size_t len
 	return NULL;
 }
 
+/* A table from a program built with an older or newer header: members beyond theirs or ours are not there. */
 static int add(const struct xenhost_transport_ops *ops)
 {
 	if (lookup(ops->scheme, strlen(ops->scheme)))
@@ -35,18 +39,27 @@ static int add(const struct xenhost_transport_ops *ops)
 	for (size_t i = 0; i < TRANSPORTS_MAX; i++) {
 		if (table[i])
 			continue;
-		table[i] = ops;
+		memcpy(&copies[i], ops, ops->size < sizeof(*ops) ? ops->size : sizeof(*ops));
+		table[i] = &copies[i];
 		return 0;
 	}
 	return -ENOSPC;
+}
+
+static bool scheme_valid(const char *scheme)
+{
+	size_t len = scheme ? strlen(scheme) : 0;
+
+	return len && len <= SCHEME_MAX &&
+	       strspn(scheme, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
 int xenhost_register_transport(const struct xenhost_transport_ops *ops)
 {
 	int r;
 
-	if (!ops || ops->size != sizeof(*ops) || !ops->scheme || !ops->open || !ops->close ||
-	    !ops->domid)
+	if (!ops || ops->size < offsetof(struct xenhost_transport_ops, share) ||
+	    !scheme_valid(ops->scheme) || !ops->open || !ops->close || !ops->domid)
 		return -EINVAL;
 	pthread_mutex_lock(&table_lock);
 	r = add(ops);

@@ -9,6 +9,11 @@
  * the callback reads later), at most EVENTS_PER_WATCH; more collapse into one for the watched path
  * itself, which needs no memory because it is a part of the watch. A watch that ends inside of its
  * own callback is freed when that returns.
+ *
+ * Watches outlive connections: each knows the connection that it was last set on, and
+ * xh_watch_resume() sets those of another one again, with the same token and some at a time.
+ * xenstored answers each with an event. One that a new daemon refuses (its quota) is tried again on
+ * the next connection; it fires all the same, so that its owner looks at least once.
  */
 #include "config.h"
 
@@ -22,6 +27,7 @@
 
 #define WATCHES_MAX 65536
 #define EVENTS_PER_WATCH 64
+#define RESUME_CALLS 256 /* unanswered ones while watches are set again */
 
 struct event {
 	struct list link;     /* store->events; empty: not waiting */
@@ -34,6 +40,8 @@ struct xenhost_watch {
 	struct xh_store *store;
 	uint32_t slot;
 	uint64_t serial;
+	uint64_t connection; /* that it was set on */
+	uint32_t resume_id;  /* of the request that set it again */
 	void (*fn)(xenhost_t *host, const char *path, void *data);
 	void *data;
 	struct list events;
@@ -84,7 +92,7 @@ static bool waiting(const xenhost_watch_t *watch, const char *path)
 {
 	struct event *event;
 
-	list_for_each (event, &watch->events, of_watch)
+	list_for_each(event, &watch->events, of_watch)
 		if (event == &watch->whole || !strcmp(event->path, path))
 			return true;
 	return false;
@@ -130,6 +138,7 @@ int xh_watch_event(struct xh_store *store, const char *payload, size_t len)
 	if (r < 0)
 		return r;
 	watch = watch_find(store, token);
+	xh_trace(store->host, XENHOST_LOG_STORE, "<- event %s token %s", path, token);
 	if (watch)
 		watch_add_event(watch, path);
 	return 0;
@@ -155,7 +164,7 @@ int xh_watch_dispatch(struct xh_store *store)
 {
 	size_t n = store->nr_events, done = 0;
 
-	for (; done < n && !list_empty(&store->events); done++)
+	for (; done < n && !list_empty(&store->events) && store->fd >= 0; done++)
 		run(list_entry(store->events.next, struct event, link));
 	return (int)done;
 }
@@ -198,7 +207,7 @@ static void watch_forget(xenhost_watch_t *watch)
 		free(watch);
 }
 
-static int watch_request(xenhost_watch_t *watch, uint32_t type)
+static int watch_request(xenhost_watch_t *watch, uint32_t type, bool wait)
 {
 	char token[XH_WIRE_TOKEN_SIZE];
 	struct iovec parts[2];
@@ -206,9 +215,9 @@ static int watch_request(xenhost_watch_t *watch, uint32_t type)
 	xh_wire_token_format(watch->slot, watch->serial, token);
 	parts[0] = xh_store_string(watch->path);
 	parts[1] = xh_store_string(token);
-	if (type == XS_UNWATCH)
-		return xh_store_post(watch->store, type, 0, parts, 2);
-	return xh_store_call_ack(watch->store->host, type, 0, parts, 2);
+	if (wait)
+		return xh_store_call_ack(watch->store->host, type, 0, parts, 2);
+	return xh_store_post(watch->store, type, 0, parts, 2, &watch->resume_id);
 }
 
 static int watch_new(struct xh_store *store, const char *path, xenhost_watch_t **ret_watch)
@@ -252,9 +261,10 @@ int xenhost_watch(xenhost_t *host, const char *path,
 		return r;
 	watch->fn = fn;
 	watch->data = data;
-	r = watch_request(watch, XS_WATCH);
+	watch->connection = store->connection;
+	r = watch_request(watch, XS_WATCH, true);
 	if (r == -ETIMEDOUT)
-		(void)watch_request(watch, XS_UNWATCH); /* it may still be made */
+		(void)watch_request(watch, XS_UNWATCH, false); /* it may still be made */
 	if (r < 0) {
 		watch_forget(watch);
 		return r;
@@ -268,9 +278,53 @@ xenhost_watch_t *xenhost_unwatch(xenhost_watch_t *watch)
 {
 	if (!watch)
 		return NULL;
-	(void)watch_request(watch, XS_UNWATCH);
+	(void)watch_request(watch, XS_UNWATCH, false);
 	watch_forget(watch);
 	return NULL;
+}
+
+/* --- a new connection --- */
+
+void xh_watch_lost(struct xh_store *store)
+{
+	for (uint32_t i = 0; i < store->nr_slots; i++)
+		if (store->watches[i])
+			drop_all(store->watches[i]);
+}
+
+static bool resume_one(xenhost_watch_t *watch)
+{
+	uint64_t connection = watch->store->connection;
+
+	if (watch->connection == connection)
+		return true;
+	if (watch_request(watch, XS_WATCH, false) < 0)
+		return false;
+	watch->connection = connection;
+	return true;
+}
+
+void xh_watch_resume(struct xh_store *store)
+{
+	if (store->resumed == store->connection)
+		return;
+	while (store->fd >= 0 && store->nr_calls < RESUME_CALLS) {
+		if (store->resume_slot == store->nr_slots) {
+			store->resumed = store->connection;
+			return;
+		}
+		if (store->watches[store->resume_slot] &&
+		    !resume_one(store->watches[store->resume_slot]))
+			return; /* lost again, or no memory: the rest at the next process */
+		store->resume_slot++;
+	}
+}
+
+void xh_watch_refused(struct xh_store *store, uint32_t id)
+{
+	for (uint32_t i = 0; i < store->nr_slots; i++)
+		if (store->watches[i] && store->watches[i]->resume_id == id)
+			collapse(store->watches[i]);
 }
 
 void xh_watch_free_all(struct xh_store *store)

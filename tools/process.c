@@ -19,7 +19,7 @@
 #include "tools/process.h"
 
 #define ARGS_MAX 64
-#define READY_TIMEOUT_MS 30000
+#define READY_TIMEOUT_MS 120000 /* the vmm allocates all of its guest's memory first */
 #define STOP_TIMEOUT_MS 10000
 
 static bool try_program(char *path, const char *dir, size_t dir_len, const char *name)

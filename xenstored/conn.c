@@ -11,9 +11,15 @@
 #include "xenstored/ops.h"
 #include "xenstored/server.h"
 
-#define OUT_FULL (256u * 1024)		/* more unread output stops requests ... */
-#define EVENTS_FULL (1024u * 1024)	/* ... and lumps events together, of the control domain */
-#define EVENTS_FULL_DOMAIN (64u * 1024) /* of others */
+/*
+ * More unread output than that stops requests. A client that sends many and only then reads must get
+ * through with what clients do, so this is not small.
+ */
+#define OUT_FULL (4096u * 1024) /* of the control domain */
+#define OUT_FULL_DOMAIN (1024u * 1024)
+/* More than that, and events of one watch are lumped together. */
+#define EVENTS_FULL (1024u * 1024)
+#define EVENTS_FULL_DOMAIN (64u * 1024)
 #define PENDING_MIN 32
 
 /* An unsent event. It is one as long as offset >= sent; older entries are free places. */
@@ -37,7 +43,7 @@ void conn_drop_watches(struct conn *c)
 	struct account *a = c->domain->caller.account;
 	struct watch *w, *tmp;
 
-	list_for_each_safe (w, tmp, &c->watches.watches, of_owner) {
+	list_for_each_safe(w, tmp, &c->watches.watches, of_owner) {
 		a->watches--;
 		a->bytes -= (int64_t)watch_size(w->path_len, w->token_len);
 		watch_remove(&c->server->watches, w);
@@ -48,8 +54,9 @@ void conn_drop_txns(struct conn *c)
 {
 	struct txn *t, *tmp;
 
-	list_for_each_safe (t, tmp, &c->txns, of_owner)
+	list_for_each_safe(t, tmp, &c->txns, of_owner)
 		store_end(&c->server->store, &c->domain->caller, t, false);
+	server_unfavour(c->server, c);
 }
 
 static void forget_pending(struct conn *c)
@@ -101,12 +108,14 @@ static bool out_full(const struct conn *c)
 {
 	const uint32_t outstanding = c->domain->caller.account->limit[QUOTA_OUTSTANDING];
 
-	return c->out.len > OUT_FULL || (outstanding && c->unread >= outstanding);
+	if (c->out.len > (c->domain->caller.who.control ? OUT_FULL : OUT_FULL_DOMAIN))
+		return true;
+	return outstanding && c->unread >= outstanding;
 }
 
 bool conn_wants_input(const struct conn *c)
 {
-	return !c->dead && !out_full(c);
+	return !c->dead && !out_full(c) && !server_holds(c->server, c);
 }
 
 /* Handles complete requests; returns the bytes that are done with. */
@@ -398,7 +407,7 @@ struct txn *conn_txn(struct conn *c, uint32_t id)
 {
 	struct txn *t;
 
-	list_for_each (t, &c->txns, of_owner)
+	list_for_each(t, &c->txns, of_owner)
 		if (t->id == id)
 			return t;
 	return NULL;

@@ -53,7 +53,8 @@ struct conn {
 	struct watch_owner watches;
 	struct list txns;
 	uint32_t last_txn;
-	struct buf in; /* less than one request, or what had to wait */
+	uint32_t lost_txns; /* one after another, by conflicts */
+	struct buf in;	    /* less than one request, or what had to wait */
 	struct buf out;
 	uint64_t sent;	 /* bytes that left ever: out starts at this offset of the stream */
 	uint32_t unread; /* answers in out, about */

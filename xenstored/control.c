@@ -201,12 +201,12 @@ static int do_memreport(const struct command *cmd)
 
 	if (cmd->nr != 1)
 		return EINVAL;
-	list_for_each (c, &s->conns, of_server) {
+	list_for_each(c, &s->conns, of_server) {
 		conns++;
 		in += c->in.size;
 		out += c->out.size;
 	}
-	list_for_each (x, &s->store.txns, of_store)
+	list_for_each(x, &s->store.txns, of_store)
 		txns++;
 	add(&t, "nodes:        %zu bytes\n", s->store.heap.bytes);
 	add(&t, "watches:      %zu\n", s->watches.watches.nr);

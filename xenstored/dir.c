@@ -27,7 +27,7 @@ static uint32_t hash_bit(uint32_t hash, unsigned int shift)
 
 static uint32_t bit_index(const struct dir *d, uint32_t bit)
 {
-	return (uint32_t)__builtin_popcount(d->map & (bit - 1));
+	return dir_count_bits(d->map & (bit - 1));
 }
 
 static bool node_is(const struct node *n, uint32_t hash, const char *name, size_t len)

@@ -52,9 +52,17 @@ static inline struct dir *slot_page(const struct node *s)
 	return (struct dir *)((uintptr_t)s & ~(uintptr_t)1);
 }
 
+/* in place: without a machine option the compiler calls a function for it, on the hottest path */
+static inline uint32_t dir_count_bits(uint32_t v)
+{
+	v -= v >> 1 & 0x55555555;
+	v = (v & 0x33333333) + (v >> 2 & 0x33333333);
+	return ((v + (v >> 4)) & 0x0f0f0f0f) * 0x01010101 >> 24;
+}
+
 static inline uint32_t dir_nr_slots(const struct dir *d)
 {
-	return d->map ? (uint32_t)__builtin_popcount(d->map) : d->nr;
+	return d->map ? dir_count_bits(d->map) : d->nr;
 }
 
 #endif

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "xenstored/conn.h"
 #include "xenstored/domain.h"
+#include "xenstored/idmap.h"
 #include "xenstored/ring.h"
 #include "xenstored/server.h"
 
@@ -25,7 +26,7 @@
 	64 /* rings full of requests that one guest gets served before others have their turn */
 
 struct domains {
-	struct domain **by_domid;
+	struct idmap by_domid;
 	struct list all;
 	xenhost_t *host; /* or NULL */
 	struct event *host_event;
@@ -46,7 +47,7 @@ static void on_port(evutil_socket_t fd, short what, void *data);
 
 struct domain *domain_find(struct server *s, uint16_t domid)
 {
-	return s->domains->by_domid[domid];
+	return idmap_get(&s->domains->by_domid, domid);
 }
 
 bool domain_exists(struct server *s, uint16_t domid)
@@ -77,18 +78,17 @@ static struct domain *domain_new(struct server *s, uint16_t domid)
 	d->caller.who = (struct perm_who){ domid, DOMID_NONE, domid == 0 };
 	snprintf(d->base, sizeof(d->base), "/local/domain/%u/", domid);
 	start_afresh(s, d);
-	if (!d->caller.account) {
+	if (!d->caller.account || idmap_set(&s->domains->by_domid, domid, d) < 0) {
 		free(d);
 		return NULL;
 	}
 	list_append(&s->domains->all, &d->of_domains);
-	s->domains->by_domid[domid] = d;
 	return d;
 }
 
 static void domain_free(struct server *s, struct domain *d)
 {
-	s->domains->by_domid[d->domid] = NULL;
+	idmap_clear(&s->domains->by_domid, d->domid);
 	list_remove(&d->of_domains);
 	free(d);
 }
@@ -110,7 +110,7 @@ static void forget_target(struct server *s, uint16_t target)
 
 	if (!s->domains->nr_targets)
 		return;
-	list_for_each (d, &s->domains->all, of_domains) {
+	list_for_each(d, &s->domains->all, of_domains) {
 		if (d->caller.who.target != target)
 			continue;
 		d->caller.who.target = DOMID_NONE;
@@ -477,6 +477,11 @@ static void lost_host(struct server *s, int error)
 	event_del(s->domains->host_event);
 }
 
+xenhost_t *domains_host(struct server *s)
+{
+	return s->domains->host;
+}
+
 void domains_refresh(struct server *s)
 {
 	const int r = s->domains->host ? xenhost_process(s->domains->host) : 0;
@@ -517,9 +522,7 @@ int domains_start(struct server *s)
 	int r;
 
 	s->domains = ds;
-	if (ds)
-		ds->by_domid = calloc(UINT16_MAX + 1, sizeof(struct domain *));
-	if (!ds || !ds->by_domid) {
+	if (!ds) {
 		log_error("no memory for the table of domains");
 		return -ENOMEM;
 	}
@@ -549,10 +552,9 @@ void domains_stop(struct server *s)
 	if (ds->host_event)
 		event_free(ds->host_event);
 	ds->host = ds->host ? xenhost_close(ds->host) : NULL;
-	if (ds->by_domid)
-		list_for_each_safe (d, tmp, &ds->all, of_domains)
-			domain_free(s, d);
-	free(ds->by_domid);
+	list_for_each_safe(d, tmp, &ds->all, of_domains)
+		domain_free(s, d);
+	idmap_fini(&ds->by_domid);
 	free(ds);
 	s->domains = NULL;
 }

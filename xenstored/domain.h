@@ -19,6 +19,7 @@
 struct conn;
 struct domains;
 struct server;
+struct xenhost;
 
 #define DOMAIN_BASE_MAX 24 /* "/local/domain/65535/" */
 
@@ -42,6 +43,7 @@ void domains_stop(struct server *s);
 
 struct domain *domain_find(struct server *s, uint16_t domid); /* or NULL */
 bool domain_exists(struct server *s, uint16_t domid);
+struct xenhost *domains_host(struct server *s); /* or NULL */
 /* takes in what the host has said by now */
 void domains_refresh(struct server *s);
 

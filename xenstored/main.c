@@ -46,8 +46,9 @@ static int serve(struct daemon *d, struct server *s)
 	s->base = d->base;
 	s->rundir = d->rundir;
 	r = server_start(s);
-	if (r == 0)
-		r = daemon_ready(d);
+	if (r < 0)
+		return r;
+	r = daemon_ready(d);
 	if (r == 0 && event_base_dispatch(d->base) < 0)
 		r = -EIO;
 	server_stop(s);
@@ -56,7 +57,7 @@ static int serve(struct daemon *d, struct server *s)
 
 int main(int argc, char **argv)
 {
-	static struct server server;
+	static struct server server = { .lock_fd = -1 };
 	struct daemon d = { .name = "xenhost-xenstored", .purpose = "The Xenstore." };
 	struct config o = { &server, NULL };
 	char uri[4200];

@@ -18,6 +18,7 @@
 #define DOMID_SELF 32752u
 #define PERMS_MAX (WIRE_PAYLOAD_MAX / 3) /* shortest: "n0" and its NUL */
 #define NAMES_MAX (WIRE_PAYLOAD_MAX / 2)
+#define LOST_MAX 2 /* transactions in a row; the next one is favoured */
 
 static struct store *store_of(const struct request *rq)
 {
@@ -409,19 +410,23 @@ static int op_transaction_start(const struct request *rq)
 	if (r)
 		return r;
 	list_append(&rq->c->txns, &t->of_owner);
+	if (rq->c->lost_txns >= LOST_MAX && caller_of(rq)->who.control)
+		server_favour(rq->c->server, rq->c);
 	return reply_number(rq, t->id);
 }
 
 static int op_transaction_end(const struct request *rq)
 {
-	bool commit;
+	int r;
 
 	if (rq->len != 2 || rq->data[1] || (rq->data[0] != 'T' && rq->data[0] != 'F'))
 		return EINVAL;
 	if (!rq->t)
 		return ENOENT;
-	commit = rq->data[0] == 'T';
-	return ack(rq, store_end(store_of(rq), caller_of(rq), rq->t, commit));
+	r = store_end(store_of(rq), caller_of(rq), rq->t, rq->data[0] == 'T');
+	rq->c->lost_txns = r == EAGAIN ? rq->c->lost_txns + 1 : 0;
+	server_unfavour(rq->c->server, rq->c);
+	return ack(rq, r);
 }
 
 /* --- domains --- */

@@ -77,11 +77,12 @@ struct perms *perms_with_owner(const struct perms *old, uint16_t domid)
 
 struct perms *perms_without(const struct perms *old, uint16_t domid)
 {
+	static const struct perm nobody = { .domid = 0 };
 	struct perms *p = perms_alloc(old->nr);
 
 	if (!p)
 		return NULL;
-	append(p, &old->list[0]);
+	append(p, perms_owner(old) == domid ? &nobody : &old->list[0]);
 	for (size_t i = 1; i < old->nr; i++)
 		if (old->list[i].domid != domid)
 			append(p, &old->list[i]);

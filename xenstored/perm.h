@@ -51,7 +51,7 @@ size_t perm_format(const struct perm *p, char *buf);
 struct perms *perms_new(const struct perm *list, size_t nr);
 /* the same list with another first domid */
 struct perms *perms_with_owner(const struct perms *p, uint16_t domid);
-/* the same list without the later entries of that domid */
+/* the same list without the entries of that domid; if it was the owner, domain 0 is */
 struct perms *perms_without(const struct perms *p, uint16_t domid);
 struct perms *perms_get(struct perms *p);
 struct perms *perms_put(struct perms *p); /* NULL */

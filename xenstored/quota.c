@@ -7,8 +7,6 @@
 
 #include "xenstored/quota.h"
 
-#define DOMIDS 65536u
-
 static const struct {
 	const char *name;
 	uint32_t guest, service;
@@ -18,25 +16,22 @@ static const struct {
 #undef X
 };
 
-int quota_init(struct quota *q)
+void quota_init(struct quota *q)
 {
 	*q = (struct quota){ 0 };
-	q->accounts = calloc(DOMIDS, sizeof(*q->accounts));
-	if (!q->accounts)
-		return -ENOMEM;
 	for (size_t i = 0; i < QUOTA_ITEMS; i++) {
 		q->limit[QUOTA_GUEST][i] = items[i].guest;
 		q->limit[QUOTA_SERVICE][i] = items[i].service;
 	}
-	return 0;
 }
 
 void quota_fini(struct quota *q)
 {
-	for (size_t i = 0; q->accounts && i < DOMIDS; i++)
-		free(q->accounts[i]);
-	free(q->accounts);
-	q->accounts = NULL;
+	struct account *a;
+
+	for (uint32_t id = 0; (a = idmap_next(&q->accounts, &id)); id++)
+		free(a);
+	idmap_fini(&q->accounts);
 }
 
 void quota_set_kind(struct quota *q, struct account *a, enum quota_kind kind)
@@ -46,12 +41,12 @@ void quota_set_kind(struct quota *q, struct account *a, enum quota_kind kind)
 
 struct account *quota_known(const struct quota *q, uint16_t domid)
 {
-	return q->accounts[domid];
+	return idmap_get(&q->accounts, domid);
 }
 
 struct account *quota_account(struct quota *q, uint16_t domid)
 {
-	struct account *a = q->accounts[domid];
+	struct account *a = quota_known(q, domid);
 
 	if (a)
 		return a;
@@ -60,14 +55,17 @@ struct account *quota_account(struct quota *q, uint16_t domid)
 		return NULL;
 	a->domid = domid;
 	quota_set_kind(q, a, domid ? QUOTA_GUEST : QUOTA_CONTROL);
-	q->accounts[domid] = a;
+	if (idmap_set(&q->accounts, domid, a) < 0) {
+		free(a);
+		return NULL;
+	}
 	return a;
 }
 
 /* Something may still be counted, as for a connection that ends later: then only the limits start afresh. */
 void quota_forget(struct quota *q, uint16_t domid)
 {
-	struct account *a = q->accounts[domid];
+	struct account *a = quota_known(q, domid);
 
 	if (!a || !domid)
 		return;
@@ -76,7 +74,7 @@ void quota_forget(struct quota *q, uint16_t domid)
 		quota_set_kind(q, a, QUOTA_GUEST);
 		return;
 	}
-	q->accounts[domid] = NULL;
+	idmap_clear(&q->accounts, domid);
 	free(a);
 }
 

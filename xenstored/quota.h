@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "xenstored/idmap.h"
+
 /* item, name, default of a guest, default of a service domain */
 #define QUOTA_TABLE(X)                                 \
 	X(NODES, "nodes", 1000, 100000)                \
@@ -44,6 +46,7 @@ struct account {
 	uint16_t domid;
 	uint32_t refused; /* one bit per item that was refused and logged */
 	struct tally nodes;
+	struct tally counted; /* while the store is checked */
 	uint32_t watches;
 	uint32_t transactions;
 	int64_t bytes; /* of everything but nodes */
@@ -53,13 +56,13 @@ struct account {
 struct quota {
 	uint32_t limit[QUOTA_KINDS][QUOTA_ITEMS]; /* for new accounts */
 	uint32_t max_seen[QUOTA_ITEMS];		  /* of accounts with limits */
-	struct account **accounts;		  /* by domid */
+	struct idmap accounts;			  /* struct account, by domid */
 	/* told once per account and item */
 	void (*refused)(void *data, const struct account *a, enum quota_item item, uint64_t value);
 	void *data;
 };
 
-int quota_init(struct quota *q);
+void quota_init(struct quota *q);
 void quota_fini(struct quota *q);
 
 /* the account of a domain, made at first use. NULL: out of memory */

@@ -10,7 +10,10 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <event2/event.h>
 
 #include "common/bridge.h"
 #include "common/cleanup.h"
@@ -121,7 +124,7 @@ static void free_conns(struct server *s)
 {
 	struct conn *c, *tmp;
 
-	list_for_each_safe (c, tmp, &s->conns, of_server)
+	list_for_each_safe(c, tmp, &s->conns, of_server)
 		c->ops->free(c);
 }
 
@@ -139,6 +142,64 @@ void server_settle(struct server *s)
 
 		c->ops->free(c);
 	}
+}
+
+/* --- transactions that would starve --- */
+
+#define FAVOUR_MS 50
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void end_favour(struct server *s)
+{
+	struct conn *c;
+
+	s->favoured = NULL;
+	s->favour_next = now_ms() + FAVOUR_MS;
+	if (s->favour_end)
+		event_del(s->favour_end);
+	list_for_each(c, &s->conns, of_server)
+		if (!c->reads)
+			conn_mark(c);
+}
+
+static void on_favour_end(evutil_socket_t fd, short what, void *data)
+{
+	struct server *s = data;
+
+	if (s->favoured)
+		end_favour(s);
+	server_settle(s);
+}
+
+void server_favour(struct server *s, struct conn *c)
+{
+	static const struct timeval longest = { 0, FAVOUR_MS * 1000 };
+
+	if (s->favoured || now_ms() < s->favour_next)
+		return;
+	if (s->base && !s->favour_end)
+		s->favour_end = evtimer_new(s->base, on_favour_end, s);
+	if (s->base && (!s->favour_end || event_add(s->favour_end, &longest) < 0))
+		return;
+	s->favoured = c;
+}
+
+void server_unfavour(struct server *s, struct conn *c)
+{
+	if (s->favoured == c)
+		end_favour(s);
+}
+
+bool server_holds(const struct server *s, const struct conn *c)
+{
+	return s->favoured && s->favoured != c && !c->domain->caller.who.control;
 }
 
 /* --- start and stop --- */
@@ -193,16 +254,15 @@ static void raise_limits(void)
 static int start_store(struct server *s)
 {
 	const struct store_hooks hooks = { on_change, on_domain_exists, s };
-	uint64_t seeds[2];
+	uint64_t seed = s->fixed_seed;
 	int r;
 
-	if (getrandom(seeds, sizeof(seeds), 0) != sizeof(seeds))
+	if (!seed && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return -EIO;
-	r = quota_init(&s->quota);
+	quota_init(&s->quota);
+	r = watch_set_init(&s->watches, seed);
 	if (r == 0)
-		r = watch_set_init(&s->watches, seeds[0]);
-	if (r == 0)
-		r = store_init(&s->store, &s->quota, &hooks, seeds[1]);
+		r = store_init(&s->store, &s->quota, &hooks, seed);
 	s->quota.refused = on_refused;
 	s->quota.data = s;
 	return r;
@@ -264,7 +324,7 @@ static int start_sockets(struct server *s)
 	return r;
 }
 
-int server_start(struct server *s)
+int server_open(struct server *s)
 {
 	int r;
 
@@ -272,7 +332,31 @@ int server_start(struct server *s)
 	list_init(&s->dirty);
 	list_init(&s->ended);
 	list_init(&s->listeners);
-	s->lock_fd = -1;
+	r = start_store(s);
+	if (r < 0) {
+		log_error("cannot make the store: %s", strerror(-r));
+		return r;
+	}
+	r = domains_start(s);
+	return r < 0 ? r : make_first_nodes(s);
+}
+
+void server_close(struct server *s)
+{
+	free_conns(s);
+	if (s->favour_end)
+		event_free(s->favour_end);
+	s->favour_end = NULL;
+	domains_stop(s);
+	store_fini(&s->store);
+	watch_set_fini(&s->watches);
+	quota_fini(&s->quota);
+}
+
+int server_start(struct server *s)
+{
+	int r;
+
 	raise_limits();
 	r = make_dir(s, "");
 	if (r == 0)
@@ -281,25 +365,18 @@ int server_start(struct server *s)
 		r = take_lock(s);
 	if (r < 0)
 		return r;
-	r = start_store(s);
-	if (r < 0) {
-		log_error("cannot make the store: %s", strerror(-r));
-		return r;
-	}
-	r = domains_start(s);
+	r = server_open(s);
 	if (r == 0)
-		r = make_first_nodes(s);
-	return r < 0 ? r : start_sockets(s);
+		r = start_sockets(s);
+	if (r < 0)
+		server_stop(s);
+	return r;
 }
 
 void server_stop(struct server *s)
 {
 	sock_close_all(s);
-	free_conns(s);
-	domains_stop(s);
-	store_fini(&s->store);
-	watch_set_fini(&s->watches);
-	quota_fini(&s->quota);
+	server_close(s);
 	if (s->lock_fd >= 0)
-		close(s->lock_fd);
+		close(steal_fd(&s->lock_fd));
 }

@@ -43,15 +43,32 @@ struct server {
 	struct list ended; /* of struct conn by of_dirty: to be freed */
 	struct list listeners;
 	int lock_fd;
-	bool trace;	     /* CONTROL log on */
-	char scratch[65536]; /* what was just read */
+	uint64_t fixed_seed;   /* of hashes, for tests that must repeat; 0: a random one */
+	struct conn *favoured; /* guests' requests wait until its transaction ends, or NULL */
+	struct event *favour_end;
+	uint64_t favour_next; /* not before that time, ms */
+	bool trace;	      /* CONTROL log on */
+	char scratch[65536];  /* what was just read */
 };
 
-/* opens everything: -errno, said why */
+/* The folders, the lock, all below, and the sockets. -errno, said why, nothing left open */
 int server_start(struct server *s);
 void server_stop(struct server *s);
 
+/* store, watches and domains without sockets, as tests use them; close also after a failed open */
+int server_open(struct server *s);
+void server_close(struct server *s);
+
 void server_settle(struct server *s);
+
+/*
+ * A transaction of the control domain that lost against guests' writes time after time gets a moment
+ * (XSA-206): requests of all but the control domain wait until it ends, but not for long, and not again
+ * before they had as long for themselves.
+ */
+void server_favour(struct server *s, struct conn *c);
+void server_unfavour(struct server *s, struct conn *c); /* if it is c */
+bool server_holds(const struct server *s, const struct conn *c);
 
 /* @introduceDomain or @releaseDomain for that domain */
 void server_fire_special(struct server *s, enum store_special which, uint16_t domid);

@@ -47,6 +47,49 @@ int store_special(const char *path, size_t len)
 	return -ENOENT;
 }
 
+/* --- old versions --- */
+
+#define OLD_FREE (64u << 20) /* what open transactions may keep of them in any case */
+#define OLD_STEP (4u << 20)  /* look again after the heap has grown by that */
+
+static size_t present_bytes(const struct store *s)
+{
+	const struct account *a;
+	size_t n = 0;
+
+	for (uint32_t id = 0; (a = idmap_next(&s->quota->accounts, &id)); id++)
+		n += a->nodes.bytes > 0 ? (size_t)a->nodes.bytes : 0;
+	return n;
+}
+
+/* the one that has been open for longest, of those with a quota */
+static struct txn *oldest_txn(const struct store *s)
+{
+	struct txn *t;
+
+	list_for_each(t, &s->txns, of_store)
+		if (!t->control && !t->lost)
+			return t;
+	return NULL;
+}
+
+/*
+ * A transaction left open keeps the version it started from, also what others have changed since: memory
+ * that no account knows of. When that gets too much, the oldest ones lose it.
+ */
+static void relieve(struct store *s)
+{
+	struct txn *t;
+	size_t limit;
+
+	if (s->heap.bytes <= s->bytes_look && s->bytes_look - s->heap.bytes <= 2 * OLD_FREE)
+		return;
+	limit = 3 * present_bytes(s) + OLD_FREE;
+	while (s->heap.bytes > limit && (t = oldest_txn(s)))
+		txn_give_up(&s->heap, t, s->root);
+	s->bytes_look = s->heap.bytes + OLD_STEP;
+}
+
 /* --- what an operation works on --- */
 
 /* one operation on one path */
@@ -137,6 +180,22 @@ static struct tally *op_tally(const struct op *op, uint16_t domid)
 	return a ? &a->nodes : NULL;
 }
 
+static void op_count(const struct op *op, uint16_t domid, int64_t nodes, int64_t bytes)
+{
+	struct tally *tally = op_tally(op, domid);
+
+	if (!tally)
+		return; /* the transaction is marked as failed */
+	tally->nodes += nodes;
+	tally->bytes += bytes;
+}
+
+/* A transaction that removed what has gone outside as well may be below zero until it fails. */
+static int check_nodes(const struct store *s, struct account *a, int64_t nodes)
+{
+	return nodes > 0 ? quota_check(s->quota, a, QUOTA_NODES, (uint64_t)nodes) : 0;
+}
+
 /* May the owner of the nodes have that many more? The control domain may do it in any case. */
 static int op_quota(const struct op *op, uint16_t owner, const struct tally *more)
 {
@@ -157,7 +216,7 @@ static int op_quota(const struct op *op, uint16_t owner, const struct tally *mor
 		have.nodes += add->nodes;
 	}
 	if (more->nodes > 0) {
-		r = quota_check(op->s->quota, a, QUOTA_NODES, (uint64_t)(have.nodes + more->nodes));
+		r = check_nodes(op->s, a, have.nodes + more->nodes);
 		if (r)
 			return r;
 	}
@@ -175,22 +234,30 @@ static const struct perms *parent_perms(const struct store *s, struct node *root
 	return pos.found && pos.parent ? pos.parent->perms : NULL;
 }
 
-/* Tells watchers at once, outside of transactions. old: permissions before, NULL if it was not there. */
-static void op_fire(const struct op *op, const struct perms *old, const struct node *removed)
+/*
+ * Tells watchers at once, outside of transactions. Permissions of the node before and after the change,
+ * NULL if it was not there or is not, and of its parent, which no change of a node changes.
+ */
+static void op_fire(const struct op *op, const struct perms *old, const struct perms *new,
+		    const struct perms *parent, const struct node *removed)
 {
-	struct change ch = { .path = op->path, .len = op->len, .removed = removed };
-	const struct node *n;
-	struct tree_pos pos;
+	const struct change ch = {
+		.path = op->path,
+		.len = op->len,
+		.seen = { old, old ? parent : NULL, new, new ? parent : NULL },
+		.removed = removed,
+	};
 
 	if (op->t)
 		return;
-	tree_find(&op->s->heap, op->root, op->path, op->len, &pos);
-	n = pos.found ? pos.parent : pos.node;
-	ch.seen[0] = old;
-	ch.seen[1] = old && n ? n->perms : NULL; /* its parent has not changed */
-	ch.seen[2] = pos.found ? pos.node->perms : NULL;
-	ch.seen[3] = pos.found && n ? n->perms : NULL;
+	relieve(op->s);
 	op->s->hooks.fire(op->s->hooks.data, &ch);
+}
+
+/* of the node's parent; as long as that is not removed */
+static const struct perms *op_parent(const struct op *op)
+{
+	return op->pos.parent ? op->pos.parent->perms : NULL;
 }
 
 /* --- looking --- */
@@ -262,7 +329,7 @@ static int put_existing(struct op *op, const void *value, size_t len)
 	struct node *n = op->pos.node;
 	const uint16_t owner = perms_owner(n->perms);
 	const struct tally more = { 0, (int64_t)len - n->value_len };
-	struct perms *perms = n->perms;
+	const struct perms *perms = n->perms, *parent = op_parent(op);
 	struct tally *tally;
 	int r = op_quota(op, owner, &more);
 
@@ -276,7 +343,7 @@ static int put_existing(struct op *op, const void *value, size_t len)
 		return op_nomem(op);
 	tally->bytes += more.bytes;
 	op_charge(op);
-	op_fire(op, perms, NULL);
+	op_fire(op, perms, perms, parent, NULL);
 	return 0;
 }
 
@@ -322,6 +389,7 @@ static struct perms *perms_of_new(const struct op *op)
 static int create(struct op *op, struct perms *perms, const void *value, size_t len)
 {
 	const struct tally cost = cost_of_new(op, len);
+	const struct perms *parent = cost.nodes > 1 ? perms : op->pos.node->perms;
 	struct tally *tally;
 	int r = op_quota(op, perms_owner(perms), &cost);
 
@@ -338,7 +406,7 @@ static int create(struct op *op, struct perms *perms, const void *value, size_t 
 	if (op->t)
 		op->t->domains |= perms->domains;
 	op_charge(op);
-	op_fire(op, NULL, NULL);
+	op_fire(op, NULL, perms, parent, NULL);
 	return 0;
 }
 
@@ -385,17 +453,12 @@ int store_mkdir(struct store *s, const struct caller *c, struct txn *t,
 
 static void uncount(void *data, const struct node *n)
 {
-	struct tally *tally = op_tally(data, perms_owner(n->perms));
-
-	if (!tally)
-		return; /* the transaction is marked as failed */
-	tally->nodes--;
-	tally->bytes -= (int64_t)node_size(n);
+	op_count(data, perms_owner(n->perms), -1, -(int64_t)node_size(n));
 }
 
 static int rm(struct op *op)
 {
-	struct perms *perms = op->pos.node->perms;
+	const struct perms *perms = op->pos.node->perms, *parent = op_parent(op);
 	struct node *gone;
 
 	if (tree_remove(&op->s->heap, op->root, &op->pos, op->path, op->len, ++op->s->stamp,
@@ -403,7 +466,7 @@ static int rm(struct op *op)
 		return op_nomem(op);
 	tree_each(gone, uncount, op);
 	op_charge(op);
-	op_fire(op, perms, gone);
+	op_fire(op, perms, NULL, parent, gone);
 	node_put(&op->s->heap, gone);
 	return 0;
 }
@@ -479,9 +542,9 @@ static int set_special(struct store *s, const struct caller *c, struct txn *t,
 static int set_perms(struct op *op, struct perms *perms)
 {
 	_cleanup_(perms_putp) struct perms *old = perms_get(op->pos.node->perms);
+	const struct perms *parent = op_parent(op);
 	const int64_t size = (int64_t)node_size(op->pos.node);
 	const uint16_t to = perms_owner(perms), from = perms_owner(old);
-	struct tally *tally;
 	int r = op_touch(op, TXN_NODE | TXN_CHANGED | TXN_FIRES);
 
 	if (r)
@@ -490,14 +553,12 @@ static int set_perms(struct op *op, struct perms *perms)
 	    tree_set_perms(&op->s->heap, op->root, &op->pos, op->path, op->len, perms,
 			   ++op->s->stamp) < 0)
 		return op_nomem(op);
-	tally = op_tally(op, from);
-	*tally = (struct tally){ tally->nodes - 1, tally->bytes - size };
-	tally = op_tally(op, to);
-	*tally = (struct tally){ tally->nodes + 1, tally->bytes + size };
+	op_count(op, from, -1, -size);
+	op_count(op, to, 1, size);
 	if (op->t)
 		op->t->domains |= perms->domains;
 	op_charge(op);
-	op_fire(op, old, NULL);
+	op_fire(op, old, perms, parent, NULL);
 	return 0;
 }
 
@@ -537,6 +598,7 @@ int store_begin(struct store *s, const struct caller *c, uint32_t id, struct txn
 	t = txn_new(s->root, id);
 	if (!t)
 		return ENOMEM;
+	t->control = c->who.control;
 	list_append(&s->txns, &t->of_store);
 	c->account->transactions++;
 	settle(c, t);
@@ -556,8 +618,7 @@ static int commit_quota(struct store *s, const struct caller *c, const struct tx
 		if (!a)
 			return ENOMEM;
 		if (more->add.nodes > 0)
-			r = quota_check(s->quota, a, QUOTA_NODES,
-					(uint64_t)(a->nodes.nodes + more->add.nodes));
+			r = check_nodes(s, a, a->nodes.nodes + more->add.nodes);
 		if (r)
 			return r;
 	}
@@ -629,9 +690,10 @@ static int commit(struct store *s, const struct caller *c, struct txn *t)
 	s->root = root;
 	commit_tallies(s, t);
 	commit_special(s, t);
-	list_for_each (o, &t->fires, of_fires)
+	list_for_each(o, &t->fires, of_fires)
 		fire_touch(s, o, before);
 	node_put(&s->heap, before);
+	relieve(s);
 	return 0;
 }
 
@@ -673,13 +735,12 @@ static int found_add(void *data, const char *path, size_t len, const struct node
 	return found->owned ? 0 : 1;
 }
 
-static void give_root_back(struct store *s, struct perms *perms)
+static void give_root_back(struct store *s, uint16_t from_domid)
 {
-	struct account *from = quota_account(s->quota, perms_owner(perms)),
+	struct account *from = quota_account(s->quota, from_domid),
 		       *to = quota_account(s->quota, 0);
 	int64_t size = (int64_t)node_size(s->root);
 
-	perms->list[0] = (struct perm){ .domid = 0 };
 	from->nodes = (struct tally){ from->nodes.nodes - 1, from->nodes.bytes - size };
 	to->nodes = (struct tally){ to->nodes.nodes + 1, to->nodes.bytes + size };
 }
@@ -699,10 +760,11 @@ static void strike(struct store *s, const struct caller *c, const struct found *
 		return;
 	}
 	perms = perms_without(op.pos.node->perms, domid);
-	if (perms && perms_owner(perms) == domid)
-		give_root_back(s, perms);
-	if (perms)
-		tree_set_perms(&s->heap, op.root, &op.pos, op.path, op.len, perms, ++s->stamp);
+	if (!perms)
+		return;
+	if (perms_owner(op.pos.node->perms) == domid)
+		give_root_back(s, domid); /* of nodes it owns, only the root is not removed */
+	tree_set_perms(&s->heap, op.root, &op.pos, op.path, op.len, perms, ++s->stamp);
 }
 
 static void strike_special(struct store *s, uint16_t domid)
@@ -715,8 +777,6 @@ static void strike_special(struct store *s, uint16_t domid)
 		p = perms_without(s->special[i], domid);
 		if (!p)
 			continue;
-		if (perms_owner(p) == domid)
-			p->list[0] = (struct perm){ .domid = 0 };
 		perms_put(s->special[i]);
 		s->special[i] = p;
 	}
@@ -729,12 +789,12 @@ void store_forget_domain(struct store *s, uint16_t domid)
 	struct found *found, *tmp;
 	struct txn *t;
 
-	list_for_each (t, &s->txns, of_store)
+	list_for_each(t, &s->txns, of_store)
 		t->lost |= (t->domains & perm_bit(domid)) != 0;
 	strike_special(s, domid);
 	list_init(&f.all);
 	tree_each_listing(s->root, domid, found_add, &f);
-	list_for_each_safe (found, tmp, &f.all, of_all) {
+	list_for_each_safe(found, tmp, &f.all, of_all) {
 		strike(s, &control, found, domid);
 		free(found);
 	}
@@ -743,39 +803,47 @@ void store_forget_domain(struct store *s, uint16_t domid)
 
 /* --- checking --- */
 
-struct recount {
+struct check {
 	struct store *s;
-	struct tally *by_domid;
+	char *buf; /* what is wrong, "" so far */
+	size_t size;
 };
 
 static void count(void *data, const struct node *n)
 {
-	struct tally *t = &((struct recount *)data)->by_domid[perms_owner(n->perms)];
+	const struct check *c = data;
+	struct account *a = quota_known(c->s->quota, perms_owner(n->perms));
 
-	t->nodes++;
-	t->bytes += (int64_t)node_size(n);
+	if (!a) {
+		snprintf(c->buf, c->size, "a node of domain %u, which has no account",
+			 perms_owner(n->perms));
+		return;
+	}
+	a->counted.nodes++;
+	a->counted.bytes += (int64_t)node_size(n);
+}
+
+static void compare(const struct check *c, const struct account *a)
+{
+	const struct tally *have = &a->nodes, *there = &a->counted;
+
+	if (have->nodes != there->nodes || have->bytes != there->bytes)
+		snprintf(
+			c->buf, c->size,
+			"domain %u: %lld nodes of %lld bytes in its account, %lld of %lld in the store",
+			a->domid, (long long)have->nodes, (long long)have->bytes,
+			(long long)there->nodes, (long long)there->bytes);
 }
 
 void store_check(struct store *s, char *buf, size_t size)
 {
-	struct recount rc = { s, calloc(UINT16_MAX + 1, sizeof(*rc.by_domid)) };
+	struct check c = { s, buf, size };
+	struct account *a;
 
 	buf[0] = 0;
-	if (!rc.by_domid) {
-		snprintf(buf, size, "no memory to count the store");
-		return;
-	}
-	tree_each(s->root, count, &rc);
-	for (uint32_t d = 0; d <= UINT16_MAX; d++) {
-		const struct account *a = quota_known(s->quota, (uint16_t)d);
-		const struct tally have = a ? a->nodes : (struct tally){ 0 };
-
-		if (have.nodes != rc.by_domid[d].nodes || have.bytes != rc.by_domid[d].bytes)
-			snprintf(
-				buf, size,
-				"domain %u: %lld nodes of %lld bytes in its account, %lld of %lld in the store",
-				d, (long long)have.nodes, (long long)have.bytes,
-				(long long)rc.by_domid[d].nodes, (long long)rc.by_domid[d].bytes);
-	}
-	free(rc.by_domid);
+	for (uint32_t id = 0; (a = idmap_next(&s->quota->accounts, &id)); id++)
+		a->counted = (struct tally){ 0 };
+	tree_each(s->root, count, &c);
+	for (uint32_t id = 0; (a = idmap_next(&s->quota->accounts, &id)); id++)
+		compare(&c, a);
 }

@@ -50,6 +50,7 @@ struct store {
 	struct heap heap;
 	struct node *root;
 	uint64_t stamp;
+	size_t bytes_look; /* when the heap has more, see what transactions keep of old versions */
 	struct quota *quota;
 	struct perms *special[STORE_SPECIALS];
 	struct list txns; /* open ones */

@@ -54,6 +54,17 @@ void txn_free(struct heap *h, struct txn *t)
 	free(t);
 }
 
+void txn_give_up(struct heap *h, struct txn *t, struct node *present)
+{
+	struct node *base = t->base, *root = t->root;
+
+	t->base = node_get(present);
+	t->root = node_get(present);
+	t->lost = true;
+	node_put(h, root);
+	node_put(h, base);
+}
+
 static struct touch *find(const struct heap *h, const struct txn *t, const char *path, size_t len)
 {
 	struct table_link *l;
@@ -210,7 +221,7 @@ int txn_merge(struct heap *h, const struct txn *t, struct node *present, uint64_
 		return 0;
 	}
 	root = node_get(present);
-	list_for_each (o, &t->changes, of_changes) {
+	list_for_each(o, &t->changes, of_changes) {
 		int r = merge_one(h, t, o, &root, stamp);
 
 		if (r < 0) {

@@ -67,6 +67,7 @@ struct txn {
 	struct perms *special_seen[TXN_SPECIALS]; /* as they were when first looked at, or NULL */
 	bool failed;				  /* out of memory */
 	bool lost;				  /* can only end with EAGAIN */
+	bool control;				  /* of the control domain */
 };
 
 struct txn *txn_new(struct node *base, uint32_t id);
@@ -81,6 +82,9 @@ struct tally *txn_tally(struct txn *t, uint16_t domid);
 
 /* the present version differs in something that was looked at */
 bool txn_conflicts(const struct heap *h, const struct txn *t, struct node *present);
+
+/* Forgets what it kept of other versions: from now on it sees the present one and is lost. */
+void txn_give_up(struct heap *h, struct txn *t, struct node *present);
 
 /*
  * The version that comes after the present one: a reference for the caller. Only without conflicts.

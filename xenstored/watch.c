@@ -259,7 +259,7 @@ void watch_match(struct watch_set *ws, const char *path, size_t len, watch_fn *f
 		const char *name;
 		size_t name_len;
 
-		list_for_each (w, &n->watches, at_node)
+		list_for_each(w, &n->watches, at_node)
 			if (w->depth == WATCH_ANY_DEPTH || w->depth >= below)
 				fn(data, w);
 		if (at >= len)
@@ -283,12 +283,12 @@ static void match_below(const struct removal *rm, struct watch_node *at, const s
 	struct watch_node *kid;
 	struct watch *w;
 
-	list_for_each (kid, &at->kids, of_parent) {
+	list_for_each(kid, &at->kids, of_parent) {
 		const struct node *n = tree_kid(rm->heap, gone, kid->name, kid->name_len);
 
 		if (!n)
 			continue;
-		list_for_each (w, &kid->watches, at_node)
+		list_for_each(w, &kid->watches, at_node)
 			rm->fn(rm->data, w, n, gone);
 		match_below(rm, kid, n);
 	}

@@ -45,7 +45,7 @@ static void client_free(struct client *c)
 		event_free(c->readable);
 	if (c->writable)
 		event_free(c->writable);
-	list_for_each_safe (m, tmp, &c->queue, link)
+	list_for_each_safe(m, tmp, &c->queue, link)
 		message_free(m);
 	close(c->fd);
 	free(c->attached);
@@ -56,7 +56,7 @@ void client_free_all(struct server *server)
 {
 	struct client *c, *tmp;
 
-	list_for_each_safe (c, tmp, &server->clients, link)
+	list_for_each_safe(c, tmp, &server->clients, link)
 		client_free(c);
 }
 

@@ -30,6 +30,7 @@ struct answer {
 		Bridge__DomainCreated created;
 		Bridge__DomainInfo info;
 		Bridge__Port port;
+		Bridge__Kept kept;
 		struct {
 			Bridge__Attached attached;
 			Bridge__Region regions[BRIDGE_REGIONS_MAX];
@@ -39,7 +40,8 @@ struct answer {
 	char text[256];
 };
 
-typedef int (*op_fn)(struct client *c, const bridge_frame *req, const int *fds, struct answer *a);
+typedef int (*op_fn)(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+		     struct answer *a);
 
 /* --- events --- */
 
@@ -73,12 +75,12 @@ static void tell_domain(struct server *s, const struct domain *d)
 {
 	struct client *c;
 
-	list_for_each (c, &s->clients, link)
+	list_for_each(c, &s->clients, link)
 		if (c->watches_domains ||
 		    (d->state == BRIDGE__DOMAIN_STATE__GONE && is_attached(c, d)))
 			send_info(c, d);
 	if (d->state == BRIDGE__DOMAIN_STATE__GONE)
-		list_for_each (c, &s->clients, link)
+		list_for_each(c, &s->clients, link)
 			detach(c, d);
 }
 
@@ -132,7 +134,8 @@ static void store_path(const struct client *c, char *buf, size_t size)
 		snprintf(buf, size, "%s/" STORE_SOCKET, c->server->rundir);
 }
 
-static int op_hello(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_hello(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+		    struct answer *a)
 {
 	if (req->hello->version < BRIDGE_VERSION) {
 		a->why = "this bridged speaks version 1 of the bridge protocol and none before";
@@ -153,7 +156,7 @@ static int op_hello(struct client *c, const bridge_frame *req, const int *fds, s
 }
 
 static int op_domain_create(struct client *c, const bridge_frame *req, const int *fds,
-			    struct answer *a)
+			    size_t nr_fds, struct answer *a)
 {
 	struct domain *d;
 	int r;
@@ -178,7 +181,7 @@ static int op_domain_create(struct client *c, const bridge_frame *req, const int
 }
 
 static int op_domain_update(struct client *c, const bridge_frame *req, const int *fds,
-			    struct answer *a)
+			    size_t nr_fds, struct answer *a)
 {
 	const Bridge__DomainUpdate *u = req->domain_update;
 
@@ -192,7 +195,7 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 	return 0;
 }
 
-static int op_domain_query(struct client *c, const bridge_frame *req, const int *fds,
+static int op_domain_query(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 			   struct answer *a)
 {
 	const Bridge__DomainQuery *q = req->domain_query;
@@ -208,7 +211,7 @@ static int op_domain_query(struct client *c, const bridge_frame *req, const int 
 }
 
 /* The answer goes first, so that the peer knows the events that follow for what they are. */
-static int op_domain_watch(struct client *c, const bridge_frame *req, const int *fds,
+static int op_domain_watch(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 			   struct answer *a)
 {
 	c->watches_domains = true;
@@ -219,12 +222,12 @@ static void after_domain_watch(struct client *c)
 {
 	struct domain *d;
 
-	list_for_each (d, &c->server->domains.all, link)
+	list_for_each(d, &c->server->domains.all, link)
 		send_info(c, d);
 }
 
 static int op_domain_control(struct client *c, const bridge_frame *req, const int *fds,
-			     struct answer *a)
+			     size_t nr_fds, struct answer *a)
 {
 	const struct domain *d = domain_get(&c->server->domains, req->domain_control->domid);
 	Bridge__ControlAction action = req->domain_control->action;
@@ -276,7 +279,8 @@ static void add_region(struct answer *a, const struct memory_region *m)
 	a->fds[a->nr_fds++] = m->fd;
 }
 
-static int op_attach(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_attach(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+		     struct answer *a)
 {
 	const struct domain *d = domain_get(&c->server->domains, req->attach->domid);
 	int r;
@@ -309,7 +313,7 @@ static void answer_port(const struct domain *d, uint32_t number, struct answer *
 	a->nr_fds = 2;
 }
 
-static int op_port_alloc(struct client *c, const bridge_frame *req, const int *fds,
+static int op_port_alloc(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 			 struct answer *a)
 {
 	const Bridge__PortAlloc *p = req->port_alloc;
@@ -324,7 +328,8 @@ static int op_port_alloc(struct client *c, const bridge_frame *req, const int *f
 	return 0;
 }
 
-static int op_port_bind(struct client *c, const bridge_frame *req, const int *fds, struct answer *a)
+static int op_port_bind(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			struct answer *a)
 {
 	const Bridge__PortBind *p = req->port_bind;
 	struct domain *remote = domain_get(&c->server->domains, p->remote_domid);
@@ -341,7 +346,7 @@ static int op_port_bind(struct client *c, const bridge_frame *req, const int *fd
 	return 0;
 }
 
-static int op_port_close(struct client *c, const bridge_frame *req, const int *fds,
+static int op_port_close(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 			 struct answer *a)
 {
 	uint32_t number = req->port_close->port;
@@ -359,6 +364,36 @@ static int op_port_close(struct client *c, const bridge_frame *req, const int *f
 	if (r == 0 && remote)
 		tell_port(remote, remote_port);
 	return r;
+}
+
+static int op_keep(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+		   struct answer *a)
+{
+	const Bridge__Keep *k = req->keep;
+	int fd;
+
+	if ((k->action == BRIDGE__KEEP__ACTION__PUT) != (nr_fds == 1)) {
+		a->why = "one descriptor belongs to put, none to get and drop";
+		return -EINVAL;
+	}
+	switch (k->action) {
+	case BRIDGE__KEEP__ACTION__PUT:
+		return keep_put(&c->server->kept, c->role_name, k->name, fds[0]);
+	case BRIDGE__KEEP__ACTION__DROP:
+		return keep_drop(&c->server->kept, c->role_name, k->name);
+	case BRIDGE__KEEP__ACTION__GET:
+		fd = keep_get(&c->server->kept, c->role_name, k->name);
+		if (fd < 0)
+			return fd;
+		bridge__kept__init(&a->kept);
+		a->frame.body_case = BRIDGE__FRAME__BODY_KEPT;
+		a->frame.kept = &a->kept;
+		a->fds[0] = fd;
+		a->nr_fds = 1;
+		return 0;
+	default:
+		return -EINVAL;
+	}
 }
 
 /* --- the permit table --- */
@@ -387,6 +422,7 @@ static const struct {
 	  NULL },
 	{ BRIDGE__FRAME__BODY_PORT_CLOSE, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_close,
 	  NULL },
+	{ BRIDGE__FRAME__BODY_KEEP, R(STORE) | R(SERVICE), false, op_keep, NULL },
 };
 
 static int find_op(const struct client *c, const bridge_frame *req, size_t *ret_i,
@@ -423,7 +459,7 @@ void dispatch_request(struct client *c, const bridge_frame *frame, const int *fd
 	int r = find_op(c, frame, &i, &a.why);
 
 	if (r == 0)
-		r = ops[i].op(c, frame, fds, &a);
+		r = ops[i].op(c, frame, fds, nr_fds, &a);
 	if (r < 0) {
 		a.frame.body_case = BRIDGE__FRAME__BODY__NOT_SET;
 		a.frame.error = -r;

@@ -102,7 +102,7 @@ void domain_table_fini(struct domain_table *t)
 
 	if (!t->by_domid)
 		return;
-	list_for_each_safe (d, tmp, &t->all, link) {
+	list_for_each_safe(d, tmp, &t->all, link) {
 		list_remove(&d->link);
 		domain_free(d);
 	}
@@ -119,7 +119,7 @@ struct domain *domain_by_name(const struct domain_table *t, const char *name)
 {
 	struct domain *d;
 
-	list_for_each (d, &t->all, link)
+	list_for_each(d, &t->all, link)
 		if (!strcmp(d->name, name))
 			return d;
 	return NULL;
@@ -274,7 +274,7 @@ void domain_destroy(struct domain_table *t, struct domain *d)
 	t->by_domid[d->domid] = NULL;
 	if (d->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
 		t->nr_guests--;
-	list_for_each (other, &t->all, link) {
+	list_for_each(other, &t->all, link) {
 		evtchn_peer_gone(&other->ports, d->domid);
 		if (other->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN && !other->connections)
 			evtchn_reap(&other->ports);

@@ -51,7 +51,7 @@ void listener_close_all(struct server *server)
 {
 	struct listener *l, *tmp;
 
-	list_for_each_safe (l, tmp, &server->listeners, link)
+	list_for_each_safe(l, tmp, &server->listeners, link)
 		listener_free(l);
 	closep(&lock_fd);
 	lock_fd = -1;

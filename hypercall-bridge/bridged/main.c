@@ -78,9 +78,11 @@ int main(int argc, char **argv)
 	s.rundir = d.rundir;
 	list_init(&s.clients);
 	list_init(&s.listeners);
+	keep_table_init(&s.kept);
 	r = serve(&s, &d);
 	listener_close_all(&s);
 	client_free_all(&s);
+	keep_table_fini(&s.kept);
 	domain_table_fini(&s.domains);
 	daemon_loop_free(&d);
 	return r < 0 ? 1 : 0;

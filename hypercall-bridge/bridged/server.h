@@ -6,6 +6,7 @@
 #include "common/list.h"
 #include "common/service.h"
 #include "hypercall-bridge/bridged/domain.h"
+#include "hypercall-bridge/bridged/keep.h"
 
 struct event_base;
 
@@ -14,6 +15,7 @@ struct server {
 	const char *rundir;
 	struct service_table services;
 	struct domain_table domains;
+	struct keep_table kept;
 	struct list clients;
 	unsigned int nr_clients;
 	struct list listeners;

@@ -28,6 +28,7 @@ struct entry {
 
 struct evtchn {
 	const struct kvm *kvm;
+	bool active;
 	struct entry entries[EVTCHN_PORT_MAX + 1];
 };
 
@@ -115,20 +116,18 @@ int evtchn_bind(struct evtchn *e, uint32_t port, unsigned int vcpu, int wait_fd,
 	*entry = (struct entry){ KIND_EVENTFD, vcpu, wait_fd, notify_fd };
 	r = write_routes(e);
 	if (r == 0)
-		r = set_irqfd(e, port, wait_fd, 0);
-	if (r == 0)
 		r = assign_eventfd(e, port, notify_fd);
+	if (r == 0 && e->active)
+		r = set_irqfd(e, port, wait_fd, 0);
 	if (r < 0) {
 		entry->wait_fd = entry->notify_fd = -1; /* still the caller's */
-		(void)set_irqfd(e, port, wait_fd, KVM_IRQFD_FLAG_DEASSIGN);
 		evtchn_unbind(e, port);
 	}
 	return r;
 }
 
-int evtchn_bind_ipi(struct evtchn *e, uint32_t port, unsigned int vcpu)
+static int assign_ipi(const struct evtchn *e, uint32_t port, unsigned int vcpu)
 {
-	struct entry *entry = entry_of(e, port);
 	struct kvm_xen_hvm_attr attr = {
 		.type = KVM_XEN_ATTR_TYPE_EVTCHN,
 		.u.evtchn = { .send_port = port,
@@ -138,16 +137,45 @@ int evtchn_bind_ipi(struct evtchn *e, uint32_t port, unsigned int vcpu)
 						.priority =
 							KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL } },
 	};
-	int r;
+
+	return kvm_xen_attr(e->kvm, &attr);
+}
+
+int evtchn_bind_ipi(struct evtchn *e, uint32_t port, unsigned int vcpu)
+{
+	struct entry *entry = entry_of(e, port);
+	int r = 0;
 
 	if (!entry)
 		return -ENOSPC;
 	if (entry->kind != KIND_NONE)
 		return -EBUSY;
-	r = kvm_xen_attr(e->kvm, &attr);
+	if (e->active)
+		r = assign_ipi(e, port, vcpu);
 	if (r == 0)
 		*entry = (struct entry){ KIND_IPI, vcpu, -1, -1 };
 	return r;
+}
+
+int evtchn_activate(struct evtchn *e)
+{
+	int r = 0;
+
+	if (e->active)
+		return 0;
+	for (uint32_t port = 1; port <= EVTCHN_PORT_MAX && r == 0; port++) {
+		if (e->entries[port].kind == KIND_EVENTFD)
+			r = set_irqfd(e, port, e->entries[port].wait_fd, 0);
+		else if (e->entries[port].kind == KIND_IPI)
+			r = assign_ipi(e, port, e->entries[port].vcpu);
+	}
+	e->active = true; /* also half way: what was set up must be taken down */
+	return r;
+}
+
+bool evtchn_is_active(const struct evtchn *e)
+{
+	return e->active;
 }
 
 void evtchn_unbind(struct evtchn *e, uint32_t port)
@@ -162,7 +190,7 @@ void evtchn_unbind(struct evtchn *e, uint32_t port)
 	deassign(e, port);
 	if (old.kind != KIND_EVENTFD)
 		return;
-	if (old.wait_fd >= 0)
+	if (old.wait_fd >= 0 && e->active)
 		(void)set_irqfd(e, port, old.wait_fd, KVM_IRQFD_FLAG_DEASSIGN);
 	(void)write_routes(e);
 	closep(&old.wait_fd);
@@ -187,20 +215,32 @@ int evtchn_raise(const struct evtchn *e, uint32_t port, unsigned int vcpu)
 		.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
 	};
 
+	if (!e->active)
+		return 0;
 	return ioctl(e->kvm->vm_fd, KVM_XEN_HVM_EVTCHN_SEND, &send) < 0 ? -errno : 0;
+}
+
+/* a full counter is a notification that was not looked at yet */
+static int signal_eventfd(int fd)
+{
+	static const uint64_t one = 1;
+
+	return write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+void evtchn_notify_self(const struct evtchn *e, uint32_t port)
+{
+	if (port <= EVTCHN_PORT_MAX && e->entries[port].kind == KIND_EVENTFD)
+		(void)signal_eventfd(e->entries[port].wait_fd);
 }
 
 int evtchn_notify(const struct evtchn *e, uint32_t port)
 {
 	const struct entry *entry = &e->entries[port <= EVTCHN_PORT_MAX ? port : 0];
-	static const uint64_t one = 1;
 
 	switch (entry->kind) {
 	case KIND_EVENTFD:
-		/* a full counter is a notification that was not looked at yet */
-		if (write(entry->notify_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-			return -errno;
-		return 0;
+		return signal_eventfd(entry->notify_fd);
 	case KIND_IPI:
 		return evtchn_raise(e, port, entry->vcpu);
 	default:

@@ -4,6 +4,10 @@
  * port end in an eventfd without leaving the kernel (attribute EVTCHN), a write to the other eventfd
  * marks the port pending (irqfd with a XEN_EVTCHN route). The port table itself is guest/ports.h.
  *
+ * KVM may not mark a port before the guest has a shared_info: it would complain in the host's log, which
+ * neither a guest nor a service may make it do. So deliveries are set up by evtchn_activate(); what was
+ * notified before waits in the eventfds' counters.
+ *
  * Owns the two eventfds of every bound port. GSI of port n is EVTCHN_GSI + n: below are the I/O APIC's.
  * Threads: none of this locks, callers hold the vm lock.
  */
@@ -31,9 +35,15 @@ int evtchn_bind_ipi(struct evtchn *e, uint32_t port, unsigned int vcpu);
 void evtchn_unbind(struct evtchn *e, uint32_t port);
 int evtchn_move(struct evtchn *e, uint32_t port, unsigned int vcpu);
 
+/* shared_info and every vcpu_info are known to KVM; again when they are for another time */
+int evtchn_activate(struct evtchn *e);
+bool evtchn_is_active(const struct evtchn *e);
+
 /* a send that came to user space all the same */
 int evtchn_notify(const struct evtchn *e, uint32_t port);
 /* marks the port pending and interrupts the vCPU unless it is masked or pending already */
 int evtchn_raise(const struct evtchn *e, uint32_t port, unsigned int vcpu);
+/* as if the far side of a port with eventfds had notified us */
+void evtchn_notify_self(const struct evtchn *e, uint32_t port);
 
 #endif

@@ -39,6 +39,14 @@ static const struct upcall_layout *layout_of(const struct vm *vm)
 	return vm->long_mode ? &upcall_layout_64 : &upcall_layout_32;
 }
 
+/* A guest could fill the log with what it can repeat. */
+static void warn_once(struct vm *vm, unsigned int what, const char *text, int error)
+{
+	if (!(vm->warned & what))
+		log_warning("the guest %s: %s", text, strerror(-error));
+	vm->warned |= what;
+}
+
 /* KVM latches the mode by itself on a write of the hypercall page only, which guests no longer do. */
 static int tell_long_mode(struct vm *vm, bool long_mode)
 {
@@ -82,6 +90,32 @@ static int tell_vcpu_info(struct vm *vm, unsigned int vcpu, uint64_t gpa)
 	return r;
 }
 
+static int set_timer(struct vm *vm, unsigned int vcpu, uint32_t port, uint64_t abs_ns)
+{
+	struct kvm_xen_vcpu_attr attr = {
+		.type = KVM_XEN_VCPU_ATTR_TYPE_TIMER,
+		.u.timer = { .port = port,
+			     .priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
+			     .expires_ns = abs_ns },
+	};
+
+	return vcpu_attr(vm->vcpus[vcpu], &attr);
+}
+
+/* From here on KVM delivers events; timers that were bound before become KVM's too. */
+static int activate(struct vm *vm)
+{
+	int r = evtchn_activate(vm->evtchn);
+
+	for (unsigned int i = 0; i < vm->nr_vcpus && r == 0; i++) {
+		uint32_t port = ports_of_virq(&vm->guest.ports, VIRQ_TIMER, i);
+
+		if (port)
+			r = set_timer(vm, i, port, 0);
+	}
+	return r;
+}
+
 /*
  * The guest's own page becomes shared_info: no page of ours comes over it, so whoever maps the guest's
  * RAM sees it too. The clock of every vCPU must run in it at once: Linux takes its TSC rate from there.
@@ -108,7 +142,7 @@ static int map_shared_info(void *ctx, uint64_t gfn, bool long_mode)
 	for (unsigned int i = 0; i < vm->nr_vcpus && r == 0; i++)
 		if (!vm->vcpus[i]->info_registered)
 			r = tell_vcpu_info(vm, i, gfn * XEN_PAGE_SIZE + i * UPCALL_VCPU_INFO_SIZE);
-	return r;
+	return r < 0 || evtchn_is_active(vm->evtchn) ? r : activate(vm);
 }
 
 static int map_grant_frame(void *ctx, uint32_t frame, uint64_t gfn)
@@ -174,7 +208,7 @@ static int vcpu_runstate_area(void *ctx, unsigned int vcpu, uint64_t gpa)
 		return -EFAULT;
 	r = vcpu_attr(vm->vcpus[vcpu], &attr);
 	if (r < 0) {
-		log_warning("no runstate of vCPU %u for the guest: %s", vcpu, strerror(-r));
+		warn_once(vm, VM_WARNED_RUNSTATE, "has no runstate areas", r);
 		memset(area, 0, size);
 	}
 	return 0;
@@ -191,24 +225,12 @@ static int runstate_flag(void *ctx, bool enable)
 	return kvm_xen_attr(&vm->kvm, &attr);
 }
 
-static int set_timer(struct vm *vm, unsigned int vcpu, uint32_t port, uint64_t abs_ns)
-{
-	struct kvm_xen_vcpu_attr attr = {
-		.type = KVM_XEN_VCPU_ATTR_TYPE_TIMER,
-		.u.timer = { .port = port,
-			     .priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
-			     .expires_ns = abs_ns },
-	};
-
-	return vcpu_attr(vm->vcpus[vcpu], &attr);
-}
-
 static int vcpu_timer(void *ctx, unsigned int vcpu, uint64_t abs_ns)
 {
 	struct vm *vm = ctx;
 	uint32_t port = ports_of_virq(&vm->guest.ports, VIRQ_TIMER, vcpu);
 
-	if (!port)
+	if (!port || !evtchn_is_active(vm->evtchn))
 		return abs_ns ? -EINVAL : 0;
 	return set_timer(vm, vcpu, port, abs_ns);
 }
@@ -257,7 +279,7 @@ static int open_remote(struct vm *vm, uint32_t number, const struct port *port)
 	}
 	/* the far side may have notified before we were there */
 	if (port->state == EVTCHNSTAT_interdomain)
-		(void)evtchn_raise(vm->evtchn, number, port->vcpu);
+		evtchn_notify_self(vm->evtchn, number);
 	return 1;
 }
 
@@ -274,7 +296,9 @@ static int open_by_kind(struct vm *vm, uint32_t number, const struct port *port)
 		r = evtchn_bind_ipi(vm->evtchn, number, port->vcpu);
 		return r < 0 ? r : 1;
 	default: /* only the timer is ever raised */
-		return port->virq == VIRQ_TIMER ? set_timer(vm, port->vcpu, number, 0) : 0;
+		if (port->virq != VIRQ_TIMER || !evtchn_is_active(vm->evtchn))
+			return 0;
+		return set_timer(vm, port->vcpu, number, 0);
 	}
 }
 
@@ -310,7 +334,7 @@ static void port_moved(void *ctx, uint32_t number)
 	int r = evtchn_move(vm->evtchn, number, port->vcpu);
 
 	if (r < 0)
-		log_warning("port %u stays on its old vCPU: %s", number, strerror(-r));
+		warn_once(vm, VM_WARNED_MOVE, "has a port that stays on its old vCPU", r);
 }
 
 static int port_send(void *ctx, uint32_t number)
@@ -318,7 +342,7 @@ static int port_send(void *ctx, uint32_t number)
 	struct vm *vm = ctx;
 
 	vm->sends++;
-	if (ports_get(&vm->guest.ports, number)->bound)
+	if (ports_get(&vm->guest.ports, number)->bound && evtchn_is_active(vm->evtchn))
 		vm->bound_sends++;
 	return evtchn_notify(vm->evtchn, number);
 }

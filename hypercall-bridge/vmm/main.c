@@ -65,20 +65,20 @@ static int set_cmdline(void *data, const char *value)
 	return 0;
 }
 
-/* a number with K, M or G behind it; plain numbers are MiB */
+/* bytes, or a number with K, M, G or T behind it */
 static int set_memory(void *data, const char *value)
 {
-	static const char units[] = "KMGT";
+	static const char units[] = "BKMGT";
 	const char *unit;
 	unsigned long long n, bytes;
 	char *end;
 
 	errno = 0;
 	n = strtoull(value, &end, 10);
-	unit = *end ? strchr(units, *end) : &units[1];
+	unit = *end ? strchr(units, *end) : units;
 	if (errno || end == value || *value == '-' || !unit || (*end && end[1]))
 		return -EINVAL;
-	if (__builtin_mul_overflow(n, 1ull << 10 * (unit - units + 1), &bytes))
+	if (__builtin_mul_overflow(n, 1ull << 10 * (unit - units), &bytes))
 		return -EINVAL;
 	if (bytes < MEM_SIZE_MIN || bytes > MEM_SIZE_MAX || bytes % 4096)
 		return -EINVAL;
@@ -102,7 +102,7 @@ static const struct daemon_option options[] = {
 	{ "kernel", "FILE", "bzImage or ELF kernel with a PVH entry (required)", set_kernel },
 	{ "initrd", "FILE", "initial RAM disk", set_initrd },
 	{ "append", "STRING", "kernel command line", set_cmdline },
-	{ "memory", "SIZE", "of the guest, 16M to 1T, such as 512M or 2G (default: 256M)",
+	{ "memory", "SIZE", "of the guest: bytes, or with K, M, G, T; 16M to 1T (default: 256M)",
 	  set_memory },
 	{ "vcpus", "N", "number of vCPUs, 1 to 32 (default: 1)", set_vcpus },
 	{ NULL, NULL, NULL, NULL },

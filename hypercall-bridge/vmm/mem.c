@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +26,12 @@ static const char *const file_names[MEM_KINDS] = {
 	[MEM_KIND_ACPI] = "xenhost-acpi",
 };
 
+static void closefilep(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
 /*
  * Allocated at once: a guest that runs out of host memory in the middle of its life would be killed.
  * Returns -errno.
@@ -45,6 +52,32 @@ static int file_new(struct mem_file *f, enum mem_kind kind, uint64_t size)
 		return -errno;
 	}
 	return 0;
+}
+
+/* bytes the host could still give away without swapping; unknown: as much as one likes */
+static uint64_t available(void)
+{
+	_cleanup_(closefilep) FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kib;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			return kib << 10;
+	return UINT64_MAX;
+}
+
+/* The kernel would not refuse: it would end us, or somebody else. */
+static int check_available(uint64_t size)
+{
+	uint64_t there = available();
+
+	if (size <= there)
+		return 0;
+	log_error("this host has %" PRIu64 " MiB of memory left, the guest wants %" PRIu64
+		  " MiB: give it less with --memory or free some",
+		  there >> 20, size >> 20);
+	return -ENOMEM;
 }
 
 static int add_region(struct mem *m, enum mem_kind kind, uint64_t gpa, uint64_t size,
@@ -94,6 +127,9 @@ int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret)
 	m->kvm = kvm;
 	for (int i = 0; i < MEM_KINDS; i++)
 		m->files[i].fd = -1;
+	r = check_available(size);
+	if (r < 0)
+		return r;
 	for (enum mem_kind i = 0; i < MEM_KINDS; i++) {
 		r = file_new(&m->files[i], i, sizes[i]);
 		if (r < 0) {

@@ -295,13 +295,18 @@ int vcpu_start(struct vcpu *v)
 			&old); /* signals for the program go to the main thread */
 	r = pthread_create(&v->thread, NULL, run, v);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	v->started = r == 0;
+	__atomic_store_n(&v->started, r == 0, __ATOMIC_RELEASE); /* thread is set before */
 	return -r;
+}
+
+static bool is_started(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->started, __ATOMIC_ACQUIRE);
 }
 
 void vcpu_kick(struct vcpu *v)
 {
-	if (!v->started)
+	if (!is_started(v))
 		return;
 	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	if (!pthread_equal(v->thread, pthread_self()))
@@ -310,17 +315,17 @@ void vcpu_kick(struct vcpu *v)
 
 void vcpu_join(struct vcpu *v)
 {
-	if (!v->started)
+	if (!is_started(v))
 		return;
 	vcpu_kick(v);
 	pthread_join(v->thread, NULL);
-	v->started = false;
+	__atomic_store_n(&v->started, false, __ATOMIC_RELEASE);
 }
 
 /* An ioctl from whatever thread: the vCPU is out of the guest until it is done. */
 static int vcpu_ioctl(struct vcpu *v, unsigned long request, void *arg)
 {
-	bool foreign = v->started && !pthread_equal(v->thread, pthread_self());
+	bool foreign = is_started(v) && !pthread_equal(v->thread, pthread_self());
 	int r;
 
 	if (foreign) {

@@ -31,7 +31,7 @@ struct vcpu {
 	int fd;
 	struct kvm_run *run;
 	pthread_t thread;
-	bool started;
+	bool started;		   /* atomic: thread is valid */
 	pthread_mutex_t park_lock; /* of parked, with park_change */
 	pthread_cond_t park_change;
 	unsigned int parked;

@@ -186,8 +186,11 @@ int vm_start(struct vm *vm)
 			  VM_CONSOLE_PORT);
 	if (r == 0)
 		r = console_start(vm->console);
+	/* no hypercall before all threads are known: it could not get another vCPU out of KVM */
+	pthread_mutex_lock(&vm->lock);
 	for (unsigned int i = 0; i < vm->nr_vcpus && r == 0; i++)
 		r = vcpu_start(vm->vcpus[i]);
+	pthread_mutex_unlock(&vm->lock);
 	if (r < 0)
 		log_error("cannot start the guest: %s", strerror(-r));
 	return r;

@@ -22,6 +22,9 @@
 #define VM_STORE_PORT 1
 #define VM_CONSOLE_PORT 2
 
+#define VM_WARNED_RUNSTATE (1u << 0)
+#define VM_WARNED_MOVE (1u << 1)
+
 struct bridge;
 struct bridge_event;
 struct console;
@@ -67,6 +70,7 @@ struct vm {
 	uint8_t *shared_info; /* NULL: not mapped by the guest */
 	uint64_t shared_info_gfn;
 	bool long_mode;
+	unsigned int warned; /* VM_WARNED_* */
 	uint64_t sends,
 		bound_sends; /* EVTCHNOP_send seen in user space; of ports KVM should serve */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest that makes any hypercalls with any arguments. The input is a list of calls, and the guest's
- * memory is the rest of it, four pages of which the third is missing.
+ * memory is the rest of it, four pages of which the third is missing. Planted: an upcall vector for a
+ * vCPU one too high: found within 60 s.
  */
 #include "config.h"
 

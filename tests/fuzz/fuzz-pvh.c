@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A kernel file of any content: bzImage header, its LZ4 stream, ELF headers. */
+/*
+ * A kernel file of any content: bzImage header, its LZ4 stream, ELF headers. Planted: a segment larger in
+ * the file than in memory, and an LZ4 copy from before the beginning: found within 60 s each.
+ */
 #include "config.h"
 
 #include <stddef.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hostile front end: the input is the ring page's header, sizes, and a list of steps of both
- * sides. What must hold: no access outside of the page (the address sanitizer watches), never more
- * requests out than the ring has slots, every loop ends.
+ * A hostile front end: the input is the ring page's header, sizes, and a list of steps of both sides.
+ * What must hold: no access outside of the page (the address sanitizer watches), never more requests
+ * out than the ring has slots, every loop ends.
+ * Planted: req_prod held against the ring's size alone, whatever is unanswered: found within 60 s.
  */
 #include "config.h"
 

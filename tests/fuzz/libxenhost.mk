@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: MIT
-LIBCORE = $(top_builddir)/libxenhost/libcore.la
-
-check_PROGRAMS += fuzz-ring fuzz-store_wire
-fuzz_ring_SOURCES = fuzz-ring.c
-fuzz_ring_LDADD = $(LIBCORE)
-fuzz_store_wire_SOURCES = fuzz-store_wire.c
-fuzz_store_wire_LDADD = $(LIBCORE)
+check_PROGRAMS += fuzz-ring fuzz-store-wire fuzz-xenbus
+fuzz_ring_SOURCES = fuzz-ring.c $(top_srcdir)/libxenhost/ring.c
+fuzz_store_wire_SOURCES = fuzz-store-wire.c $(top_srcdir)/libxenhost/store_wire.c
+fuzz_xenbus_SOURCES = fuzz-xenbus.c $(top_srcdir)/libxenhost/xenbus.c $(top_srcdir)/libxenhost/store_wire.c

@@ -1,4 +1,3 @@
 # SPDX-License-Identifier: MIT
 check_PROGRAMS += fuzz-net-ring
 fuzz_net_ring_SOURCES = fuzz-net-ring.c $(top_srcdir)/netbackd/net_ring.c
-EXTRA_DIST += corpus/net-ring

@@ -53,7 +53,7 @@ struct disk {
 	xenhost_t *host;
 	struct guest *guest;
 	struct front front;
-	struct front_ring ring;
+	struct xenhost_front_ring ring;
 	struct guest_port port;
 	bool is32; /* the 32-bit layout */
 	char path[128];
@@ -284,7 +284,7 @@ static void submit(struct disk *d, unsigned int i, uint8_t op, uint64_t sector, 
 
 static void publish(struct disk *d)
 {
-	if (front_ring_push(&d->ring))
+	if (xenhost_front_ring_push(&d->ring))
 		guest_port_notify(&d->port);
 }
 
@@ -297,7 +297,7 @@ static uint64_t next_response(struct disk *d, uint8_t *ret_op, int16_t *ret_stat
 	uint64_t id;
 
 	while (!front_ring_take(&d->ring, rsp, size)) {
-		if (!front_ring_arm(&d->ring))
+		if (!xenhost_front_ring_arm(&d->ring))
 			ck_assert_int_eq(guest_port_wait(&d->port, PATIENCE_MS), 1);
 	}
 	memcpy(&id, rsp, sizeof(id));
@@ -481,7 +481,7 @@ START_TEST(flush_with_data)
 	disk_open(&disk, "flushdata", "w", false);
 	submit(&disk, 0, BLKIF_OP_WRITE, 16, 8, false);
 	q->op = BLKIF_OP_FLUSH_DISKCACHE;
-	((uint8_t *)disk.ring.page)[64] = BLKIF_OP_FLUSH_DISKCACHE;
+	((uint8_t *)disk.ring.shared)[64] = BLKIF_OP_FLUSH_DISKCACHE;
 	publish(&disk);
 	complete(&disk);
 	check_image(&disk);
@@ -503,7 +503,7 @@ START_TEST(requests_before_connecting)
 	front_ring_init(&disk.ring, guest_page(disk.guest, disk.ring_frame), 108);
 	disk.ring_gref = guest_grant(disk.guest, SET_BLKBACK, disk.ring_frame, false);
 	submit(&disk, 0, BLKIF_OP_WRITE, 8, 8, false);
-	front_ring_push(&disk.ring);
+	xenhost_front_ring_push(&disk.ring);
 	ck_assert_int_eq(guest_port_offer(disk.guest, SET_BLKBACK, &disk.port), 0);
 	front_write(&disk.front, XENHOST_FRONT, "ring-ref", "%u", disk.ring_gref);
 	front_write(&disk.front, XENHOST_FRONT, "event-channel", "%u", disk.port.number);
@@ -598,7 +598,7 @@ START_TEST(one_bad_segment)
 		int16_t status;
 
 		submit(&disk, 0, BLKIF_OP_READ, 0, 88, false);
-		put32((uint8_t *)disk.ring.page,
+		put32((uint8_t *)disk.ring.shared,
 		      64 + (disk.ring.req_prod - 1) % 32 * 112 + 24 + (size_t)bad * 8, 3999);
 		publish(&disk);
 		ck_assert_uint_eq(next_response(&disk, &op, &status), 0);
@@ -678,7 +678,7 @@ START_TEST(scribbles)
 		unsigned int n = 1 + (unsigned int)random() % 32;
 		uint8_t rsp[16];
 
-		while (n-- > 0 && front_ring_free(&disk.ring) > 0) {
+		while (n-- > 0 && xenhost_front_ring_free(&disk.ring) > 0) {
 			uint8_t *slot = front_ring_next(&disk.ring);
 
 			for (size_t k = 0; k < disk.ring.slot_size; k++)
@@ -687,7 +687,7 @@ START_TEST(scribbles)
 		}
 		publish(&disk);
 		for (int k = 0; k < 200; k++)
-			((volatile uint8_t *)disk.ring.page)[64 + (size_t)random() % 3500] =
+			((volatile uint8_t *)disk.ring.shared)[64 + (size_t)random() % 3500] =
 				(uint8_t)random();
 		while (front_ring_take(&disk.ring, rsp, 12))
 			;

@@ -47,7 +47,7 @@ struct nic {
 	xenhost_t *host;
 	struct guest *guest;
 	struct front front;
-	struct front_ring tx, rx;
+	struct xenhost_front_ring tx, rx;
 	struct guest_port tx_port, rx_port;
 	bool split;
 	uint32_t tx_frame, rx_frame, tx_gref, rx_gref;
@@ -85,8 +85,8 @@ static void nic_create(struct nic *n, const char *name, const char *bridge)
 	front_wait(&n->front, XENHOST_STATE_INIT_WAIT);
 }
 
-static uint32_t make_ring(struct nic *n, struct front_ring *ring, uint32_t frame, size_t slot_size,
-			  const char *node)
+static uint32_t make_ring(struct nic *n, struct xenhost_front_ring *ring, uint32_t frame,
+			  size_t slot_size, const char *node)
 {
 	uint32_t gref = guest_grant(n->guest, SET_NETBACK, frame, false);
 
@@ -152,7 +152,7 @@ static void post_all(struct nic *n)
 	for (unsigned int i = 0; i < NR_BUFFERS; i++)
 		if (!n->buffers[i].gref)
 			post(n, i);
-	if (front_ring_push(&n->rx))
+	if (xenhost_front_ring_push(&n->rx))
 		guest_port_notify(&n->rx_port);
 }
 
@@ -168,7 +168,7 @@ static int receive_any(struct nic *n, uint8_t *frame, int timeout_ms)
 	int16_t status;
 
 	while (!front_ring_take(&n->rx, rsp, sizeof(rsp))) {
-		if (!front_ring_arm(&n->rx) && !guest_port_wait(&n->rx_port, timeout_ms))
+		if (!xenhost_front_ring_arm(&n->rx) && !guest_port_wait(&n->rx_port, timeout_ms))
 			return 0;
 	}
 	memcpy(&id, rsp, 2);
@@ -218,7 +218,7 @@ static void use_up_buffers(struct nic *n)
 {
 	uint8_t frame[200] = { 0 }, got[XEN_PAGE_SIZE];
 
-	while (front_ring_free(&n->rx) < n->rx.size) {
+	while (xenhost_front_ring_free(&n->rx) < n->rx.size) {
 		ck_assert_int_eq(write(n->wire, frame, sizeof(frame)), sizeof(frame));
 		ck_assert_int_gt(receive_any(n, got, PATIENCE_MS), 0);
 	}
@@ -320,7 +320,7 @@ static void put_extra(struct nic *n, uint8_t type, bool more)
 
 static void push_tx(struct nic *n)
 {
-	if (front_ring_push(&n->tx))
+	if (xenhost_front_ring_push(&n->tx))
 		guest_port_notify(&n->tx_port);
 }
 
@@ -330,7 +330,7 @@ static int16_t next_tx(struct nic *n, uint16_t *ret_id)
 	int16_t status;
 
 	while (!front_ring_take(&n->tx, rsp, sizeof(rsp))) {
-		if (!front_ring_arm(&n->tx))
+		if (!xenhost_front_ring_arm(&n->tx))
 			ck_assert_int_eq(guest_port_wait(&n->tx_port, PATIENCE_MS), 1);
 	}
 	memcpy(ret_id, rsp, 2);
@@ -512,7 +512,7 @@ START_TEST(late_buffers)
 			sched_yield();
 		for (unsigned int i = 0; i < NR_BUFFERS; i++)
 			post(&nic, i);
-		ck_assert(front_ring_push(&nic.rx));
+		ck_assert(xenhost_front_ring_push(&nic.rx));
 		if (_i)
 			guest_port_notify(&nic.rx_port);
 		for (uint32_t i = 0; i < 3; i++) {
@@ -813,7 +813,7 @@ START_TEST(bad_buffers)
 	/* one would do if the kernel had nothing to say */
 	for (unsigned int i = 3; i < NR_BUFFERS; i++)
 		post(&nic, i);
-	front_ring_push(&nic.rx);
+	xenhost_front_ring_push(&nic.rx);
 	guest_port_notify(&nic.rx_port);
 	make_frame(frame, sizeof(frame), 2);
 	ck_assert_int_eq(write(nic.wire, frame, sizeof(frame)), sizeof(frame));
@@ -836,7 +836,7 @@ START_TEST(scribbles)
 			unsigned int n = 1 + (unsigned int)random() % 40;
 			uint8_t rsp[4];
 
-			while (n-- > 0 && front_ring_free(&nic.tx) > 0) {
+			while (n-- > 0 && xenhost_front_ring_free(&nic.tx) > 0) {
 				uint8_t *slot = front_ring_next(&nic.tx);
 
 				for (int k = 0; k < 12; k++)
@@ -844,7 +844,7 @@ START_TEST(scribbles)
 			}
 			push_tx(&nic);
 			for (int k = 0; k < 100; k++)
-				((volatile uint8_t *)nic.tx.page)[64 + (size_t)random() % 3000] =
+				((volatile uint8_t *)nic.tx.shared)[64 + (size_t)random() % 3000] =
 					(uint8_t)random();
 			while (front_ring_take(&nic.tx, rsp, sizeof(rsp)))
 				;

@@ -57,3 +57,9 @@ void test_daemon_end(struct test_daemon *d)
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s ended with status 0x%x",
 		      d->program, (unsigned int)status);
 }
+
+void test_daemon_kill(struct test_daemon *d)
+{
+	ck_assert_int_eq(kill(d->pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(d->pid, NULL, 0), d->pid);
+}

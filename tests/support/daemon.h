@@ -18,5 +18,7 @@ void test_daemon_start(struct test_daemon *d, const char *program, const char *r
 		       const char *const *args);
 /* TERM, and the status must be 0 */
 void test_daemon_end(struct test_daemon *d);
+/* KILL; when this returns it is gone */
+void test_daemon_kill(struct test_daemon *d);
 
 #endif

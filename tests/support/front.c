@@ -135,71 +135,38 @@ void front_unplug(struct front *f)
 
 /* ---- rings ---- */
 
-/* req_prod, req_event, rsp_prod, rsp_event: public/io/ring.h */
-static _Atomic uint32_t *word(const struct front_ring *r, unsigned int i)
+void front_ring_init(struct xenhost_front_ring *r, void *page, size_t slot_size)
 {
-	return (_Atomic uint32_t *)(void *)r->page + i;
+	ck_assert_int_eq(xenhost_front_ring_init(r, page, 1, slot_size, slot_size), 0);
 }
 
-static uint8_t *slot(const struct front_ring *r, uint32_t index)
+void *front_ring_next(struct xenhost_front_ring *r)
 {
-	return r->page + 64 + (size_t)(index % r->size) * r->slot_size;
+	void *slot = xenhost_front_ring_next(r);
+
+	ck_assert_ptr_nonnull(slot);
+	return slot;
 }
 
-void front_ring_init(struct front_ring *r, void *page, size_t slot_size)
+/* req_event is the second word: public/io/ring.h */
+bool front_ring_awaited(const struct xenhost_front_ring *r)
 {
-	*r = (struct front_ring){ .page = page, .slot_size = slot_size, .size = 1 };
-	while (64 + (size_t)r->size * 2 * slot_size <= XEN_PAGE_SIZE)
-		r->size *= 2;
-	memset(page, 0, XEN_PAGE_SIZE);
-	atomic_store(word(r, 1), 1);
-	atomic_store(word(r, 3), 1);
+	return atomic_load((_Atomic uint32_t *)r->shared + 1) == r->req_prod + 1;
 }
 
-uint32_t front_ring_free(const struct front_ring *r)
+void front_ring_force(struct xenhost_front_ring *r, uint32_t req_prod)
 {
-	return r->size - (r->req_prod - r->rsp_cons);
+	atomic_store((_Atomic uint32_t *)r->shared, req_prod);
 }
 
-void *front_ring_next(struct front_ring *r)
+bool front_ring_take(struct xenhost_front_ring *r, void *rsp, size_t size)
 {
-	ck_assert_uint_gt(front_ring_free(r), 0);
-	return slot(r, r->req_prod++);
-}
-
-bool front_ring_push(struct front_ring *r)
-{
-	uint32_t old = atomic_load(word(r, 0)), event;
-
-	atomic_store(word(r, 0), r->req_prod);
-	event = atomic_load(word(r, 1));
-	return r->req_prod - event < r->req_prod - old;
-}
-
-bool front_ring_awaited(const struct front_ring *r)
-{
-	return atomic_load(word(r, 1)) == r->req_prod + 1;
-}
-
-void front_ring_force(struct front_ring *r, uint32_t req_prod)
-{
-	atomic_store(word(r, 0), req_prod);
-}
-
-bool front_ring_take(struct front_ring *r, void *rsp, size_t size)
-{
-	uint32_t prod = atomic_load(word(r, 2));
+	uint8_t whole[XENHOST_PAGE_SIZE];
+	int got = xenhost_front_ring_get(r, whole);
 
 	/* a back end must not answer what was not asked */
-	ck_assert_uint_le(prod - r->rsp_cons, r->req_prod - r->rsp_cons);
-	if (prod == r->rsp_cons)
-		return false;
-	memcpy(rsp, slot(r, r->rsp_cons++), size);
-	return true;
-}
-
-bool front_ring_arm(struct front_ring *r)
-{
-	atomic_store(word(r, 3), r->rsp_cons + 1);
-	return atomic_load(word(r, 2)) != r->rsp_cons;
+	ck_assert_int_ge(got, 0);
+	if (got)
+		memcpy(rsp, whole, size);
+	return got;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <xenhost/backend.h>
+#include <xenhost/ring.h>
 
 #include "tests/support/guest.h"
 
@@ -42,28 +43,15 @@ void front_unplug(struct front *f);
 /* the home of a guest's domain; xenstored makes those of services */
 void front_make_home(xenhost_t *host, uint16_t domid);
 
-/* a ring page of ours */
-struct front_ring {
-	uint8_t *page;
-	size_t slot_size;
-	uint32_t size;
-	uint32_t req_prod;
-	uint32_t rsp_cons;
-};
-
-void front_ring_init(struct front_ring *r, void *page, size_t slot_size);
-uint32_t front_ring_free(const struct front_ring *r);
-/* the next request's slot, to fill; published by front_ring_push() */
-void *front_ring_next(struct front_ring *r);
-/* 1: the back end wants an event */
-bool front_ring_push(struct front_ring *r);
+/* A ring page of ours, as the front end that a test plays wants it: same size of requests and responses. */
+void front_ring_init(struct xenhost_front_ring *r, void *page, size_t slot_size);
 /* the back end sleeps until there is one more request than now */
-bool front_ring_awaited(const struct front_ring *r);
+bool front_ring_awaited(const struct xenhost_front_ring *r);
 /* sets a producer index that nobody would set */
-void front_ring_force(struct front_ring *r, uint32_t req_prod);
-/* 1 and the next response, or 0 */
-bool front_ring_take(struct front_ring *r, void *rsp, size_t size);
-/* asks for an event at the next response; 1: there is one already */
-bool front_ring_arm(struct front_ring *r);
+void front_ring_force(struct xenhost_front_ring *r, uint32_t req_prod);
+/* 1 and the beginning of the next response, or 0; the back end must not break the ring */
+bool front_ring_take(struct xenhost_front_ring *r, void *rsp, size_t size);
+/* a slot, which there must be */
+void *front_ring_next(struct xenhost_front_ring *r);
 
 #endif

@@ -11,3 +11,9 @@ test_domain_LDADD = $(LIBBRIDGED) $(LDADD)
 
 test_direct_SOURCES = test-direct.c
 test_direct_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
+
+# the real daemon
+check_PROGRAMS += test-bridged
+test_bridged_SOURCES = test-bridged.c ../support/daemon.c ../support/daemon.h
+test_bridged_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
+test_bridged_LDADD = $(LIBCOMMON) $(LDADD)

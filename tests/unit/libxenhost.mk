@@ -2,18 +2,26 @@
 LIBCORE = $(top_builddir)/libxenhost/libcore.la
 DAEMON_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
 
-check_PROGRAMS += test-ring test-store test-store_wire test-xenbus
+check_PROGRAMS += test-fake test-handle test-ring test-store test-store-wire test-xenbus
+test_fake_SOURCES = test-fake.c
+test_fake_LDADD = $(LIBCORE) $(CHECK_LIBS)
+test_handle_SOURCES = test-handle.c
+test_handle_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
+test_handle_LDADD = $(LIBCORE) $(LIBEVENT_LIBS) $(CHECK_LIBS)
 test_ring_SOURCES = test-ring.c
 test_ring_LDADD = $(LIBCORE) $(CHECK_LIBS)
 test_store_SOURCES = test-store.c
 test_store_LDADD = $(LIBCORE) $(CHECK_LIBS)
-test_store_wire_SOURCES = test-store_wire.c
+test_store_wire_SOURCES = test-store-wire.c
 test_store_wire_LDADD = $(LIBCORE) $(CHECK_LIBS)
 test_xenbus_SOURCES = test-xenbus.c
 test_xenbus_LDADD = $(LIBCORE) $(CHECK_LIBS)
 
 # against our own xenstored
-check_PROGRAMS += test-backend test-store-daemon
+check_PROGRAMS += test-backend test-frontend test-store-daemon
+test_frontend_SOURCES = test-frontend.c ../support/daemon.c ../support/daemon.h
+test_frontend_CPPFLAGS = $(DAEMON_CPPFLAGS)
+test_frontend_LDADD = $(LIBCORE) $(CHECK_LIBS)
 test_backend_SOURCES = test-backend.c ../support/daemon.c ../support/daemon.h
 test_backend_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_backend_LDADD = $(LIBCORE) $(CHECK_LIBS)

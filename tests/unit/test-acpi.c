@@ -56,6 +56,7 @@ static const uint8_t *xsdt(void)
 	ck_assert_uint_eq(sum(buf, 20), 0);
 	ck_assert_uint_eq(sum(buf, 36), 0);
 	ck_assert_uint_eq(buf[15], 2);
+	ck_assert(!buf[33] && !buf[34] && !buf[35]); /* reserved */
 	return table(get(buf + 24, 8), "XSDT");
 }
 

@@ -38,7 +38,8 @@ static struct driver {
 	bool free_in_probe, free_in_connect, free_in_disconnect, free_in_event;
 	bool fail_in_event;
 	const char *write_in_event;
-	bool unplug_in_connect; /* the toolstack is faster than our answer */
+	bool kill_in_probe, kill_in_connect; /* the store */
+	bool unplug_in_connect;		     /* the toolstack is faster than our answer */
 	xenhost_device_t *dev;
 	int seen_data;
 } driver;
@@ -55,6 +56,8 @@ static void note(const char *what)
 
 static int probe(xenhost_device_t *dev)
 {
+	char *node;
+
 	ck_assert_ptr_null(xenhost_device_data(dev));
 	xenhost_device_set_data(dev, &driver);
 	driver.dev = dev;
@@ -62,6 +65,13 @@ static int probe(xenhost_device_t *dev)
 	ck_assert_int_eq(xenhost_device_printf(dev, "feature-x", "%d", 7), 0);
 	if (driver.free_in_probe)
 		xenhost_backend_free(backend);
+	if (driver.kill_in_probe) {
+		driver.kill_in_probe = false;
+		test_daemon_kill(&xenstored);
+		ck_assert_int_eq(xenhost_device_read_str(dev, XENHOST_FRONT, "x", NULL), -EINVAL);
+		ck_assert_int_eq(xenhost_device_read_str(dev, XENHOST_FRONT, "x", &node),
+				 -ECONNRESET);
+	}
 	return driver.probe_result;
 }
 
@@ -73,6 +83,10 @@ static int on_connect(xenhost_device_t *dev)
 	ck_assert_int_eq(xenhost_device_printf(dev, "sectors", "%d", 100), 0);
 	if (driver.free_in_connect)
 		xenhost_backend_free(backend);
+	if (driver.kill_in_connect) {
+		driver.kill_in_connect = false;
+		test_daemon_kill(&xenstored);
+	}
 	if (driver.unplug_in_connect) {
 		driver.unplug_in_connect = false;
 		write_node(BACK_DIR, "online", "0");
@@ -796,6 +810,153 @@ START_TEST(bad_arguments)
 }
 END_TEST
 
+/* --- the store dies and is started again --- */
+
+static void wait_readable(xenhost_t *h)
+{
+	struct pollfd p = { .fd = xenhost_get_fd(h), .events = POLLIN };
+
+	ck_assert_int_eq(poll(&p, 1, 10000), 1);
+}
+
+/* the toolstack's connection is there again; the back end's only when the test lets it work */
+static void start_store(void)
+{
+	static const char *const args[] = { "--host", "none", NULL };
+	static const struct xenhost_perm home[] = { { 'n', US } };
+
+	test_daemon_start(&xenstored, TOP_BUILDDIR "/xenstored/xenhost-xenstored", rundir, args);
+	while (xenhost_store_mkdir(ts, 0, "/local/domain/32000/error") < 0) {
+		wait_readable(ts);
+		ck_assert_int_ge(xenhost_process(ts), 0);
+	}
+	ck_assert_int_eq(xenhost_store_set_perms(ts, 0, "/local/domain/32000/error", home, 1), 0);
+}
+
+static void reconnect(void)
+{
+	char *value = NULL;
+
+	while (xenhost_store_read(svc, 0, "/nothing", &value, NULL) != -EACCES) {
+		wait_readable(svc);
+		ck_assert_int_ge(xenhost_process(svc), 0);
+	}
+}
+
+static void make_connected(void)
+{
+	attach();
+	start_backend(&quiet_ops);
+	front_state("4");
+	assert_calls("probe connect");
+}
+
+/* a store that kept its state: nobody notices, and everything works afterwards */
+START_TEST(store_restarts)
+{
+	make_connected();
+	test_daemon_kill(&xenstored);
+	ck_assert_int_ge(xenhost_process(svc), 0);
+	start_store();
+	attach();
+	write_node(BACK_DIR, "state", "4");
+	front_state("4");
+	reconnect();
+	assert_calls("");
+	assert_state("4");
+	front_state("6");
+	assert_calls("disconnect");
+	assert_state("6");
+}
+END_TEST
+
+/* an empty store: as if the toolstack had unplugged and plugged in again */
+START_TEST(store_restarts_empty)
+{
+	make_connected();
+	test_daemon_kill(&xenstored);
+	start_store();
+	reconnect();
+	assert_calls("disconnect remove");
+	attach();
+	assert_calls("probe");
+	assert_state("2");
+	front_state("4");
+	assert_calls("connect");
+	assert_node(BACK_DIR, "sectors", "100");
+	assert_state("4");
+}
+END_TEST
+
+/* what the front end did while there was no store */
+START_TEST(store_restarts_with_news)
+{
+	make_connected();
+	test_daemon_kill(&xenstored);
+	start_store();
+	attach();
+	write_node(BACK_DIR, "state", "4");
+	front_state("6");
+	reconnect();
+	assert_calls("disconnect");
+	assert_state("6");
+}
+END_TEST
+
+/* dies inside of the driver's callback, which fails for that reason or not */
+START_TEST(store_dies_in_probe)
+{
+	for (int fails = 0; fails < 2; fails++) {
+		attach();
+		front_state("1");
+		driver.kill_in_probe = true;
+		driver.probe_result = fails ? -EIO : 0;
+		if (!backend)
+			start_backend(&quiet_ops);
+		while (driver.kill_in_probe) {
+			wait_readable(svc);
+			ck_assert_int_ge(xenhost_process(svc), 0);
+		}
+		driver.probe_result = 0;
+		start_store();
+		attach();
+		front_state("1");
+		reconnect();
+		/* not again if it succeeded; and its nodes are not forgotten */
+		assert_calls(fails ? "probe probe" : "probe");
+		assert_node(BACK_DIR, "feature-x", "7");
+		assert_node(ERROR_DIR, "error", NULL);
+		assert_state("2");
+		ck_assert_int_eq(xenhost_store_rm(ts, 0, BACK_DIR), 0);
+		assert_calls("remove");
+	}
+}
+END_TEST
+
+START_TEST(store_dies_in_connect)
+{
+	attach();
+	start_backend(&quiet_ops);
+	front_state("1");
+	assert_calls("probe");
+	driver.kill_in_connect = true;
+	front_state("4");
+	while (driver.kill_in_connect) {
+		wait_readable(svc);
+		ck_assert_int_ge(xenhost_process(svc), 0);
+	}
+	start_store();
+	attach();
+	write_node(BACK_DIR, "state", "2");
+	front_state("4");
+	reconnect();
+	/* the front end has not seen us connected, so from the beginning */
+	assert_calls("connect disconnect connect");
+	assert_node(BACK_DIR, "sectors", "100");
+	assert_state("4");
+}
+END_TEST
+
 enum { MANY = 1030 };
 
 /* of refused devices, which need no front end: those that were looked at are Closed */
@@ -841,4 +1002,5 @@ UNIT_MAIN_WITH("backend", setup, teardown, whole_life, written_node_by_node, mis
 	       domain_vanishes, forced_unplug, replaced_folder, unplug_before_connected,
 	       unplug_races_connect, probe_fails, connect_fails, device_fails, events, reconfigures,
 	       successor_resumes, refuses_wrong_identity, ignores_other_names, freed_in_callbacks,
-	       reads_nodes, maps_and_binds, bad_arguments, many_devices)
+	       reads_nodes, maps_and_binds, bad_arguments, store_restarts, store_restarts_empty,
+	       store_restarts_with_news, store_dies_in_probe, store_dies_in_connect, many_devices)

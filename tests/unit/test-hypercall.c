@@ -300,6 +300,26 @@ START_TEST(bad_pointers)
 }
 END_TEST
 
+static int gpa_anywhere(void *ctx, unsigned int vcpu, uint64_t gva, uint64_t *ret_gpa)
+{
+	*ret_gpa = gva % PAGE;
+	return 0;
+}
+
+/* both the last and the first page of the address space are there, but no structure is in both */
+START_TEST(wrapping_pointers)
+{
+	struct hypercall_ops all = ops;
+
+	all.gpa_of = gpa_anywhere;
+	g.ops = &all;
+	ck_assert_int_eq(call(__HYPERVISOR_xen_version, XENVER_extraversion, -16ull, 0), -EFAULT);
+	ck_assert_int_eq(call(__HYPERVISOR_xen_version, XENVER_extraversion, -8ull, 0), -EFAULT);
+	ck_assert_int_eq(call(__HYPERVISOR_xen_version, XENVER_get_features, -4ull, 0), -EFAULT);
+	ck_assert_int_eq(call(__HYPERVISOR_xen_version, XENVER_extraversion, -17ull, 0), 0);
+}
+END_TEST
+
 /* a 32-bit caller has no memory above 4 GiB, not even by an overhang */
 START_TEST(pointers_of_32_bit)
 {
@@ -805,8 +825,9 @@ START_TEST(console)
 }
 END_TEST
 
-UNIT_MAIN_WITH("hypercall", setup, teardown, crossing_pages, bad_pointers, pointers_of_32_bit,
-	       user_mode, unknown_ones, missing_op, versions, params, vectors, add_to_physmap,
-	       grant_frames, physmap_of_32_bit, grant_sizes, grant_versions, memory_map, port_life,
-	       bad_port_numbers, failed_open_leaves_nothing, undelivered_port, alloc_and_bind,
-	       ports_run_out, virq_is_not_sent, vcpu_infos, areas, timers, shutdowns, console)
+UNIT_MAIN_WITH("hypercall", setup, teardown, crossing_pages, bad_pointers, wrapping_pointers,
+	       pointers_of_32_bit, user_mode, unknown_ones, missing_op, versions, params, vectors,
+	       add_to_physmap, grant_frames, physmap_of_32_bit, grant_sizes, grant_versions,
+	       memory_map, port_life, bad_port_numbers, failed_open_leaves_nothing,
+	       undelivered_port, alloc_and_bind, ports_run_out, virq_is_not_sent, vcpu_infos, areas,
+	       timers, shutdowns, console)

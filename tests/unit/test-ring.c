@@ -344,6 +344,86 @@ START_TEST(arms)
 }
 END_TEST
 
+static void *two_pages(void)
+{
+	void *pages = aligned_alloc(4096, 8192);
+
+	ck_assert_ptr_nonnull(pages);
+	return pages;
+}
+
+/* both halves of the library against each other, round and round */
+START_TEST(front_and_back)
+{
+	void *pages = two_pages();
+	struct xenhost_front_ring front;
+	struct xenhost_ring back;
+	uint64_t req[2], rsp;
+
+	memset(pages, 0xff, 8192);
+	ck_assert_int_eq(xenhost_front_ring_init(&front, pages, 2, 16, 8), 0);
+	ck_assert_int_eq(xenhost_ring_init(&back, pages, 2, 16, 8), 0);
+	ck_assert_uint_eq(front.size, 256);
+	ck_assert_uint_eq(back.size, 256);
+	for (uint64_t round = 0; round < 1000; round++) {
+		uint64_t n = round % 256 + 1;
+
+		ck_assert_int_eq(xenhost_ring_arm(&back, 1), 0);
+		for (uint64_t i = 0; i < n; i++)
+			memcpy(xenhost_front_ring_next(&front), (uint64_t[]){ round, i }, 16);
+		ck_assert_uint_eq(xenhost_front_ring_free(&front), 256 - n);
+		if (n == 256)
+			ck_assert_ptr_null(xenhost_front_ring_next(&front));
+		ck_assert_int_eq(xenhost_ring_get(&back, req), 0); /* not published */
+		ck_assert_int_eq(xenhost_front_ring_push(&front), 1);
+		ck_assert_int_eq(xenhost_front_ring_arm(&front), 0);
+		for (uint64_t i = 0; i < n; i++) {
+			ck_assert_int_eq(xenhost_ring_get(&back, req), 1);
+			ck_assert(req[0] == round && req[1] == i);
+			rsp = i * 3;
+			ck_assert_int_eq(xenhost_ring_put(&back, &rsp), 0);
+		}
+		ck_assert_int_eq(xenhost_front_ring_get(&front, &rsp), 0);
+		ck_assert_int_eq(xenhost_ring_push(&back), 1);
+		ck_assert_int_eq(xenhost_front_ring_arm(&front), 1);
+		for (uint64_t i = 0; i < n; i++) {
+			ck_assert_int_eq(xenhost_front_ring_get(&front, &rsp), 1);
+			ck_assert_uint_eq(rsp, i * 3);
+		}
+		ck_assert_int_eq(xenhost_front_ring_get(&front, &rsp), 0);
+	}
+	/* nobody asked for an event */
+	ck_assert_ptr_nonnull(xenhost_front_ring_next(&front));
+	ck_assert_int_eq(xenhost_front_ring_push(&front), 0);
+	free(pages);
+}
+END_TEST
+
+/* a back end that answers what was not asked */
+START_TEST(front_refuses)
+{
+	uint32_t *pages = two_pages(), rsp[2];
+	struct xenhost_front_ring front;
+
+	ck_assert_int_eq(xenhost_front_ring_init(NULL, pages, 1, 8, 8), -EINVAL);
+	ck_assert_int_eq(xenhost_front_ring_init(&front, pages, 3, 8, 8), -EINVAL);
+	ck_assert_int_eq(xenhost_front_ring_init(&front, pages, 1, 8, 0), -EINVAL);
+	ck_assert_int_eq(xenhost_front_ring_init(&front, pages, 1, 8, 8), 0);
+	pages[2] = 1;
+	ck_assert_int_eq(xenhost_front_ring_get(&front, rsp), -EPROTO);
+	/* asked, but not published */
+	ck_assert_ptr_nonnull(xenhost_front_ring_next(&front));
+	ck_assert_int_eq(xenhost_front_ring_get(&front, rsp), -EPROTO);
+	xenhost_front_ring_push(&front);
+	ck_assert_int_eq(xenhost_front_ring_get(&front, rsp), 1);
+	pages[2] = 0; /* backwards */
+	ck_assert_int_eq(xenhost_front_ring_get(&front, rsp), -EPROTO);
+	ck_assert_int_eq(xenhost_front_ring_arm(&front), -EPROTO);
+	free(pages);
+}
+END_TEST
+
 UNIT_MAIN_WITH("ring", setup, teardown, sizes, bad_arguments, takes_and_answers, peeks_then_skips,
 	       no_answer_without_request, wraps, resumes, impossible_at_init, impossible_producer,
-	       own_indices_are_private, event_rule, one_event_per_batch, arms)
+	       own_indices_are_private, event_rule, one_event_per_batch, arms, front_and_back,
+	       front_refuses)

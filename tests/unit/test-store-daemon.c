@@ -236,20 +236,171 @@ START_TEST(watches)
 }
 END_TEST
 
-START_TEST(daemon_ends)
+/* --- the daemon dies and is started again --- */
+
+static void start_daemon(void)
 {
 	static const char *const args[] = { "--host", "none", NULL };
+
+	test_daemon_start(&xenstored, TOP_BUILDDIR "/xenstored/xenhost-xenstored", rundir, args);
+}
+
+/* processes until a call gets through again; how many callbacks that took does not matter */
+static void reconnect(xenhost_t *h)
+{
+	struct pollfd p = { .fd = xenhost_get_fd(h), .events = POLLIN };
+	char *value = NULL;
+
+	while (xenhost_store_read(h, 0, "/", &value, NULL) < 0) {
+		ck_assert_int_eq(poll(&p, 1, 10000), 1);
+		ck_assert_int_ge(xenhost_process(h), 0);
+	}
+	free(value);
+}
+
+START_TEST(daemon_killed)
+{
 	struct pollfd p = { .fd = xenhost_get_fd(host), .events = POLLIN };
+	char *value;
 
 	ck_assert_int_eq(xenhost_store_printf(host, 0, "/x", "1"), 0);
-	test_daemon_end(&xenstored);
-	ck_assert_int_eq(poll(&p, 1, 10000), 1);
-	ck_assert_int_eq(xenhost_process(host), -ECONNRESET);
-	ck_assert_int_eq(xenhost_store_printf(host, 0, "/x", "1"), -ENOTCONN);
-	/* for teardown */
-	test_daemon_start(&xenstored, TOP_BUILDDIR "/xenstored/xenhost-xenstored", rundir, args);
+	assert_value(other, 0, "/x", "1");
+	test_daemon_kill(&xenstored);
+	/* nobody there: calls fail at once, the loop goes on and is not lost */
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(poll(&p, 1, 10000), 1);
+		ck_assert_int_eq(xenhost_process(host), 0);
+		ck_assert_int_eq(xenhost_store_read(host, 0, "/x", &value, NULL), -ENOTCONN);
+	}
+	start_daemon();
+	reconnect(host);
+	ck_assert_int_eq(xenhost_store_printf(host, 0, "/y", "1"), 0);
+	assert_value(host, 0, "/y", "1");
+	/* a handle that learns of it by a call */
+	ck_assert_int_eq(xenhost_store_read(other, 0, "/y", &value, NULL), -ECONNRESET);
+	reconnect(other);
+	assert_value(other, 0, "/y", "1");
+}
+END_TEST
+
+START_TEST(watches_outlive_it)
+{
+	enum { N = 600 }; /* more than are set again at once */
+	static struct seen seen[N];
+	xenhost_watch_t *watch[N], *late;
+	struct seen seen_late = { 0 };
+	char path[32];
+
+	for (int i = 0; i < N; i++) {
+		snprintf(path, sizeof(path), "/w/%d", i);
+		ck_assert_int_eq(xenhost_watch(host, path, see, &seen[i], &watch[i]), 0);
+	}
+	while (xenhost_process(host) > 0)
+		;
+	memset(seen, 0, sizeof(seen));
+	test_daemon_kill(&xenstored);
+	ck_assert_int_eq(xenhost_watch(host, "/late", see, &seen_late, &late), -ECONNRESET);
+	ck_assert_int_eq(xenhost_watch(host, "/late", see, &seen_late, &late), -ENOTCONN);
+	watch[1] = xenhost_unwatch(watch[1]);
+	start_daemon();
+	reconnect(host);
+	/* in the middle of it: one more, one less */
+	ck_assert_int_eq(xenhost_watch(host, "/late", see, &seen_late, &late), 0);
+	watch[2] = xenhost_unwatch(watch[2]);
+	while (seen[N - 1].n == 0 || seen_late.n == 0) {
+		struct pollfd p = { .fd = xenhost_get_fd(host), .events = POLLIN };
+
+		ck_assert_int_eq(poll(&p, 1, 10000), 1);
+		ck_assert_int_ge(xenhost_process(host), 0);
+	}
+	ck_assert_int_eq(xenhost_process(host), 0);
+	for (int i = 0; i < N; i++) {
+		ck_assert_int_eq(seen[i].n, i != 1 && (i != 2 || seen[i].n));
+		seen[i].n = 0;
+	}
+	ck_assert_int_eq(seen_late.n, 1);
+	/* and they are there for changes, each once */
+	ck_assert_int_eq(xenhost_store_printf(host, 0, "/w/7/x", "1"), 0);
+	process_one(host);
+	ck_assert_str_eq(seen[7].last, "/w/7/x");
+	ck_assert_int_eq(xenhost_store_printf(host, 0, "/w/2", "1"), 0);
+	ck_assert_int_eq(xenhost_process(host), 0);
+	for (int i = 0; i < N; i++)
+		xenhost_unwatch(watch[i]);
+	xenhost_unwatch(late);
+}
+END_TEST
+
+/* an event that waited when the daemon died is not lost, and not reported twice */
+START_TEST(waiting_events)
+{
+	struct seen seen = { 0 };
+	xenhost_watch_t *watch;
+	char *value;
+
+	ck_assert_int_eq(xenhost_watch(host, "/w", see, &seen, &watch), 0);
+	/* with the answer the event has come, too, but we do not process */
+	ck_assert_int_eq(xenhost_store_read(host, 0, "/", &value, NULL), 0);
+	free(value);
+	test_daemon_kill(&xenstored);
+	ck_assert_int_eq(xenhost_store_read(host, 0, "/", &value, NULL), -ECONNRESET);
+	ck_assert_int_eq(xenhost_process(host), 0);
+	ck_assert_int_eq(seen.n, 0);
+	start_daemon();
+	reconnect(host);
+	if (seen.n == 0)
+		process_one(host);
+	/* nothing can be on its way behind this answer */
+	assert_value(host, 0, "/local", "");
+	ck_assert_int_eq(xenhost_process(host), 0);
+	ck_assert_int_eq(seen.n, 1);
+	xenhost_unwatch(watch);
+}
+END_TEST
+
+static int kill_within(xenhost_t *h, xenhost_txn_t txn, void *data)
+{
+	int *runs = data;
+
+	if ((*runs)++ == 0)
+		test_daemon_kill(&xenstored);
+	return xenhost_store_printf(h, txn, "/t", "run");
+}
+
+START_TEST(transactions_are_lost)
+{
+	xenhost_txn_t before, after, never;
+	char *value;
+	int runs = 0;
+
+	ck_assert_int_eq(xenhost_txn_begin(host, &before), 0);
+	ck_assert_int_eq(xenhost_txn_begin(host, &never), 0);
+	ck_assert_int_eq(xenhost_store_printf(host, before, "/t", "before"), 0);
+	test_daemon_kill(&xenstored);
+	ck_assert_int_eq(xenhost_store_printf(host, before, "/t", "before"), -ECONNRESET);
+	ck_assert_int_eq(xenhost_store_printf(host, before, "/t", "before"), -EAGAIN);
+	ck_assert_int_eq(xenhost_txn_begin(host, &after), -ENOTCONN);
+	start_daemon();
+	reconnect(host);
+	/* the new daemon counts from the beginning: the old number must not mean the new transaction */
+	ck_assert_int_eq(xenhost_txn_begin(host, &after), 0);
+	ck_assert_int_eq(xenhost_store_printf(host, before, "/t", "before"), -EAGAIN);
+	ck_assert_int_eq(xenhost_txn_end(host, before, 1), -EAGAIN);
+	ck_assert_int_eq(xenhost_txn_end(host, before, 1), -ENOENT);
+	ck_assert_int_eq(xenhost_txn_end(host, never, 0), 0);
+	ck_assert_int_eq(xenhost_store_printf(host, after, "/t", "after"), 0);
+	ck_assert_int_eq(xenhost_txn_end(host, after, 1), 0);
+	assert_value(host, 0, "/t", "after");
+
+	ck_assert_int_eq(xenhost_txn_run(host, kill_within, &runs), -ENOTCONN);
+	ck_assert_int_eq(runs, 1);
+	start_daemon();
+	reconnect(host);
+	ck_assert_int_eq(xenhost_store_read(host, 0, "/t", &value, NULL), -ENOENT);
+	ck_assert_int_eq(xenhost_txn_run(host, kill_within, &runs), 0);
+	assert_value(host, 0, "/t", "run");
 }
 END_TEST
 
 UNIT_MAIN_WITH("store-daemon", setup, teardown, values, large_directory, permissions, transactions,
-	       watches, daemon_ends)
+	       watches, daemon_killed, watches_outlive_it, waiting_events, transactions_are_lost)

@@ -112,6 +112,11 @@ START_TEST(test_derived)
 	ck_assert_uint_eq(q->nr, 2);
 	ck_assert(!perms_lists(q, 2) && perms_lists(q, 3));
 	perms_put(q);
+	q = perms_without(p, 1); /* the owner: everything is domain 0's */
+	ck_assert_uint_eq(perms_owner(q), 0);
+	ck_assert_uint_eq(rights(q, 7), 0);
+	ck_assert(!(q->domains & perm_bit(1)) && perms_lists(q, 3));
+	perms_put(q);
 	ck_assert_uint_eq(p->refs, 1);
 	perms_put(p);
 }

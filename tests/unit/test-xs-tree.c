@@ -206,6 +206,16 @@ START_TEST(test_graft)
 }
 END_TEST
 
+/* of "k123"; names have no NUL behind them */
+static size_t number_of(const struct node *n)
+{
+	char digits[16] = "";
+
+	ck_assert_uint_lt(n->name_len, sizeof(digits));
+	memcpy(digits, node_name(n) + 1, n->name_len - 1u);
+	return (size_t)atoi(digits);
+}
+
 static size_t count_listed(const struct node *n, bool *seen, size_t nr)
 {
 	struct tree_iter it;
@@ -215,7 +225,7 @@ static size_t count_listed(const struct node *n, bool *seen, size_t nr)
 	memset(seen, 0, nr);
 	tree_iter_init(&it, n);
 	while ((kid = tree_iter_next(&it))) {
-		const size_t i = (size_t)atoi(node_name(kid) + 1);
+		const size_t i = number_of(kid);
 
 		ck_assert(i < nr && !seen[i]);
 		seen[i] = true;

@@ -275,7 +275,7 @@ START_TEST(test_order_of_events)
 	touch("/x", TXN_NODE | TXN_CREATED | TXN_FIRES);
 	touch("/d/a", TXN_CHANGED | TXN_FIRES);
 	touch("/d/b", TXN_CHANGED | TXN_FIRES);
-	list_for_each (o, &t->fires, of_fires) {
+	list_for_each(o, &t->fires, of_fires) {
 		ck_assert_uint_eq(o->len, strlen(expected[i]));
 		ck_assert(!memcmp(o->path, expected[i], o->len));
 		i++;

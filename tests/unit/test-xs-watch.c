@@ -25,7 +25,7 @@ static void drop_all(struct watch_owner *o)
 {
 	struct watch *w, *tmp;
 
-	list_for_each_safe (w, tmp, &o->watches, of_owner)
+	list_for_each_safe(w, tmp, &o->watches, of_owner)
 		watch_remove(&ws, w);
 }
 

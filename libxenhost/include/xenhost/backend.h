@@ -9,7 +9,13 @@
  *   disconnect  the front end closes or is gone: stop, unmap; called once for each connect that succeeded
  *   remove      the device goes for good: release what probe made
  *   event       optional: a watched node of the front end's or our folder changed while connected
- * probe and connect return 0 or -errno; on an error the helper writes the error node and goes to Closing.
+ * probe and connect return 0 or -errno; on an error the helper writes the error node and goes to Closing,
+ * and neither remove (of that probe) nor disconnect (of that connect) follows.
+ * After remove the same device may be probed again, with its data NULL, when the front end comes back.
+ * What probe, connect and event write with xenhost_device_printf() reaches the store together with the
+ * change of state, in one transaction, after they have returned; of event only if it changes something.
+ * A device whose state is Connected when the back end starts was a predecessor's: it is probed and
+ * connected without another state in between.
  */
 #ifndef XENHOST_BACKEND_H
 #define XENHOST_BACKEND_H
@@ -50,8 +56,11 @@ struct xenhost_backend_ops {
 /* ops must live as long as the back end. `data`: xenhost_backend_data() */
 XENHOST_API int xenhost_backend_new(xenhost_t *host, const struct xenhost_backend_ops *ops,
 				    void *data, xenhost_backend_t **ret_backend);
-XENHOST_API xenhost_backend_t *
-xenhost_backend_free(xenhost_backend_t *backend); /* NULL; removes all devices */
+/*
+ * NULL; disconnects and removes all devices and leaves the store as it is, for a successor. To be done
+ * before the handle is closed. Also from within callbacks: that device is then removed when it returns.
+ */
+XENHOST_API xenhost_backend_t *xenhost_backend_free(xenhost_backend_t *backend);
 XENHOST_API void *xenhost_backend_data(const xenhost_backend_t *backend);
 
 XENHOST_API xenhost_t *xenhost_device_host(const xenhost_device_t *dev);
@@ -75,7 +84,10 @@ XENHOST_API int xenhost_device_read_u64(xenhost_device_t *dev, int side, const c
 					uint64_t max, uint64_t *ret_value);
 XENHOST_API int xenhost_device_read_str(xenhost_device_t *dev, int side, const char *node,
 					char **ret_value);
-/* writes a node of our folder */
+/*
+ * Writes a node of our folder, see above; outside of callbacks at once. -ENOENT when the folder is gone:
+ * it is never made anew. "state" can be written as it is (4: the front end looks at "sectors" again).
+ */
 XENHOST_API int xenhost_device_printf(xenhost_device_t *dev, const char *node, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

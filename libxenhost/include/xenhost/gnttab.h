@@ -57,6 +57,49 @@ XENHOST_API int xenhost_io_begin(xenhost_t *host, uint16_t domid, struct xenhost
 XENHOST_API int xenhost_io_end(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs, size_t n,
 			       unsigned int prot, struct iovec *iov);
 
+/* one whole granted page: the form of the above for n = 1 */
+struct xenhost_page {
+	void *addr;
+	uint16_t domid;
+	uint16_t prot;
+	struct xenhost_seg seg;
+};
+
+/* No allocation and, where XENHOST_F_DIRECT holds, no system call. addr is good until it is put back */
+XENHOST_API int xenhost_translate_gref(xenhost_t *host, uint16_t domid, uint32_t gref,
+				       unsigned int prot, struct xenhost_page *ret_page);
+XENHOST_API int xenhost_put_gref(xenhost_t *host, struct xenhost_page *page);
+
+/* a part of one granted page and memory of ours */
+struct xenhost_copy {
+	void *local;
+	uint32_t gref;
+	uint16_t offset;
+	uint16_t len;
+	int status; /* out: 0 or -errno */
+};
+
+/*
+ * Copies each segment, by XENHOST_READ out of the guest's memory or by XENHOST_WRITE into it. Segments do
+ * not depend on each other: the good ones are copied, `status` says which. 0, or the first error.
+ * n <= 512.
+ */
+XENHOST_API int xenhost_grant_copy(xenhost_t *host, uint16_t domid, struct xenhost_copy *segs,
+				   size_t n, unsigned int direction);
+
+/*
+ * The offering side, for front ends (needs XENHOST_F_SHARE, else -EOPNOTSUPP): n new zeroed pages of our
+ * domain, in one view, granted to domid; prot is what it may do: XENHOST_READ, or with XENHOST_WRITE.
+ * -ENOSPC no free page or grant.
+ */
+typedef struct xenhost_share xenhost_share_t;
+XENHOST_API int xenhost_share(xenhost_t *host, uint16_t domid, size_t n, unsigned int prot,
+			      xenhost_share_t **ret_share);
+XENHOST_API void *xenhost_share_addr(const xenhost_share_t *share);
+XENHOST_API uint32_t xenhost_share_gref(const xenhost_share_t *share, size_t i);
+/* 0: taken back and freed; -EBUSY: in use by the other domain, still shared, to be tried again */
+XENHOST_API int xenhost_unshare(xenhost_share_t *share);
+
 #ifdef __cplusplus
 }
 #endif

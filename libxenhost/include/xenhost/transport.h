@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How a host is reached. A transport fills this table; everything above it is written once.
- * An op that a transport does not have is present and returns -EOPNOTSUPP (xenhost_register_transport
- * puts such a function where a pointer is NULL). `state` is the transport's own.
+ * Only open, close and domid must be there; what needs another one gives -EOPNOTSUPP where it is NULL.
+ * `state` is the transport's own.
  * Ops run in the thread that uses the handle; those marked (any) may run in any thread.
  */
 #ifndef XENHOST_TRANSPORT_H
@@ -36,7 +36,8 @@ struct xenhost_transport_ops {
 	int (*process)(
 		void *state); /* as xenhost_process(); tells changes by xenhost_transport_domain() */
 
-	int (*store_connect)(void *state); /* a connected byte stream to xenstored, ours to close */
+	/* a connected byte stream to xenstored, ours to close; again after a loss. Must not block: -EAGAIN */
+	int (*store_connect)(void *state);
 
 	int (*domain_info)(void *state, uint16_t domid, const char *name, /* name NULL: by domid */
 			   struct xenhost_domain_info *ret_info);
@@ -57,9 +58,26 @@ struct xenhost_transport_ops {
 			unsigned int prot, struct iovec *iov);
 	int (*io_end)(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n, /* (any) */
 		      unsigned int prot, struct iovec *iov);
+
+	/* deposits; get gives a descriptor that is the caller's */
+	int (*keep_put)(void *state, const char *name, int fd);
+	int (*keep_get)(void *state, const char *name, int *ret_fd);
+	int (*keep_drop)(void *state, const char *name);
+
+	/* n pages of ours, contiguous and zeroed, granted to domid; n grefs are filled in */
+	int (*share)(void *state, uint16_t domid, size_t n, unsigned int prot, uint32_t *grefs,
+		     void **ret_addr, void **ret_share);
+	int (*unshare)(void *state, void *share); /* -EBUSY in use, nothing was done */
+
+	/* results are zeroed; counts and op have been checked: xenhost/hypercall.h */
+	int (*hypercall)(void *state, unsigned int op, const uint64_t *args, uint64_t *results);
+	int (*restrict_to)(void *state, uint16_t domid); /* give up what belongs to others */
 };
 
-/* before the first xenhost_open() that needs it; ops must live for ever. -EEXIST scheme known, -ENOSPC */
+/*
+ * Before the first xenhost_open() that needs it; the library keeps a copy of the table. -EEXIST scheme
+ * known, -ENOSPC, -EINVAL: no scheme, an op missing that must be there, a size that never was.
+ */
 XENHOST_API int xenhost_register_transport(const struct xenhost_transport_ops *ops);
 
 /* a transport tells that a domain appeared, changed or went; inside its open or process op only */

@@ -27,6 +27,7 @@ typedef struct xenhost xenhost_t;
 #define XENHOST_F_MAP (1ULL << 0)     /* xenhost_map_grants of several grefs in one view */
 #define XENHOST_F_DIRECT (1ULL << 1)  /* xenhost_io_begin gives pointers into guest memory itself */
 #define XENHOST_F_DOMAINS (1ULL << 2) /* xenhost_domain_* know more than our own domain */
+#define XENHOST_F_SHARE (1ULL << 3)   /* xenhost_share: we are a guest, with memory to grant */
 
 /*
  * uri: "bridge:SOCKET" (a socket of xenhost-bridged fixes who we are), "bridge:" ($XENHOST_RUNDIR or
@@ -43,6 +44,29 @@ XENHOST_API int xenhost_process(xenhost_t *host);
 
 XENHOST_API uint16_t xenhost_domid(xenhost_t *host); /* who we are */
 XENHOST_API uint64_t xenhost_features(xenhost_t *host);
+
+/*
+ * Gives up all guests but domid, for good: ports, grants and control of others are -EPERM from now on,
+ * and memory of theirs that is not in use is unmapped. Never blocks. To another one later: -EPERM
+ */
+XENHOST_API int xenhost_restrict(xenhost_t *host, uint16_t domid);
+
+/* what fn gets: one line for each message or operation of these topics */
+#define XENHOST_LOG_STORE 1u
+#define XENHOST_LOG_PORT 2u
+#define XENHOST_LOG_GRANT 4u
+#define XENHOST_LOG_DOMAIN 8u
+#define XENHOST_LOG_HYPERCALL 16u
+#define XENHOST_LOG_ALL 31u
+
+/*
+ * fn runs in whatever thread uses the handle, also in the middle of calls: it must not use the handle.
+ * topics 0: none. Without this, $XENHOST_DEBUG ("store,port" or "all") says what goes to stderr.
+ */
+XENHOST_API int xenhost_set_log(xenhost_t *host, unsigned int topics,
+				void (*fn)(xenhost_t *host, const char *topic, const char *line,
+					   void *data),
+				void *data);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+TESTS += integ/tool-domain.sh
+EXTRA_DIST += integ/tool-domain.sh

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The black-box cases of the protocol's conformance prober, which lies beside the checkout
+# (XENHOST_CONFORMANCE: elsewhere), on a socket and on rings that it plays by files.
+# shellcheck source-path=SCRIPTDIR
+. "$SRCDIR/tests/support/xenstored.sh"
+
+prober=${XENHOST_CONFORMANCE:-$SRCDIR/../shared/conformance}/xenstore/prober
+minimum=414 # of 429; 13 need a restart that keeps the state
+# live update, which does not exist yet
+known='control.live_update_abort_without_session control.live_update_missing_file'
+
+[ -x "$prober" ] || skip conformance "no prober at $prober"
+command -v python3 >/dev/null || skip conformance "python3 is missing"
+
+mkdir "$dir/rings"
+xenstored_start "$(dirname "$RUN")/tests/xenstored-files" --host "files:$dir/rings"
+"$prober" "$socket" --rings "$dir/rings" --timeout 10 --quiet >"$dir/out" || :
+tail -n 1 "$dir/out"
+passed=$(sed -n '$s/ passed,.*//p' "$dir/out")
+failed=$(sed -n 's/^FAIL \([^:]*\):.*/\1/p' "$dir/out" | sort | xargs)
+if [ "$failed" != "$known" ]; then
+	grep '^FAIL' "$dir/out" || :
+	fail "failed cases: $failed; expected: $known"
+fi
+[ "${passed:-0}" -ge $minimum ] || fail "$passed cases passed, there must be $minimum"
+
+# nothing is left of all that, and what is counted agrees with what is there
+python3 - "$socket" <<'END' || fail "the store does not agree with its accounts"
+import socket, struct, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(struct.pack("=IIII", 0, 1, 0, 6) + b"check\0")
+h = struct.unpack("=IIII", s.recv(16, socket.MSG_WAITALL))
+answer = s.recv(h[3], socket.MSG_WAITALL)
+sys.exit(0 if answer == b"OK\0" else str(answer))
+END
+xenstored_end

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* xenhost domain list|info: the domains that xenhost-bridged knows. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xenhost/domain.h>
+#include <xenhost/xenhost.h>
+
+#include "common/bridge.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "tools/commands.h"
+#include "tools/json.h"
+
+struct domain_command {
+	const char *rundir;
+	bool json;
+	xenhost_t *host;
+	unsigned int printed;
+};
+
+static int set_rundir(void *data, const char *value)
+{
+	((struct domain_command *)data)->rundir = value;
+	return 0;
+}
+
+static int set_json(void *data, const char *value)
+{
+	((struct domain_command *)data)->json = true;
+	return 0;
+}
+
+static const struct option_spec specs[] = {
+	{ "json", NULL, "print JSON, for scripts", set_json },
+	{ "rundir", "DIR", "run directory of xenhost-bridged (default: the system's)", set_rundir },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static const char *state_name(const struct xenhost_domain_info *info)
+{
+	static const char *const names[] = { "gone", "paused", "running", "shutdown" };
+
+	return info->state < ARRAY_SIZE(names) ? names[info->state] : "unknown";
+}
+
+static const char *kind_name(const struct xenhost_domain_info *info)
+{
+	static const char *const names[] = { "control", "service", "guest" };
+
+	return info->kind < ARRAY_SIZE(names) ? names[info->kind] : "unknown";
+}
+
+/* as Xen's public/sched.h */
+static const char *reason_name(const struct xenhost_domain_info *info)
+{
+	static const char *const names[] = { "poweroff", "reboot",   "suspend",
+					     "crash",	 "watchdog", "soft-reset" };
+
+	if (info->state != XENHOST_DOMAIN_SHUTDOWN)
+		return "";
+	return info->shutdown_reason < ARRAY_SIZE(names) ? names[info->shutdown_reason] : "unknown";
+}
+
+static void print_json(const struct xenhost_domain_info *info)
+{
+	printf("{\"domid\": %u, \"name\": ", info->domid);
+	json_string(stdout, info->name);
+	printf(", \"kind\": \"%s\", \"state\": \"%s\", \"shutdown_reason\": \"%s\", \"unique_id\": \"%016llx\", "
+	       "\"memory_bytes\": %llu, \"store_port\": %u, \"console_port\": %u}",
+	       kind_name(info), state_name(info), reason_name(info),
+	       (unsigned long long)info->unique_id, (unsigned long long)info->memory_bytes,
+	       info->store_port, info->console_port);
+}
+
+static void print_row(const struct xenhost_domain_info *info)
+{
+	printf("%6u  %-24s %-8s %8llu  %s%s%s\n", info->domid, info->name, kind_name(info),
+	       (unsigned long long)(info->memory_bytes >> 20), state_name(info),
+	       info->state == XENHOST_DOMAIN_SHUTDOWN ? ": " : "", reason_name(info));
+}
+
+static void print_all(const struct xenhost_domain_info *info)
+{
+	printf("domid:           %u\nname:            %s\nkind:            %s\n", info->domid,
+	       info->name, kind_name(info));
+	printf("state:           %s\n", state_name(info));
+	if (info->state == XENHOST_DOMAIN_SHUTDOWN)
+		printf("shutdown reason: %s\n", reason_name(info));
+	printf("unique id:       %016llx\n", (unsigned long long)info->unique_id);
+	if (info->kind != XENHOST_DOMAIN_GUEST)
+		return;
+	printf("memory:          %llu MiB\n", (unsigned long long)(info->memory_bytes >> 20));
+	printf("store port:      %u\nstore frame:     %#llx\n", info->store_port,
+	       (unsigned long long)info->store_gfn);
+	printf("grants:          direct: back ends hold the guest's memory and check its grants themselves\n");
+}
+
+static int open_host(struct domain_command *c)
+{
+	char uri[256] = "bridge:";
+	int r;
+
+	if (c->rundir && snprintf(uri, sizeof(uri), "bridge:%s/" BRIDGE_SOCKET_TOOL, c->rundir) >=
+				 (int)sizeof(uri))
+		r = -ENAMETOOLONG;
+	else
+		r = xenhost_open(uri, 0, &c->host);
+	if (r < 0)
+		log_error(
+			"cannot reach xenhost-bridged at %s: %s; does it run? --rundir names another place",
+			uri, strerror(-r));
+	return r;
+}
+
+static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, void *data)
+{
+	struct domain_command *c = data;
+
+	if (info->state == XENHOST_DOMAIN_GONE)
+		return;
+	if (c->json) {
+		printf("%s", c->printed ? ",\n " : "");
+		print_json(info);
+	} else {
+		print_row(info);
+	}
+	c->printed++;
+}
+
+/* The snapshot is queued by bridged before it answers anything that we ask later: our own domain. */
+static int list(struct domain_command *c)
+{
+	struct xenhost_domain_info self;
+	int r = xenhost_domain_watch(c->host, on_domain, c);
+
+	if (r == 0)
+		r = xenhost_domain_info(c->host, xenhost_domid(c->host), &self);
+	if (r < 0) {
+		log_error("cannot list the domains: %s", strerror(-r));
+		return r;
+	}
+	printf(c->json ? "[" : " domid  name                     kind          MiB  state\n");
+	do
+		r = xenhost_process(c->host);
+	while (r > 0);
+	if (c->json)
+		printf("]\n");
+	return r;
+}
+
+static int info(struct domain_command *c, const char *which)
+{
+	struct xenhost_domain_info found;
+	unsigned long long domid;
+	int r;
+
+	if (options_number(which, 0, 32767, &domid) == 0)
+		r = xenhost_domain_info(c->host, (uint16_t)domid, &found);
+	else
+		r = xenhost_domain_by_name(c->host, which, &found);
+	if (r < 0) {
+		log_error("there is no domain %s: %s; xenhost domain list shows those there are",
+			  which, strerror(-r));
+		return r;
+	}
+	if (!c->json) {
+		print_all(&found);
+		return 0;
+	}
+	print_json(&found);
+	printf("\n");
+	return 0;
+}
+
+int cmd_domain(int argc, char **argv)
+{
+	static const struct options options = {
+		.program = "xenhost domain",
+		.operands = "list | info NAME-OR-DOMID",
+		.purpose = "Shows the domains of this host.",
+		.page = "xenhost-domain(1)",
+	};
+	struct domain_command c = { 0 };
+	const struct option_table table = { specs, &c };
+	int i = options_parse(&options, argc, argv, &table, 1), r;
+
+	if (i <= 0)
+		return i < 0 ? EXIT_USAGE : 0;
+	if (!(argc - i == 1 && !strcmp(argv[i], "list")) &&
+	    !(argc - i == 2 && !strcmp(argv[i], "info"))) {
+		log_error("domain takes list, or info and a name or domid; xenhost domain --help");
+		return EXIT_USAGE;
+	}
+	r = open_host(&c);
+	if (r == 0)
+		r = argc - i == 1 ? list(&c) : info(&c, argv[i + 1]);
+	xenhost_close(c.host);
+	return r < 0 ? 1 : 0;
+}
