@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,16 +22,7 @@
 #include "common/cleanup.h"
 
 #include "netbackd/tap.h"
-
-static bool have_net;
-
-/* Once, before Check forks. */
-static bool own_network(void)
-{
-	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-		return false;
-	return access("/dev/net/tun", R_OK | W_OK) == 0;
-}
+#include "tests/support/netns.h"
 
 START_TEST(names)
 {
@@ -172,9 +162,11 @@ int main(void)
 	Suite *s = suite_create("tap");
 	TCase *tc = tcase_create("all");
 	SRunner *sr = srunner_create(s);
+	bool have_net;
 	int failed;
 
-	have_net = own_network();
+	/* once, before Check forks */
+	have_net = netns_enter();
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, names);
 	if (have_net) {
