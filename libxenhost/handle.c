@@ -54,10 +54,10 @@ int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 	host->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (host->poll_fd < 0)
 		return -errno;
-	r = xh_uri_parse(uri, &host->ops, &address);
+	xh_log_from_environment(host);
+	r = xh_uri_parse(host, uri, &host->ops, &address);
 	if (r < 0)
 		return r;
-	xh_log_from_environment(host);
 	r = host->ops->open(host, address, &host->state);
 	if (r < 0)
 		return r;

@@ -59,9 +59,13 @@ void xh_log(xenhost_t *host, unsigned int topic, const char *fmt, ...)
 			xh_log((host), (topic), __VA_ARGS__); \
 	} while (0)
 
-/* uri.c: the ops of the scheme before ':', and what is behind it */
-int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops,
+/* uri.c: the ops of the scheme before ':', perhaps from a plug-in, and what is behind it */
+#define XH_SCHEME_MAX 32
+int xh_uri_parse(xenhost_t *host, const char *uri, const struct xenhost_transport_ops **ret_ops,
 		 const char **ret_address);
+
+/* plugin.c: registers SCHEME.so. -EPROTONOSUPPORT no such file, -EACCES not trusted, -ELIBBAD no plug-in */
+int xh_plugin_load(xenhost_t *host, const char *scheme);
 
 /* store.c: free(NULL) is fine. process: > 0 watch callbacks ran, 0, < 0 lost */
 void xh_store_free(struct xh_store *store);
