@@ -50,6 +50,7 @@ int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 	host = calloc(1, sizeof(*host));
 	if (!host)
 		return -ENOMEM;
+	list_init(&host->shares);
 	host->store_timeout = STORE_TIMEOUT_MS;
 	host->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (host->poll_fd < 0)
@@ -75,6 +76,7 @@ xenhost_t *xenhost_close(xenhost_t *host)
 	xh_store_free(host->store);
 	if (host->state)
 		host->ops->close(host->state);
+	xh_shares_free(host);
 	xh_domains_free(host->domains);
 	closep(&host->poll_fd);
 	free(host);
