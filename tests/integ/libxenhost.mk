@@ -13,3 +13,6 @@ integ_plugin_SOURCES = integ/plugin.c
 integ_plugin_CPPFLAGS = $(AM_CPPFLAGS) -DPLUGIN_DIR='"$(abs_builddir)/.libs"'
 integ_plugin_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 integ_plugin_LDADD = $(LIBXENHOST) $(CHECK_LIBS)
+
+TESTS += integ/man-examples.sh
+EXTRA_DIST += integ/man-examples.sh
