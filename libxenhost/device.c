@@ -293,7 +293,7 @@ static void folder_gone(xenhost_device_t *dev)
 	ending = dev->ending; /* a callback freed the back end */
 	device_free(dev);
 	if (!ending)
-		(void)xh_device_new(backend, front, devid);
+		xh_backend_add(backend, front, devid);
 }
 
 /* We may not write our own state: nothing can be told to the front end, so at least do no harm. */
@@ -391,8 +391,8 @@ static int read_identity(xenhost_device_t *dev)
 	if (r < 0 && r != -EINVAL)
 		return xh_device_not_there(r) ? 0 : r;
 	r_id = xenhost_device_read_u64(dev, XENHOST_BACK, "frontend-id", UINT16_MAX, &id);
-	if (xh_device_not_there(r_id))
-		return 0;
+	if (r_id < 0 && r_id != -EINVAL && r_id != -ERANGE)
+		return xh_device_not_there(r_id) ? 0 : r_id;
 	dev->refused = r < 0 || r_id < 0 || id != dev->front_domid ||
 		       !xh_xenbus_front_path(dev->front_path, dev->front_domid);
 	return 1;
