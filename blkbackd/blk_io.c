@@ -326,6 +326,9 @@ static void uring_close(struct blk_io *io)
 		event_free(io->event);
 	if (io->retry)
 		event_free(io->retry);
+	/* the kernel takes a ring down later, and would keep the image open until then */
+	if (io->fixed_file)
+		io_uring_unregister_files(&io->ring);
 	if (io->uring)
 		io_uring_queue_exit(&io->ring);
 	if (io->eventfd >= 0)

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <event2/event.h>
-
 #include "common/cleanup.h"
 #include "common/daemon.h"
 #include "common/log.h"
+
+#include <xenhost/event.h>
 
 #include "blkbackd/vbd.h"
 
@@ -21,7 +21,7 @@ struct blkbackd {
 	struct vbd_driver driver;
 	xenhost_t *host;
 	xenhost_backend_t *backend;
-	struct event *event;
+	struct xenhost_event event;
 	bool lost;
 };
 
@@ -54,15 +54,12 @@ static const struct daemon_option options[] = {
 	{ 0 },
 };
 
-static void on_host(evutil_socket_t fd, short what, void *data)
+static void on_lost(xenhost_t *host, int error, void *data)
 {
 	struct blkbackd *b = data;
-	int r = xenhost_process(b->host);
 
-	if (r >= 0)
-		return;
 	log_error("lost the host %s: %s; start xenhost-bridged and this program again", b->uri,
-		  strerror(-r));
+		  strerror(-error));
 	b->lost = true;
 	event_base_loopbreak(b->daemon.base);
 }
@@ -83,17 +80,12 @@ static int start(struct blkbackd *b)
 			  b->uri, strerror(-r));
 		return r;
 	}
-	b->event = event_new(b->daemon.base, xenhost_get_fd(b->host), EV_READ | EV_PERSIST, on_host,
-			     b);
-	if (!b->event || event_add(b->event, NULL) < 0)
-		return -ENOMEM;
-	return 0;
+	return xenhost_event_init(&b->event, b->daemon.base, b->host, on_lost, b);
 }
 
 static void stop(struct blkbackd *b)
 {
-	if (b->event)
-		event_free(b->event);
+	xenhost_event_fini(&b->event);
 	xenhost_backend_free(b->backend);
 	xenhost_close(b->host);
 	daemon_loop_free(&b->daemon);

@@ -181,6 +181,14 @@ static int read_online(xenhost_device_t *dev, bool *ret_online)
 	return 0;
 }
 
+static bool front_domain_gone(const xenhost_device_t *dev)
+{
+	struct xenhost_domain_info info;
+	int r = xenhost_domain_info(dev->backend->host, dev->front_domid, &info);
+
+	return r == -ESRCH || r == -EOPNOTSUPP; /* where nobody knows, the state must do */
+}
+
 /*
  * Our state first, `online` next: an unplug writes both at once, so who sees its Closing sees its
  * online=0 as well.
@@ -199,6 +207,7 @@ static int look(xenhost_device_t *dev, struct xh_xenbus_view *view)
 	if (view->own == XENHOST_STATE_CLOSED &&
 	    (view->front == XENHOST_STATE_CLOSED || view->front == 0))
 		dev->failed = false;
+	view->front_gone = view->front == 0 && front_domain_gone(dev);
 	view->probed = dev->probed;
 	view->connected = dev->connected;
 	view->failed = dev->failed || dev->refused;

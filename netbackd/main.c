@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <event2/event.h>
-
 #include "common/cleanup.h"
 #include "common/daemon.h"
 #include "common/log.h"
+
+#include <xenhost/event.h>
 
 #include "netbackd/vif.h"
 
@@ -21,7 +21,7 @@ struct netbackd {
 	struct vif_driver driver;
 	xenhost_t *host;
 	xenhost_backend_t *backend;
-	struct event *event;
+	struct xenhost_event event;
 	bool lost;
 };
 
@@ -36,15 +36,12 @@ static const struct daemon_option options[] = {
 	{ 0 },
 };
 
-static void on_host(evutil_socket_t fd, short what, void *data)
+static void on_lost(xenhost_t *host, int error, void *data)
 {
 	struct netbackd *n = data;
-	int r = xenhost_process(n->host);
 
-	if (r >= 0)
-		return;
 	log_error("lost the host %s: %s; start xenhost-bridged and this program again", n->uri,
-		  strerror(-r));
+		  strerror(-error));
 	n->lost = true;
 	event_base_loopbreak(n->daemon.base);
 }
@@ -65,17 +62,12 @@ static int start(struct netbackd *n)
 			  n->uri, strerror(-r));
 		return r;
 	}
-	n->event = event_new(n->daemon.base, xenhost_get_fd(n->host), EV_READ | EV_PERSIST, on_host,
-			     n);
-	if (!n->event || event_add(n->event, NULL) < 0)
-		return -ENOMEM;
-	return 0;
+	return xenhost_event_init(&n->event, n->daemon.base, n->host, on_lost, n);
 }
 
 static void stop(struct netbackd *n)
 {
-	if (n->event)
-		event_free(n->event);
+	xenhost_event_fini(&n->event);
 	xenhost_backend_free(n->backend);
 	xenhost_close(n->host);
 	daemon_loop_free(&n->daemon);

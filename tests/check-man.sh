@@ -47,5 +47,6 @@ for daemon in bridged xenstored vmm blkbackd netbackd; do
 	check_options xenhost-$daemon.8.pod "${RUN:?}" xenhost-$daemon
 done
 check_options xenhost-domain.1.pod "$RUN" xenhost domain
+check_options xenhost-store.1.pod "$RUN" xenhost store
 check_options xenhost-run.1.pod "$RUN" xenhost run
 exit $failed

@@ -30,6 +30,8 @@ struct listener {
 	struct domain *domain;
 	struct event *readable, *again;
 	unsigned int nr_conns;
+	unsigned int complaints; /* logged, or left out because there were too many */
+	bool paused;
 	int fd;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
@@ -45,6 +47,13 @@ struct sock_conn {
 static struct sock_conn *sock_of(struct conn *c)
 {
 	return list_entry(c, struct sock_conn, conn);
+}
+
+/* What clients do wrong is logged, but they cannot fill the log with it. */
+static bool may_complain(struct listener *l)
+{
+	l->complaints++;
+	return l->complaints <= 10 || l->complaints % 1000 == 0;
 }
 
 /* --- one connection --- */
@@ -94,7 +103,7 @@ static void sock_ended(struct conn *c, int error)
 {
 	struct sock_conn *sc = sock_of(c);
 
-	if (error == -EPROTO)
+	if (error == -EPROTO && sc->listener && may_complain(sc->listener))
 		log_warning("domain %u: client sent an impossible message, connection closed",
 			    c->domain->domid);
 	close_fd(sc);
@@ -166,8 +175,10 @@ static void pause_listener(struct listener *l)
 {
 	static const struct timeval pause = { 0, PAUSE_US };
 
-	log_warning("%s: cannot accept a connection (%s); waiting for others to close", l->path,
-		    strerror(errno));
+	if (!l->paused)
+		log_warning("%s: cannot accept a connection (%s); waiting for others to close",
+			    l->path, strerror(errno));
+	l->paused = true;
 	event_del(l->readable);
 	event_add(l->again, &pause);
 }
@@ -189,9 +200,11 @@ static void on_connect(evutil_socket_t listen_fd, short what, void *data)
 				pause_listener(l);
 			return;
 		}
+		l->paused = false;
 		if (l->domain->domid && l->nr_conns >= CONNS_MAX) {
-			log_warning("%s: more than %d connections, one refused", l->path,
-				    CONNS_MAX);
+			if (may_complain(l))
+				log_warning("%s: more than %d connections, one refused", l->path,
+					    CONNS_MAX);
 			close(fd);
 		} else if (sock_new(l, fd) < 0) {
 			log_warning("%s: no memory for a connection", l->path);

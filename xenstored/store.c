@@ -180,6 +180,16 @@ static struct tally *op_tally(const struct op *op, uint16_t domid)
 	return a ? &a->nodes : NULL;
 }
 
+static void op_count(const struct op *op, uint16_t domid, int64_t nodes, int64_t bytes)
+{
+	struct tally *tally = op_tally(op, domid);
+
+	if (!tally)
+		return; /* the transaction is marked as failed */
+	tally->nodes += nodes;
+	tally->bytes += bytes;
+}
+
 /* A transaction that removed what has gone outside as well may be below zero until it fails. */
 static int check_nodes(const struct store *s, struct account *a, int64_t nodes)
 {
@@ -443,12 +453,7 @@ int store_mkdir(struct store *s, const struct caller *c, struct txn *t,
 
 static void uncount(void *data, const struct node *n)
 {
-	struct tally *tally = op_tally(data, perms_owner(n->perms));
-
-	if (!tally)
-		return; /* the transaction is marked as failed */
-	tally->nodes--;
-	tally->bytes -= (int64_t)node_size(n);
+	op_count(data, perms_owner(n->perms), -1, -(int64_t)node_size(n));
 }
 
 static int rm(struct op *op)
@@ -540,7 +545,6 @@ static int set_perms(struct op *op, struct perms *perms)
 	const struct perms *parent = op_parent(op);
 	const int64_t size = (int64_t)node_size(op->pos.node);
 	const uint16_t to = perms_owner(perms), from = perms_owner(old);
-	struct tally *tally;
 	int r = op_touch(op, TXN_NODE | TXN_CHANGED | TXN_FIRES);
 
 	if (r)
@@ -549,10 +553,8 @@ static int set_perms(struct op *op, struct perms *perms)
 	    tree_set_perms(&op->s->heap, op->root, &op->pos, op->path, op->len, perms,
 			   ++op->s->stamp) < 0)
 		return op_nomem(op);
-	tally = op_tally(op, from);
-	*tally = (struct tally){ tally->nodes - 1, tally->bytes - size };
-	tally = op_tally(op, to);
-	*tally = (struct tally){ tally->nodes + 1, tally->bytes + size };
+	op_count(op, from, -1, -size);
+	op_count(op, to, 1, size);
 	if (op->t)
 		op->t->domains |= perms->domains;
 	op_charge(op);

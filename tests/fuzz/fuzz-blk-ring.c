@@ -2,6 +2,7 @@
 /*
  * Input: one byte of flags, 112 bytes of a slot, then the indirect page. Whatever is accepted must
  * be what blkbackd relies on.
+ * Planted: last_sect not held against the page: found at once.
  */
 #include "config.h"
 

@@ -2,6 +2,7 @@
 /*
  * Input: slots of a tx ring, cut into chains as netbackd does; then the same bytes as the headers
  * of a frame. Whatever is accepted must be what netbackd relies on.
+ * Planted: pieces behind the first not held against their page: found at once.
  */
 #include "config.h"
 

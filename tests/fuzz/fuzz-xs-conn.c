@@ -3,6 +3,7 @@
  * Three clients of one store, in one process and without sockets: domain 0 and two others. The input is
  * a row of requests: client, type, transaction, length, payload. After it the accounts must agree with
  * the store, and when the clients are gone nothing may be left.
+ * Planted: counting only three of the nodes that one request creates was found in 1 s.
  */
 #include "config.h"
 

@@ -2,6 +2,7 @@
 /*
  * A hostile page: four indices and what we do with them from the input. Copies stay inside of the page
  * and of the buffer, no more than a ring is moved, impossible indices move nothing.
+ * Planted: a larger bound on what a request ring can hold was found in 1 s.
  */
 #include "config.h"
 

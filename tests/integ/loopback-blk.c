@@ -539,6 +539,10 @@ START_TEST(unplug)
 	front_wait(&disk.front, XENHOST_STATE_CLOSED);
 	ck_assert_int_eq(guest_revoke(disk.guest, disk.ring_gref), 0);
 	check_image(&disk);
+	/* the image is free: another guest gets it */
+	disk_create_on(&other, "heir", "w", disk.path);
+	disk_connect(&other, false, XENHOST_STATE_INITIALISED);
+	disk_close(&other);
 	disk_close(&disk);
 }
 END_TEST

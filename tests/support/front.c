@@ -148,6 +148,12 @@ void *front_ring_next(struct xenhost_front_ring *r)
 	return slot;
 }
 
+/* req_event is the second word: public/io/ring.h */
+bool front_ring_awaited(const struct xenhost_front_ring *r)
+{
+	return atomic_load((_Atomic uint32_t *)r->shared + 1) == r->req_prod + 1;
+}
+
 void front_ring_force(struct xenhost_front_ring *r, uint32_t req_prod)
 {
 	atomic_store((_Atomic uint32_t *)r->shared, req_prod);

@@ -45,6 +45,8 @@ void front_make_home(xenhost_t *host, uint16_t domid);
 
 /* A ring page of ours, as the front end that a test plays wants it: same size of requests and responses. */
 void front_ring_init(struct xenhost_front_ring *r, void *page, size_t slot_size);
+/* the back end sleeps until there is one more request than now */
+bool front_ring_awaited(const struct xenhost_front_ring *r);
 /* sets a producer index that nobody would set */
 void front_ring_force(struct xenhost_front_ring *r, uint32_t req_prod);
 /* 1 and the beginning of the next response, or 0; the back end must not break the ring */
