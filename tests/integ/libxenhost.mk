@@ -16,3 +16,13 @@ integ_plugin_LDADD = $(LIBXENHOST) $(CHECK_LIBS)
 
 TESTS += integ/man-examples.sh
 EXTRA_DIST += integ/man-examples.sh
+
+# the example back end and a loopback guest with its front end
+check_PROGRAMS += integ/upper-front
+integ_upper_front_SOURCES = integ/upper-front.c \
+	support/guest.c support/guest.h \
+	support/guest_transport.c support/guest_transport.h
+integ_upper_front_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)/common
+integ_upper_front_LDADD = $(LIBXENHOST) $(LIBCOMMON)
+TESTS += integ/example.sh
+EXTRA_DIST += integ/example.sh
