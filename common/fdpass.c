@@ -95,6 +95,10 @@ ssize_t fdpass_recv(int sock, int flags, void *buf, size_t size, int *fds, size_
 		fdpass_close(fds, n_fds);
 		return -EMSGSIZE;
 	}
+	if (n == 0) { /* the end, or an empty message: nobody would look at what came with it */
+		fdpass_close(fds, n_fds);
+		n_fds = 0;
+	}
 	*ret_nr_fds = n_fds;
 	return n;
 }

@@ -29,7 +29,18 @@ static xenhost_device_t *find_device(xenhost_backend_t *b, uint16_t front, uint3
 	return NULL;
 }
 
-/* Errors are those of one folder, or of the connection, which xenhost_process() tells. */
+/* Of an error that will pass nobody else will tell us: look again. Others are those of one folder. */
+static void check_result(xenhost_backend_t *b, int r)
+{
+	if ((r == -ENOMEM || r == -ETIMEDOUT || r == -EAGAIN) && !b->freed)
+		xh_work_queue(b->host->store, &b->rescan);
+}
+
+void xh_backend_add(xenhost_backend_t *b, uint16_t front, uint32_t devid)
+{
+	check_result(b, xh_device_new(b, front, devid));
+}
+
 static void try_device(xenhost_backend_t *b, uint16_t front, uint32_t devid)
 {
 	if (find_device(b, front, devid))
@@ -37,7 +48,7 @@ static void try_device(xenhost_backend_t *b, uint16_t front, uint32_t devid)
 	if (b->nr_devices >= XH_DEVICES_MAX)
 		b->ignored = true;
 	else
-		(void)xh_device_new(b, front, devid);
+		xh_backend_add(b, front, devid);
 }
 
 /* the numeric names in a folder; others are not ours */
@@ -47,9 +58,12 @@ static void each_number(xenhost_backend_t *b, const char *path, uint32_t max,
 {
 	_cleanup_free_ char **names = NULL;
 	uint32_t number;
+	int r = xenhost_store_list(b->host, 0, path, &names);
 
-	if (xenhost_store_list(b->host, 0, path, &names) < 0)
+	if (r < 0) {
+		check_result(b, r);
 		return;
+	}
 	for (char **name = names; *name; name++)
 		if (xh_xenbus_number(*name, strlen(*name), max, &number) == 0)
 			fn(b, outer, number);

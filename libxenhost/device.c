@@ -181,6 +181,14 @@ static int read_online(xenhost_device_t *dev, bool *ret_online)
 	return 0;
 }
 
+static bool front_domain_gone(const xenhost_device_t *dev)
+{
+	struct xenhost_domain_info info;
+	int r = xenhost_domain_info(dev->backend->host, dev->front_domid, &info);
+
+	return r == -ESRCH || r == -EOPNOTSUPP; /* where nobody knows, the state must do */
+}
+
 /*
  * Our state first, `online` next: an unplug writes both at once, so who sees its Closing sees its
  * online=0 as well.
@@ -199,6 +207,7 @@ static int look(xenhost_device_t *dev, struct xh_xenbus_view *view)
 	if (view->own == XENHOST_STATE_CLOSED &&
 	    (view->front == XENHOST_STATE_CLOSED || view->front == 0))
 		dev->failed = false;
+	view->front_gone = view->front == 0 && front_domain_gone(dev);
 	view->probed = dev->probed;
 	view->connected = dev->connected;
 	view->failed = dev->failed || dev->refused;
@@ -284,7 +293,7 @@ static void folder_gone(xenhost_device_t *dev)
 	ending = dev->ending; /* a callback freed the back end */
 	device_free(dev);
 	if (!ending)
-		(void)xh_device_new(backend, front, devid);
+		xh_backend_add(backend, front, devid);
 }
 
 /* We may not write our own state: nothing can be told to the front end, so at least do no harm. */
@@ -382,8 +391,8 @@ static int read_identity(xenhost_device_t *dev)
 	if (r < 0 && r != -EINVAL)
 		return xh_device_not_there(r) ? 0 : r;
 	r_id = xenhost_device_read_u64(dev, XENHOST_BACK, "frontend-id", UINT16_MAX, &id);
-	if (xh_device_not_there(r_id))
-		return 0;
+	if (r_id < 0 && r_id != -EINVAL && r_id != -ERANGE)
+		return xh_device_not_there(r_id) ? 0 : r_id;
 	dev->refused = r < 0 || r_id < 0 || id != dev->front_domid ||
 		       !xh_xenbus_front_path(dev->front_path, dev->front_domid);
 	return 1;

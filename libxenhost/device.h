@@ -95,7 +95,9 @@ void xh_device_write_error(xenhost_device_t *dev, int error, const char *text);
 /* if we wrote one */
 void xh_device_clear_error(xenhost_device_t *dev);
 
-/* backend.c: the device has left the list */
+/* backend.c: makes the device of a folder, if there is one; again later after errors that will pass */
+void xh_backend_add(xenhost_backend_t *backend, uint16_t front_domid, uint32_t devid);
+/* the device has left the list */
 void xh_backend_device_gone(xenhost_backend_t *backend);
 
 #endif

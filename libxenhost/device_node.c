@@ -31,16 +31,17 @@ bool xh_device_not_there(int r)
 	return r == -ENOENT || r == -EACCES;
 }
 
-static char *node_path(const xenhost_device_t *dev, int side, const char *node)
+static int node_path(const xenhost_device_t *dev, int side, const char *node, char **ret_path)
 {
 	char *path;
 
 	if (!node || !*node || *node == '/')
-		return NULL;
+		return -EINVAL;
 	if (asprintf(&path, "%s/%s", side == XENHOST_FRONT ? dev->front_path : dev->back_path,
 		     node) < 0)
-		return NULL;
-	return path;
+		return -ENOMEM;
+	*ret_path = path;
+	return 0;
 }
 
 int xenhost_device_read_str(xenhost_device_t *dev, int side, const char *node, char **ret_value)
@@ -51,9 +52,9 @@ int xenhost_device_read_str(xenhost_device_t *dev, int side, const char *node, c
 
 	if (!dev || !ret_value || (side != XENHOST_FRONT && side != XENHOST_BACK))
 		return -EINVAL;
-	path = node_path(dev, side, node);
-	if (!path)
-		return -EINVAL;
+	r = node_path(dev, side, node, &path);
+	if (r < 0)
+		return r;
 	r = xenhost_store_read(dev->backend->host, 0, path, &value, &len);
 	if (r < 0)
 		return r;
@@ -108,6 +109,7 @@ static void replace_write(xenhost_device_t *dev, struct xh_device_write *w)
 static int add_write(xenhost_device_t *dev, const char *node, char *value)
 {
 	struct xh_device_write *w = calloc(1, sizeof(*w));
+	int r;
 
 	if (!w) {
 		free(value);
@@ -116,10 +118,10 @@ static int add_write(xenhost_device_t *dev, const char *node, char *value)
 	list_init(&w->link);
 	w->value = value;
 	w->is_state = !strcmp(node, "state");
-	w->path = node_path(dev, XENHOST_BACK, node);
-	if (!w->path) {
+	r = node_path(dev, XENHOST_BACK, node, &w->path);
+	if (r < 0) {
 		write_free(w);
-		return -EINVAL;
+		return r;
 	}
 	if (strlen(w->path) + 1 + strlen(value) > XH_WIRE_PAYLOAD_MAX) {
 		write_free(w);
@@ -178,10 +180,11 @@ static int any_change(xenhost_device_t *dev, xenhost_txn_t txn)
 
 static int write_state(xenhost_device_t *dev, xenhost_txn_t txn, uint32_t state)
 {
-	_cleanup_free_ char *path = node_path(dev, XENHOST_BACK, "state");
+	_cleanup_free_ char *path = NULL;
+	int r = node_path(dev, XENHOST_BACK, "state", &path);
 
-	if (!path)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	return xenhost_store_printf(dev->backend->host, txn, path, "%" PRIu32, state);
 }
 

@@ -12,13 +12,16 @@
 #include "common/cleanup.h"
 #include "libxenhost/frontend.h"
 
-static char *node_path(const char *folder, const char *node)
+static int node_path(const char *folder, const char *node, char **ret_path)
 {
 	char *path;
 
-	if (!node || !*node || *node == '/' || asprintf(&path, "%s/%s", folder, node) < 0)
-		return NULL;
-	return path;
+	if (!node || !*node || *node == '/')
+		return -EINVAL;
+	if (asprintf(&path, "%s/%s", folder, node) < 0)
+		return -ENOMEM;
+	*ret_path = path;
+	return 0;
 }
 
 int xenhost_frontend_read_str(xenhost_frontend_t *front, int side, const char *node,
@@ -30,9 +33,9 @@ int xenhost_frontend_read_str(xenhost_frontend_t *front, int side, const char *n
 
 	if (!front || !ret_value || (side != XENHOST_FRONT && side != XENHOST_BACK))
 		return -EINVAL;
-	path = node_path(side == XENHOST_FRONT ? front->path : front->back_path, node);
-	if (!path)
-		return -EINVAL;
+	r = node_path(side == XENHOST_FRONT ? front->path : front->back_path, node, &path);
+	if (r < 0)
+		return r;
 	r = xenhost_store_read(front->host, 0, path, &value, &len);
 	if (r < 0)
 		return r;
@@ -58,10 +61,11 @@ int xenhost_frontend_read_u64(xenhost_frontend_t *front, int side, const char *n
 
 static int write_node(xenhost_frontend_t *front, const char *node, const char *value)
 {
-	_cleanup_free_ char *path = node_path(front->path, node);
+	_cleanup_free_ char *path = NULL;
+	int r = node_path(front->path, node, &path);
 
-	if (!path)
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	return xenhost_store_write(front->host, 0, path, value, strlen(value));
 }
 
@@ -87,12 +91,12 @@ int xenhost_frontend_printf(xenhost_frontend_t *front, const char *node, const c
 
 int xh_frontend_read_state(xenhost_frontend_t *front, const char *folder, uint32_t *ret_state)
 {
-	_cleanup_free_ char *path = node_path(folder, "state");
+	_cleanup_free_ char *path = NULL;
 	uint64_t state;
-	int r;
+	int r = node_path(folder, "state", &path);
 
-	if (!path)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	r = xenhost_store_read_u64(front->host, 0, path, XENHOST_STATE_RECONFIGURED, &state);
 	if (r == -ENOENT || r == -EACCES || r == -EINVAL || r == -ERANGE) {
 		state = 0;
@@ -111,13 +115,13 @@ struct state_write {
 static int write_fn(xenhost_t *host, xenhost_txn_t txn, void *data)
 {
 	struct state_write *w = data;
-	_cleanup_free_ char *path = node_path(w->front->path, "backend"), *back = NULL;
-	_cleanup_free_ char *state_path = node_path(w->front->path, "state");
-	int r;
+	_cleanup_free_ char *path = NULL, *state_path = NULL, *back = NULL;
+	int r = node_path(w->front->path, "backend", &path);
 
-	if (!path || !state_path)
-		return -ENOMEM;
-	r = xenhost_store_read(host, txn, path, &back, NULL);
+	if (r == 0)
+		r = node_path(w->front->path, "state", &state_path);
+	if (r == 0)
+		r = xenhost_store_read(host, txn, path, &back, NULL);
 	if (r < 0)
 		return r;
 	return xenhost_store_printf(host, txn, state_path, "%" PRIu32, w->state);

@@ -50,14 +50,15 @@ int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 	host = calloc(1, sizeof(*host));
 	if (!host)
 		return -ENOMEM;
+	list_init(&host->shares);
 	host->store_timeout = STORE_TIMEOUT_MS;
 	host->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (host->poll_fd < 0)
 		return -errno;
-	r = xh_uri_parse(uri, &host->ops, &address);
+	xh_log_from_environment(host);
+	r = xh_uri_parse(host, uri, &host->ops, &address);
 	if (r < 0)
 		return r;
-	xh_log_from_environment(host);
 	r = host->ops->open(host, address, &host->state);
 	if (r < 0)
 		return r;
@@ -75,6 +76,7 @@ xenhost_t *xenhost_close(xenhost_t *host)
 	xh_store_free(host->store);
 	if (host->state)
 		host->ops->close(host->state);
+	xh_shares_free(host);
 	xh_domains_free(host->domains);
 	closep(&host->poll_fd);
 	free(host);

@@ -35,7 +35,8 @@ struct xenhost {
 	struct xh_store *store;	    /* NULL until first used */
 	struct xh_domains *domains; /* NULL without a domain watch */
 	int store_timeout;	    /* ms, -1 none */
-	bool restricted;	    /* to only_domid */
+	struct list shares;
+	bool restricted; /* to only_domid */
 	uint16_t only_domid;
 	unsigned int log_topics;
 	void (*log_fn)(xenhost_t *host, const char *topic, const char *line, void *data);
@@ -59,13 +60,20 @@ void xh_log(xenhost_t *host, unsigned int topic, const char *fmt, ...)
 			xh_log((host), (topic), __VA_ARGS__); \
 	} while (0)
 
-/* uri.c: the ops of the scheme before ':', and what is behind it */
-int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops,
+/* uri.c: the ops of the scheme before ':', perhaps from a plug-in, and what is behind it */
+#define XH_SCHEME_MAX 32
+int xh_uri_parse(xenhost_t *host, const char *uri, const struct xenhost_transport_ops **ret_ops,
 		 const char **ret_address);
+
+/* plugin.c: registers SCHEME.so. -EPROTONOSUPPORT no such file, -EACCES not trusted, -ELIBBAD no plug-in */
+int xh_plugin_load(xenhost_t *host, const char *scheme);
 
 /* store.c: free(NULL) is fine. process: > 0 watch callbacks ran, 0, < 0 lost */
 void xh_store_free(struct xh_store *store);
 int xh_store_process(xenhost_t *host);
+
+/* share.c: those that were never taken back; the transport is closed already */
+void xh_shares_free(xenhost_t *host);
 
 /* domain.c */
 void xh_domains_free(struct xh_domains *domains);

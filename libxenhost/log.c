@@ -22,9 +22,13 @@ static const struct {
 	const char *name;
 	unsigned int topic;
 } topics[] = {
-	{ "store", XENHOST_LOG_STORE },		{ "port", XENHOST_LOG_PORT },
-	{ "grant", XENHOST_LOG_GRANT },		{ "domain", XENHOST_LOG_DOMAIN },
-	{ "hypercall", XENHOST_LOG_HYPERCALL }, { "all", XENHOST_LOG_ALL },
+	{ "store", XENHOST_LOG_STORE },
+	{ "port", XENHOST_LOG_PORT },
+	{ "grant", XENHOST_LOG_GRANT },
+	{ "domain", XENHOST_LOG_DOMAIN },
+	{ "hypercall", XENHOST_LOG_HYPERCALL },
+	{ "transport", XENHOST_LOG_TRANSPORT },
+	{ "all", XENHOST_LOG_ALL },
 };
 
 static const char *topic_name(unsigned int topic)
@@ -50,7 +54,7 @@ void xh_log(xenhost_t *host, unsigned int topic, const char *fmt, ...)
 
 static void to_stderr(xenhost_t *host, const char *topic, const char *line, void *data)
 {
-	fprintf(stderr, "xenhost %s: %s: %s\n", host->ops->scheme, topic, line);
+	fprintf(stderr, "xenhost %s: %s: %s\n", host->ops ? host->ops->scheme : "", topic, line);
 }
 
 static unsigned int parse(const char *list)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Granting pages of our own domain to another one, the front end's half of grants. */
+/*
+ * Granting pages of our own domain to another one, the front end's half of grants. The handle knows all of
+ * them: pages that the other side does not let go of are left to their fate, and end with the handle.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -8,6 +11,7 @@
 #include "libxenhost/internal.h"
 
 struct xenhost_share {
+	struct list link; /* host->shares */
 	xenhost_t *host;
 	void *addr;
 	void *share; /* the transport's */
@@ -40,6 +44,7 @@ int xenhost_share(xenhost_t *host, uint16_t domid, size_t n, unsigned int prot,
 		free(share);
 		return r;
 	}
+	list_append(&host->shares, &share->link);
 	*ret_share = share;
 	return 0;
 }
@@ -61,7 +66,17 @@ int xenhost_unshare(xenhost_share_t *share)
 	if (!share)
 		return 0;
 	r = share->host->ops->unshare(share->host->state, share->share);
-	if (r == 0)
+	if (r < 0)
+		return r;
+	list_remove(&share->link);
+	free(share);
+	return 0;
+}
+
+void xh_shares_free(xenhost_t *host)
+{
+	xenhost_share_t *share, *tmp;
+
+	list_for_each_safe(share, tmp, &host->shares, link)
 		free(share);
-	return r;
 }

@@ -23,7 +23,9 @@
 #include "libxenhost/stream.h"
 
 #define CALLS_MAX 1024 /* unanswered ones; more only when xenstored hangs and deadlines pass */
-#define READS_MAX 16   /* of one process, so that it ends */
+#define REPLY_SIZE \
+	32 /* had before the request is sent: what changes something has no longer answer */
+#define READS_MAX 16 /* of one process, so that it ends */
 
 struct call {
 	struct list link;
@@ -116,10 +118,14 @@ static void call_answer(struct call *call, bool error, const char *payload, size
 		call->error = -xh_wire_errno(payload, len);
 		return;
 	}
-	call->reply = malloc(len + 1);
-	if (!call->reply) {
-		call->error = -ENOMEM;
-		return;
+	if (len >= REPLY_SIZE) {
+		char *reply = realloc(call->reply, len + 1);
+
+		if (!reply) {
+			call->error = -ENOMEM;
+			return;
+		}
+		call->reply = reply;
 	}
 	memcpy(call->reply, payload, len);
 	call->reply[len] = '\0';
@@ -310,12 +316,16 @@ int xh_store_post(struct xh_store *store, uint32_t type, uint32_t txn, const str
 static int store_call(struct xh_store *store, uint32_t type, uint32_t txn,
 		      const struct iovec *parts, size_t nr_parts, char **ret_reply, size_t *ret_len)
 {
+	_cleanup_free_ char *room = malloc(REPLY_SIZE);
 	struct call *call;
 	int r;
 
+	if (!room)
+		return -ENOMEM;
 	r = call_queue(store, type, txn, parts, nr_parts, &call);
 	if (r < 0)
 		return r;
+	call->reply = steal_ptr(&room);
 	r = store_wait(store, call, store->host->store_timeout);
 	if (r < 0) {
 		call->forgotten = true;

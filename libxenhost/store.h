@@ -46,6 +46,7 @@ struct xh_store {
 	uint32_t nr_slots;
 	uint64_t resumed;     /* the last connection on which all watches are set */
 	uint32_t resume_slot; /* watches below it are set on this connection */
+	uint32_t nr_dead;     /* unwatched, but xenstored does not know */
 	uint64_t last_serial;
 	struct list events; /* waiting for xh_store_process(), in order */
 	size_t nr_events;
@@ -104,7 +105,7 @@ int xh_watch_event(struct xh_store *store, const char *payload, size_t len);
 int xh_watch_dispatch(struct xh_store *store);
 /* forgets events that wait: each watch will have one, that its path may have changed, when set again */
 void xh_watch_lost(struct xh_store *store);
-/* sets watches on a new connection, as many as go at once; to be called again as answers come */
+/* tells xenstored what it has yet to be told of watches, as much as goes at once; at each process */
 void xh_watch_resume(struct xh_store *store);
 /* that request, of xh_watch_resume(), was refused */
 void xh_watch_refused(struct xh_store *store, uint32_t id);

@@ -36,6 +36,7 @@ struct bridge {
 	xenhost_t *host;
 	pthread_mutex_t client_lock;
 	struct bridge_client *client;
+	bool held[BRIDGE_PORTS_MAX]; /* ports, under client_lock */
 	pthread_rwlock_t attach_lock;
 	struct list attachments;
 };
@@ -253,6 +254,24 @@ static int bridge_process(void *state)
 
 /* --- ports --- */
 
+/*
+ * Binding a channel again gives its number again: right after a restart, wrong for a second user of ours,
+ * whose close would take the port from the first. So what we hold is noted.
+ */
+static int hold_port(struct bridge *b, uint32_t port)
+{
+	int r = 0;
+
+	if (port >= BRIDGE_PORTS_MAX)
+		return -EPROTO;
+	pthread_mutex_lock(&b->client_lock);
+	if (b->held[port])
+		r = -EBUSY;
+	b->held[port] = true;
+	pthread_mutex_unlock(&b->client_lock);
+	return r;
+}
+
 static int port_call(struct bridge *b, bridge_frame *frame, struct xenhost_port_fds *ret)
 {
 	struct bridge_message answer;
@@ -260,13 +279,15 @@ static int port_call(struct bridge *b, bridge_frame *frame, struct xenhost_port_
 
 	if (r < 0)
 		return r;
-	*ret = (struct xenhost_port_fds){
-		.port = answer.frame->port->port,
-		.wait_fd = steal_fd(&answer.fds[0]),
-		.notify_fd = steal_fd(&answer.fds[1]),
-	};
+	r = hold_port(b, answer.frame->port->port);
+	if (r == 0)
+		*ret = (struct xenhost_port_fds){
+			.port = answer.frame->port->port,
+			.wait_fd = steal_fd(&answer.fds[0]),
+			.notify_fd = steal_fd(&answer.fds[1]),
+		};
 	bridge_message_fini(&answer);
-	return 0;
+	return r;
 }
 
 static int bridge_port_bind(void *state, uint16_t domid, uint32_t remote_port,
@@ -297,7 +318,11 @@ static int bridge_port_close(void *state, uint32_t port)
 {
 	Bridge__PortClose msg = BRIDGE__PORT_CLOSE__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge *b = state;
 
+	pthread_mutex_lock(&b->client_lock);
+	b->held[port] = false;
+	pthread_mutex_unlock(&b->client_lock);
 	msg.port = port;
 	frame.body_case = BRIDGE__FRAME__BODY_PORT_CLOSE;
 	frame.port_close = &msg;

@@ -34,6 +34,7 @@ struct fake {
 	struct list ports;
 	uint32_t last_port;
 	struct fake_shares shares;
+	unsigned int fail_op; /* the so-many-th op from now on fails; 0: none */
 };
 
 struct fake_domain {
@@ -57,6 +58,25 @@ struct port {
 	int to_us;
 	int to_guest;
 };
+
+/* --- faults --- */
+
+void fake_fail_op(xenhost_t *host, unsigned int n)
+{
+	((struct fake *)host->state)->fail_op = n;
+}
+
+unsigned int fake_fail_left(xenhost_t *host)
+{
+	return ((struct fake *)host->state)->fail_op;
+}
+
+static bool fails(void *state)
+{
+	struct fake *fake = state;
+
+	return fake->fail_op && --fake->fail_op == 0;
+}
 
 /* --- domains and memory --- */
 
@@ -291,6 +311,8 @@ static int fake_bind(void *state, uint16_t domid, uint32_t remote_port,
 	uint64_t one = 1;
 	struct port *port;
 
+	if (fails(state))
+		return -EIO;
 	if (!d)
 		return -ESRCH;
 	list_for_each(port, &fake->ports, link) {
@@ -311,6 +333,8 @@ static int fake_alloc(void *state, uint16_t domid, struct xenhost_port_fds *ret)
 	struct port *port;
 	int r;
 
+	if (fails(state))
+		return -EIO;
 	if (!d)
 		return -ESRCH;
 	r = port_new(d, &port);
@@ -362,6 +386,8 @@ static int fake_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n
 	struct direct_map *map;
 	int r;
 
+	if (fails(state))
+		return -EIO;
 	if (!d)
 		return -ESRCH;
 	r = direct_map_new(d->mem, grefs, n, prot, ret_addr, &map);
@@ -381,6 +407,8 @@ static int fake_io_begin(void *state, uint16_t domid, struct xenhost_seg *segs, 
 	struct fake_domain *d = find_domain(state, domid, NULL);
 	int r;
 
+	if (fails(state))
+		return -EIO;
 	if (!d)
 		return -ESRCH;
 	r = direct_io_begin(d->mem, segs, n, prot, iov);
@@ -406,6 +434,8 @@ static int fake_share(void *state, uint16_t domid, size_t n, unsigned int prot, 
 {
 	struct fake *fake = state;
 
+	if (fails(state))
+		return -EIO;
 	return fake_shares_add(&fake->shares, domid, n, prot, grefs, ret_addr, ret_share);
 }
 
@@ -426,6 +456,8 @@ static int fake_domain_info(void *state, uint16_t domid, const char *name,
 {
 	struct fake_domain *d = find_domain(state, domid, name);
 
+	if (fails(state))
+		return -EIO;
 	if (!d)
 		return -ESRCH;
 	*ret_info = d->info;
@@ -437,6 +469,8 @@ static int fake_domain_watch(void *state)
 	struct fake *fake = state;
 	struct fake_domain *d;
 
+	if (fails(state))
+		return -EIO;
 	fake->telling = true;
 	list_for_each(d, &fake->domains, link)
 		domain_changed(d);
@@ -447,6 +481,8 @@ static int fake_domain_control(void *state, uint16_t domid, int destroy)
 {
 	struct fake_domain *d = find_domain(state, domid, NULL);
 
+	if (fails(state))
+		return -EIO;
 	if (!d)
 		return -ESRCH;
 	if (destroy)
@@ -496,6 +532,8 @@ static int fake_evtchn_status(struct fake *fake, uint64_t number, uint64_t *resu
 
 static int fake_hypercall(void *state, unsigned int op, const uint64_t *args, uint64_t *results)
 {
+	if (fails(state))
+		return -EIO;
 	switch (op) {
 	case XENHOST_HYPERCALL_VERSION:
 		results[0] = 4;
@@ -517,6 +555,8 @@ static int fake_store_connect(void *state)
 {
 	const struct fake *fake = state;
 
+	if (fails(state))
+		return -EIO;
 	return *fake->store ? xh_stream_connect(fake->store) : -EOPNOTSUPP;
 }
 

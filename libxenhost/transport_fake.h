@@ -51,4 +51,9 @@ size_t fake_ports(xenhost_t *host);
  */
 void *fake_share_use(xenhost_t *host, uint16_t domid, uint32_t gref, bool use);
 
+/* The n-th operation that the library asks of this transport from now on fails with -EIO; 0: none */
+void fake_fail_op(xenhost_t *host, unsigned int n);
+/* how many it takes still; 0: it has failed */
+unsigned int fake_fail_left(xenhost_t *host);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of transports: built-in ones, then what the program registered. The only state that the
+ * The table of transports: built-in ones, then what the program registered, then plug-ins. The only state that the
  * library has outside of a handle; entries are added, never changed or removed.
  */
 #include "config.h"
@@ -16,7 +16,6 @@
 #include "common/cleanup.h"
 
 #define TRANSPORTS_MAX 16
-#define SCHEME_MAX 32
 
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct xenhost_transport_ops *table[TRANSPORTS_MAX] = { &xh_transport_bridge,
@@ -50,7 +49,7 @@ static bool scheme_valid(const char *scheme)
 {
 	size_t len = scheme ? strlen(scheme) : 0;
 
-	return len && len <= SCHEME_MAX &&
+	return len && len <= XH_SCHEME_MAX &&
 	       strspn(scheme, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
@@ -67,19 +66,38 @@ int xenhost_register_transport(const struct xenhost_transport_ops *ops)
 	return r;
 }
 
-int xh_uri_parse(const char *uri, const struct xenhost_transport_ops **ret_ops,
+static const struct xenhost_transport_ops *find(const char *scheme)
+{
+	const struct xenhost_transport_ops *ops;
+
+	pthread_mutex_lock(&table_lock);
+	ops = lookup(scheme, strlen(scheme));
+	pthread_mutex_unlock(&table_lock);
+	return ops;
+}
+
+int xh_uri_parse(xenhost_t *host, const char *uri, const struct xenhost_transport_ops **ret_ops,
 		 const char **ret_address)
 {
 	const struct xenhost_transport_ops *ops;
 	const char *colon = strchr(uri, ':');
+	char scheme[XH_SCHEME_MAX + 1] = "";
 
 	if (!colon || colon == uri)
 		return -EINVAL;
-	pthread_mutex_lock(&table_lock);
-	ops = lookup(uri, (size_t)(colon - uri));
-	pthread_mutex_unlock(&table_lock);
-	if (!ops)
+	if ((size_t)(colon - uri) > XH_SCHEME_MAX)
 		return -EPROTONOSUPPORT;
+	memcpy(scheme, uri, (size_t)(colon - uri));
+	if (!scheme_valid(scheme)) /* it becomes a file name */
+		return -EPROTONOSUPPORT;
+	ops = find(scheme);
+	if (!ops) {
+		int r = xh_plugin_load(host, scheme);
+
+		if (r < 0)
+			return r;
+		ops = find(scheme);
+	}
 	*ret_ops = ops;
 	*ret_address = colon + 1;
 	return 0;

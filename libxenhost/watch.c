@@ -48,6 +48,7 @@ struct xenhost_watch {
 	size_t nr_events;
 	struct event whole; /* "anything below may have changed" */
 	bool ended;	    /* unwatched while its callback runs */
+	bool dead;	    /* unwatched, which xenstored has yet to be told */
 	char path[];
 };
 
@@ -139,7 +140,7 @@ int xh_watch_event(struct xh_store *store, const char *payload, size_t len)
 		return r;
 	watch = watch_find(store, token);
 	xh_trace(store->host, XENHOST_LOG_STORE, "<- event %s token %s", path, token);
-	if (watch)
+	if (watch && !watch->dead)
 		watch_add_event(watch, path);
 	return 0;
 }
@@ -273,23 +274,55 @@ int xenhost_watch(xenhost_t *host, const char *path,
 	return 0;
 }
 
-/* Does not wait for the answer: whatever still comes for this token finds nothing. */
+/*
+ * Does not wait for the answer: whatever still comes for this token finds nothing. Without memory for the
+ * request the watch stays, dead, until there is some or the connection ends, or xenstored would count it
+ * and send its events for ever.
+ */
 xenhost_watch_t *xenhost_unwatch(xenhost_watch_t *watch)
 {
 	if (!watch)
 		return NULL;
-	(void)watch_request(watch, XS_UNWATCH, false);
-	watch_forget(watch);
+	if (watch_request(watch, XS_UNWATCH, false) == -ENOMEM) {
+		drop_all(watch);
+		watch->dead = true;
+		watch->store->nr_dead++;
+	} else {
+		watch_forget(watch);
+	}
 	return NULL;
+}
+
+static void bury(xenhost_watch_t *watch)
+{
+	watch->store->nr_dead--;
+	watch_forget(watch);
+}
+
+static void bury_dead(struct xh_store *store)
+{
+	for (uint32_t i = 0; i < store->nr_slots && store->nr_dead; i++) {
+		if (!store->watches[i] || !store->watches[i]->dead)
+			continue;
+		if (watch_request(store->watches[i], XS_UNWATCH, false) == -ENOMEM)
+			return;
+		if (store->watches[i]) /* or the connection was lost, and it with it */
+			bury(store->watches[i]);
+	}
 }
 
 /* --- a new connection --- */
 
 void xh_watch_lost(struct xh_store *store)
 {
-	for (uint32_t i = 0; i < store->nr_slots; i++)
-		if (store->watches[i])
-			drop_all(store->watches[i]);
+	for (uint32_t i = 0; i < store->nr_slots; i++) {
+		xenhost_watch_t *watch = store->watches[i];
+
+		if (watch && watch->dead)
+			bury(watch);
+		else if (watch)
+			drop_all(watch);
+	}
 }
 
 static bool resume_one(xenhost_watch_t *watch)
@@ -306,6 +339,8 @@ static bool resume_one(xenhost_watch_t *watch)
 
 void xh_watch_resume(struct xh_store *store)
 {
+	if (store->nr_dead)
+		bury_dead(store);
 	if (store->resumed == store->connection)
 		return;
 	while (store->fd >= 0 && store->nr_calls < RESUME_CALLS) {

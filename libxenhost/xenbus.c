@@ -46,7 +46,7 @@ static step close_down(const struct xh_xenbus_view *v)
 		return do_switch(CLOSING);
 	if (v->own != CLOSED)
 		return do_switch(CLOSED);
-	if (v->probed && (!v->online || v->front == 0))
+	if (v->probed && (!v->online || v->front_gone))
 		return (step){ XH_XENBUS_REMOVE, 0 };
 	return nothing;
 }

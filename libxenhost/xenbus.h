@@ -17,8 +17,10 @@
 
 struct xh_xenbus_view {
 	uint32_t front; /* state of the front end; 0 when there is none */
-	uint32_t own;	/* our state node */
-	bool online;	/* the toolstack wants the device */
+	/* its domain is gone; a missing state alone proves nothing: the guest can remove and write it in a loop */
+	bool front_gone;
+	uint32_t own; /* our state node */
+	bool online;  /* the toolstack wants the device */
 	bool probed;
 	bool connected;
 	bool failed; /* broken, until the front end has closed */

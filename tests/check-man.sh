@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Man pages: well-formed; every option of a program's --help is in its page, and the reverse.
+# Man pages: well-formed; every option of a program's --help is in its page, every symbol of the library in one of
+# section 3, and the reverse.
 set -eu
 man=${SRCDIR:?}/man
 failed=0
@@ -29,9 +30,23 @@ for page in "$man"/*.pod; do
 		grep -q "^=head1 $section\$" "$page" || fail "$page: no section $section"
 	done
 done
+for page in "$man"/*.3.pod; do
+	for section in 'RETURN VALUE' ERRORS EXAMPLES; do
+		grep -q "^=head1 $section\$" "$page" || fail "$page: no section $section"
+	done
+done
+symbols=$(sed -n 's/^\t\t\(xenhost_[a-z0-9_]*\);$/\1/p' "$SRCDIR/libxenhost/libxenhost.map")
+for symbol in $symbols; do
+	grep -q "^ .*\b$symbol(" "$man"/*.3.pod || fail "$symbol is in no SYNOPSIS"
+	grep -q "B<$symbol>()" "$man"/*.3.pod || fail "$symbol is nowhere explained"
+done
+for symbol in $(sed -n '/^=head1 SYNOPSIS/,/^=head1 DESCRIPTION/s/^ .*[ *]\(xenhost_[a-z0-9_]*\)(.*/\1/p' "$man"/*.3.pod); do
+	printf '%s\n' "$symbols" | grep -qx "$symbol" || fail "$symbol has a page and is not exported"
+done
 for daemon in bridged xenstored vmm blkbackd netbackd; do
 	check_options xenhost-$daemon.8.pod "${RUN:?}" xenhost-$daemon
 done
 check_options xenhost-domain.1.pod "$RUN" xenhost domain
+check_options xenhost-store.1.pod "$RUN" xenhost store
 check_options xenhost-run.1.pod "$RUN" xenhost run
 exit $failed

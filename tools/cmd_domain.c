@@ -11,11 +11,11 @@
 #include <xenhost/domain.h>
 #include <xenhost/xenhost.h>
 
-#include "common/bridge.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "tools/commands.h"
+#include "tools/connect.h"
 #include "tools/json.h"
 
 struct domain_command {
@@ -102,23 +102,6 @@ static void print_all(const struct xenhost_domain_info *info)
 	printf("grants:          direct: back ends hold the guest's memory and check its grants themselves\n");
 }
 
-static int open_host(struct domain_command *c)
-{
-	char uri[256] = "bridge:";
-	int r;
-
-	if (c->rundir && snprintf(uri, sizeof(uri), "bridge:%s/" BRIDGE_SOCKET_TOOL, c->rundir) >=
-				 (int)sizeof(uri))
-		r = -ENAMETOOLONG;
-	else
-		r = xenhost_open(uri, 0, &c->host);
-	if (r < 0)
-		log_error(
-			"cannot reach xenhost-bridged at %s: %s; does it run? --rundir names another place",
-			uri, strerror(-r));
-	return r;
-}
-
 static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, void *data)
 {
 	struct domain_command *c = data;
@@ -198,7 +181,7 @@ int cmd_domain(int argc, char **argv)
 		log_error("domain takes list, or info and a name or domid; xenhost domain --help");
 		return EXIT_USAGE;
 	}
-	r = open_host(&c);
+	r = connect_host(c.rundir, &c.host);
 	if (r == 0)
 		r = argc - i == 1 ? list(&c) : info(&c, argv[i + 1]);
 	xenhost_close(c.host);

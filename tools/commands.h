@@ -7,5 +7,6 @@
 
 int cmd_domain(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_store(int argc, char **argv);
 
 #endif

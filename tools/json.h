@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+/* one character of a string */
+void json_char(FILE *out, unsigned char ch);
 void json_string(FILE *out, const char *s);
 
 #endif

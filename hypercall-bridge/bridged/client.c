@@ -77,7 +77,7 @@ static int enqueue(struct client *c, const uint8_t *buf, size_t len, const int *
 {
 	struct message *m;
 
-	if (c->nr_queued >= LIMIT_QUEUE)
+	if (c->nr_queued >= LIMIT_QUEUE || c->nr_queued_fds + nr_fds > LIMIT_QUEUED_FDS)
 		return -ENOBUFS;
 	m = malloc(sizeof(*m) + len);
 	if (!m)
@@ -97,6 +97,7 @@ static int enqueue(struct client *c, const uint8_t *buf, size_t len, const int *
 	}
 	list_append(&c->queue, &m->link);
 	c->nr_queued++;
+	c->nr_queued_fds += (unsigned int)nr_fds;
 	return event_add(c->writable, NULL) < 0 ? -ENOMEM : 0;
 }
 
@@ -132,8 +133,9 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 			client_drop(c, r == -EPIPE ? NULL : strerror(-r));
 			return;
 		}
-		message_free(m);
+		c->nr_queued_fds -= (unsigned int)m->nr_fds;
 		c->nr_queued--;
+		message_free(m);
 	}
 }
 

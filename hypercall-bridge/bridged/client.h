@@ -33,7 +33,7 @@ struct client {
 	unsigned int nr_attached;
 	struct event *readable, *writable;
 	struct list queue;
-	unsigned int nr_queued;
+	unsigned int nr_queued, nr_queued_fds;
 };
 
 /* takes fd. 0, -ENOSPC, -ENOMEM (fd is closed) */

@@ -185,8 +185,13 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 {
 	const Bridge__DomainUpdate *u = req->domain_update;
 
-	if (u->state < BRIDGE__DOMAIN_STATE__PAUSED || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN)
+	if (u->state < c->domain->state || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN) {
+		a->why = "a domain goes from paused to running to shutdown, never back";
 		return -EINVAL;
+	}
+	/* each change is told to all who watch: a repeated one is none */
+	if (u->state == c->domain->state && (c->domain->store_port || !u->store_port))
+		return 0;
 	c->domain->state = u->state;
 	c->domain->shutdown_reason = u->shutdown_reason;
 	c->domain->store_port = u->store_port;
@@ -313,6 +318,13 @@ static void answer_port(const struct domain *d, uint32_t number, struct answer *
 	a->nr_fds = 2;
 }
 
+static int check_port_room(const struct client *c)
+{
+	if (c->role == BRIDGE__ROLE__OWNER && c->domain->ports.in_use >= LIMIT_GUEST_PORTS)
+		return -ENOSPC;
+	return 0;
+}
+
 static int op_port_alloc(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 			 struct answer *a)
 {
@@ -321,7 +333,9 @@ static int op_port_alloc(struct client *c, const bridge_frame *req, const int *f
 
 	if (!domain_get(&c->server->domains, p->remote_domid))
 		return -ESRCH;
-	number = evtchn_alloc(&c->domain->ports, p->port, (uint16_t)p->remote_domid);
+	number = check_port_room(c);
+	if (number == 0)
+		number = evtchn_alloc(&c->domain->ports, p->port, (uint16_t)p->remote_domid);
 	if (number < 0)
 		return number;
 	answer_port(c->domain, (uint32_t)number, a);
@@ -337,8 +351,10 @@ static int op_port_bind(struct client *c, const bridge_frame *req, const int *fd
 
 	if (!remote)
 		return -ESRCH;
-	number = evtchn_bind(&c->domain->ports, c->domain->domid, &remote->ports, remote->domid,
-			     p->remote_port, p->port);
+	number = check_port_room(c);
+	if (number == 0)
+		number = evtchn_bind(&c->domain->ports, c->domain->domid, &remote->ports,
+				     remote->domid, p->remote_port, p->port);
 	if (number < 0)
 		return number;
 	answer_port(c->domain, (uint32_t)number, a);

@@ -7,7 +7,10 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include "hypercall-bridge/bridged/domain.h"
 
@@ -150,6 +153,7 @@ static int next_domid(struct domain_table *t, uint16_t *ret_domid)
  */
 static int check_memory(const Bridge__Region *r, int fd, const char **ret_why)
 {
+	struct statfs fs;
 	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
 
@@ -157,8 +161,13 @@ static int check_memory(const Bridge__Region *r, int fd, const char **ret_why)
 		*ret_why = "guest memory must be a memfd sealed against shrinking (F_SEAL_SHRINK)";
 		return -EINVAL;
 	}
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return -errno;
+	if (fs.f_type !=
+	    TMPFS_MAGIC) { /* huge pages may not be there when a service touches them */
+		*ret_why = "guest memory must be a memfd of ordinary pages";
+		return -EINVAL;
+	}
 	if ((uint64_t)st.st_size < r->offset + r->size) {
 		*ret_why = "a memory region reaches past the end of its memfd";
 		return -EINVAL;
@@ -175,6 +184,15 @@ static bool overlaps(const struct memory_region *a, const Bridge__Region *b)
 
 static int check_kind(const struct domain *d, const Bridge__Region *r, const char **ret_why)
 {
+	if (r->kind != BRIDGE__REGION_KIND__RAM && r->kind != BRIDGE__REGION_KIND__GRANT_FRAMES &&
+	    r->size != XEN_PAGE_SIZE) {
+		*ret_why = "a ring is one page";
+		return -EINVAL;
+	}
+	if (r->size > LIMIT_MEMORY || d->memory_bytes + r->size > LIMIT_MEMORY) {
+		*ret_why = "more memory than a guest may have";
+		return -E2BIG;
+	}
 	for (size_t i = 0; i < d->nr_regions; i++) {
 		if (overlaps(&d->regions[i], r)) {
 			*ret_why = "memory regions overlap";

@@ -26,7 +26,7 @@ struct listener {
 	struct list link;
 	struct server *server;
 	int fd;
-	struct event *event;
+	struct event *event, *again;
 	struct sockaddr_un addr;
 	Bridge__Role role;
 	char role_name[SERVICE_NAME_MAX];
@@ -40,6 +40,8 @@ static void listener_free(struct listener *l)
 	list_remove(&l->link);
 	if (l->event)
 		event_free(l->event);
+	if (l->again)
+		event_free(l->again);
 	if (l->fd >= 0) {
 		unlink(l->addr.sun_path);
 		close(l->fd);
@@ -57,6 +59,22 @@ void listener_close_all(struct server *server)
 	lock_fd = -1;
 }
 
+/* Without descriptors the connection stays where it is: looking again at once would only spin. */
+static void pause_listener(struct listener *l)
+{
+	static const struct timeval pause = { .tv_usec = 100000 };
+
+	log_warning("cannot take a connection on %s.sock: %s; waiting for others to close",
+		    l->role_name, strerror(errno));
+	event_del(l->event);
+	event_add(l->again, &pause);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *data)
+{
+	event_add(((struct listener *)data)->event, NULL);
+}
+
 static void on_connect(evutil_socket_t fd, short what, void *data)
 {
 	struct listener *l = data;
@@ -64,8 +82,11 @@ static void on_connect(evutil_socket_t fd, short what, void *data)
 	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	int r;
 
-	if (conn < 0)
+	if (conn < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			pause_listener(l);
 		return;
+	}
 	if (l->role != BRIDGE__ROLE__OWNER)
 		d = domain_get(&l->server->domains, l->domid);
 	r = client_new(l->server, conn, l->role, l->role_name, d);
@@ -86,7 +107,8 @@ static int listener_bind(struct listener *l)
 	if (chmod(l->addr.sun_path, 0660) < 0 || listen(l->fd, SOMAXCONN) < 0)
 		return -errno;
 	l->event = event_new(l->server->base, l->fd, EV_READ | EV_PERSIST, on_connect, l);
-	return l->event && event_add(l->event, NULL) == 0 ? 0 : -ENOMEM;
+	l->again = evtimer_new(l->server->base, on_again, l);
+	return l->event && l->again && event_add(l->event, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 static int listener_new(struct server *server, const char *name, Bridge__Role role, uint16_t domid)

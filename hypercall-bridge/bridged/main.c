@@ -2,8 +2,10 @@
 /* xenhost-bridged: the policy side of the hypercall bridge. ARCHITECTURE.md says who talks to it. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <event2/event.h>
 
@@ -24,6 +26,18 @@ static const struct option_spec options[] = {
 	  "a service domain; again for more (blkback=32000, netback=32001)", set_service },
 	{ NULL, NULL, NULL, NULL },
 };
+
+/* Descriptors of every guest and client come together here: as many as we may. */
+static void raise_limits(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+		log_warning("cannot raise the limit of open files: %s", strerror(errno));
+}
 
 static int add_services(struct server *s)
 {
@@ -74,6 +88,7 @@ int main(int argc, char **argv)
 		log_error("cannot make an event loop: %s", strerror(-r));
 		return 1;
 	}
+	raise_limits();
 	s.base = d.base;
 	s.rundir = d.rundir;
 	list_init(&s.clients);

@@ -175,7 +175,8 @@ static int vcpu_info(void *ctx, unsigned int vcpu, uint64_t gpa)
 	if (v->info_gpa && v->info_gpa != gpa)
 		from = mem_ram(vm->mem, v->info_gpa, UPCALL_VCPU_INFO_SIZE);
 	if (from)
-		memcpy(to, from, UPCALL_VCPU_INFO_SIZE);
+		memmove(to, from,
+			UPCALL_VCPU_INFO_SIZE); /* the guest may choose places that overlap */
 	r = tell_vcpu_info(vm, vcpu, gpa);
 	if (r < 0)
 		return r;
@@ -312,7 +313,7 @@ static int port_opened(void *ctx, uint32_t number)
 	return r < 0 ? r : 0;
 }
 
-/* The console's port is not known to bridged. */
+/* The console's port, as we make it, is not known to bridged. */
 static void port_closed(void *ctx, uint32_t number, const struct port *old)
 {
 	struct vm *vm = ctx;
@@ -322,8 +323,9 @@ static void port_closed(void *ctx, uint32_t number, const struct port *old)
 		upcall_clear(layout_of(vm), vm->shared_info, number);
 	if (old->state == EVTCHNSTAT_virq && old->virq == VIRQ_TIMER)
 		(void)set_timer(vm, old->vcpu, 0, 0);
-	if ((old->state == EVTCHNSTAT_unbound || old->state == EVTCHNSTAT_interdomain) &&
-	    number != vm->guest.params[HVM_PARAM_CONSOLE_EVTCHN])
+	if (number == VM_CONSOLE_PORT && vm->console_port_local)
+		vm->console_port_local = false; /* from now on the number is like any other */
+	else if (old->state == EVTCHNSTAT_unbound || old->state == EVTCHNSTAT_interdomain)
 		(void)bridge_port_close(vm->bridge, number);
 }
 
@@ -432,6 +434,7 @@ static int open_console_port(struct vm *vm)
 	}
 	ports_set_bound(&g->ports, VM_CONSOLE_PORT, true);
 	g->params[HVM_PARAM_CONSOLE_EVTCHN] = VM_CONSOLE_PORT;
+	vm->console_port_local = true;
 	g->params[HVM_PARAM_CONSOLE_PFN] = MEM_CONSOLE / XEN_PAGE_SIZE;
 	return 0;
 }

@@ -70,7 +70,8 @@ struct vm {
 	uint8_t *shared_info; /* NULL: not mapped by the guest */
 	uint64_t shared_info_gfn;
 	bool long_mode;
-	unsigned int warned; /* VM_WARNED_* */
+	unsigned int warned;	 /* VM_WARNED_* */
+	bool console_port_local; /* the console's port is still the one we made, unknown to bridged */
 	uint64_t sends,
 		bound_sends; /* EVTCHNOP_send seen in user space; of ports KVM should serve */
 

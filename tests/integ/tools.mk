@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: MIT
-TESTS += integ/tool-domain.sh
-EXTRA_DIST += integ/tool-domain.sh
+TESTS += integ/tool-domain.sh integ/tool-store.sh
+EXTRA_DIST += integ/tool-domain.sh integ/tool-store.sh

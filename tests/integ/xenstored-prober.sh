@@ -14,7 +14,9 @@ known='control.live_update_abort_without_session control.live_update_missing_fil
 command -v python3 >/dev/null || skip conformance "python3 is missing"
 
 mkdir "$dir/rings"
-xenstored_start "$(dirname "$RUN")/tests/xenstored-files" --host "files:$dir/rings"
+XENHOST_TRANSPORTS=$(dirname "$RUN")/tests/.libs
+export XENHOST_TRANSPORTS
+xenstored_start "$(dirname "$RUN")/xenstored/xenhost-xenstored" --host "files:$dir/rings"
 "$prober" "$socket" --rings "$dir/rings" --timeout 10 --quiet >"$dir/out" || :
 tail -n 1 "$dir/out"
 passed=$(sed -n '$s/ passed,.*//p' "$dir/out")

@@ -16,4 +16,4 @@ test_direct_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
 check_PROGRAMS += test-bridged
 test_bridged_SOURCES = test-bridged.c ../support/daemon.c ../support/daemon.h
 test_bridged_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
-test_bridged_LDADD = $(LIBCOMMON) $(LDADD)
+test_bridged_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD)

@@ -28,3 +28,11 @@ test_backend_LDADD = $(LIBCORE) $(CHECK_LIBS)
 test_store_daemon_SOURCES = test-store-daemon.c ../support/daemon.c ../support/daemon.h
 test_store_daemon_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_store_daemon_LDADD = $(LIBCORE) $(CHECK_LIBS)
+
+# with memory that runs out: the linker leads allocations of all that is linked in to support/faults.c
+check_PROGRAMS += test-faults
+test_faults_SOURCES = test-faults.c ../support/daemon.c ../support/daemon.h ../support/faults.c ../support/faults.h
+test_faults_CPPFLAGS = $(DAEMON_CPPFLAGS)
+test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray \
+	-Wl,--wrap=strdup,--wrap=asprintf,--wrap=vasprintf
+test_faults_LDADD = $(LIBCORE) $(CHECK_LIBS)

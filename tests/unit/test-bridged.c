@@ -2,6 +2,7 @@
 /* The real xenhost-bridged, spoken to over its sockets: who may do what, and what is left afterwards. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +13,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <xenhost/evtchn.h>
+#include <xenhost/xenhost.h>
 
 #include "common/bridge.h"
 #include "common/bridge_client.h"
@@ -416,6 +420,119 @@ START_TEST(test_reader_that_does_not)
 }
 END_TEST
 
+static unsigned int open_files(void)
+{
+	unsigned int n = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)bridged.pid);
+	dir = opendir(path);
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* a message without bytes is the end of the connection; what came with it must not stay */
+START_TEST(test_empty_message_with_descriptors)
+{
+	struct bridge_client *tool = open_as("tool");
+	unsigned int before = open_files();
+	int fds[FDPASS_MAX];
+
+	for (int i = 0; i < FDPASS_MAX; i++)
+		fds[i] = STDIN_FILENO;
+	for (int i = 0; i < 10; i++) {
+		int fd = raw_socket("tool");
+
+		ck_assert_int_eq(fdpass_send(fd, "", 0, fds, FDPASS_MAX), 0);
+		expect_closed(fd);
+	}
+	/* the last connection may still be closing */
+	ck_assert_uint_lt(open_files(), before + FDPASS_MAX);
+	bridge_client_close(tool);
+}
+END_TEST
+
+static int update(struct bridge_client *c, Bridge__DomainState state, uint32_t store_port)
+{
+	Bridge__DomainUpdate msg = BRIDGE__DOMAIN_UPDATE__INIT;
+	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_UPDATE, &msg);
+
+	msg.state = state;
+	msg.store_port = store_port;
+	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+/* states go forward only, and what is no change is told to nobody */
+START_TEST(test_updates)
+{
+	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
+	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_WATCH, &watch);
+	struct bridge_client *tool = open_as("tool"), *vmm = open_as("vmm");
+
+	ck_assert_int_eq(create(vmm, "a"), 1);
+	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
+			 0);
+	for (uint32_t domid = 0; domid < 3; domid++)
+		expect_state(tool, domid ? 31999 + domid : 0, BRIDGE__DOMAIN_STATE__RUNNING);
+	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
+	ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1), 0); /* the port is new */
+	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1), 0);
+	ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 1), 0);
+	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__SHUTDOWN);
+	ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), -EINVAL);
+	ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__GONE, 1), -EINVAL);
+	bridge_client_close(vmm);
+	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__GONE);
+	bridge_client_close(tool);
+}
+END_TEST
+
+START_TEST(test_port_limit)
+{
+	struct bridge_client *vmm = open_as("vmm");
+	struct bridge_message m;
+
+	ck_assert_int_eq(create(vmm, "a"), 1);
+	for (int i = 0; i < 1024; i++) {
+		ck_assert_int_eq(port_alloc(vmm, 0, 32000, &m), 0);
+		bridge_message_fini(&m);
+	}
+	ck_assert_int_eq(port_alloc(vmm, 0, 32000, &m), -ENOSPC);
+	bridge_client_close(vmm);
+}
+END_TEST
+
+/* two devices of one guest name the same port: the second must not get the first one's */
+START_TEST(test_port_held_once)
+{
+	struct bridge_client *vmm = open_as("vmm");
+	xenhost_port_t *first, *second;
+	struct bridge_message m;
+	xenhost_t *host;
+	char uri[128];
+
+	snprintf(uri, sizeof(uri), "bridge:%s/bridge/blkback.sock", rundir);
+	ck_assert_int_eq(xenhost_open(uri, 0, &host), 0);
+	ck_assert_int_eq(create(vmm, "a"), 1);
+	ck_assert_int_eq(port_alloc(vmm, 3, 32000, &m), 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &first), 0);
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &second), -EBUSY);
+	ck_assert_int_eq(xenhost_port_notify(first), 0);
+	xenhost_port_close(first);
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &second), 0);
+	xenhost_port_close(second);
+	xenhost_close(host);
+	bridge_client_close(vmm);
+}
+END_TEST
+
 /* one run directory has one bridged */
 START_TEST(test_second_instance)
 {
@@ -429,4 +546,5 @@ END_TEST
 
 UNIT_MAIN_WITH("bridged", setup, teardown, test_roles, test_attach_gives_what_the_role_needs,
 	       test_watch, test_service_comes_back, test_ports_of_others, test_garbage,
-	       test_reader_that_does_not, test_second_instance)
+	       test_reader_that_does_not, test_empty_message_with_descriptors, test_updates,
+	       test_port_limit, test_port_held_once, test_second_instance)

@@ -106,12 +106,49 @@ START_TEST(test_bad_memory)
 	ck_assert_int_eq(create(&t, "a", two, 2, fds, &d), -EINVAL);
 	r = region(BRIDGE__REGION_KIND__GRANT_FRAMES, 0, 65 * 4096, 0);
 	ck_assert_int_eq(create(&t, "a", &r, 1, fds, &d), -EINVAL);
+	r = region(BRIDGE__REGION_KIND__STORE_RING, 0, 2 * 4096, 0); /* a ring is one page */
+	ck_assert_int_eq(create(&t, "a", &r, 1, fds, &d), -EINVAL);
 	ck_assert_int_eq(create(&t, "", NULL, 0, fds, &d), -EINVAL);
 	ck_assert_uint_eq(t.nr_guests, 0);
 	ck_assert_ptr_null(d);
 	domain_table_fini(&t);
 	for (int i = 0; i < 3; i++)
 		close(fds[i]);
+}
+END_TEST
+
+/* no pages behind it: whoever touches it would die */
+START_TEST(test_huge_pages)
+{
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+	Bridge__Region r = region(BRIDGE__REGION_KIND__RAM, 0, 2 << 20, 0);
+	struct domain_table t;
+	struct domain *d = NULL;
+
+	if (fd < 0)
+		return; /* a kernel without them */
+	ck_assert_int_eq(ftruncate(fd, 2 << 20), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	ck_assert_int_eq(domain_table_init(&t), 0);
+	ck_assert_int_eq(create(&t, "a", &r, 1, &fd, &d), -EINVAL);
+	domain_table_fini(&t);
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_too_much_memory)
+{
+	int fd = memfd_create("sparse", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	Bridge__Region r = region(BRIDGE__REGION_KIND__RAM, 0, 1ULL << 41, 0);
+	struct domain_table t;
+	struct domain *d = NULL;
+
+	ck_assert_int_eq(ftruncate(fd, 1LL << 41), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	ck_assert_int_eq(domain_table_init(&t), 0);
+	ck_assert_int_eq(create(&t, "a", &r, 1, &fd, &d), -E2BIG);
+	domain_table_fini(&t);
+	close(fd);
 }
 END_TEST
 
@@ -130,4 +167,5 @@ START_TEST(test_services)
 }
 END_TEST
 
-UNIT_MAIN("domain", test_create_and_seed, test_bad_memory, test_services)
+UNIT_MAIN("domain", test_create_and_seed, test_bad_memory, test_huge_pages, test_too_much_memory,
+	  test_services)

@@ -87,7 +87,8 @@ static void settle(struct xh_xenbus_view *v, struct trace *t)
 	ck_abort_msg("front %u own %u: no end: %s", v->front, v->own, t->text);
 }
 
-#define ON 1u /* online */
+#define ON 1u	  /* online */
+#define ALIVE 16u /* the domain, whatever its state node says */
 #define PROBED 2u
 #define CONN 6u /* probed and connected */
 #define FAILED 8u
@@ -144,6 +145,8 @@ static const struct {
 	{ 3, 6, ON | PROBED, "2 connect4" },
 	{ 2, 6, ON | PROBED, "" },
 	{ 0, 6, ON | PROBED, "remove" },
+	{ 0, 6, ON | PROBED | ALIVE, "" }, /* the guest only removed the node */
+	{ 0, 4, ON | CONN | ALIVE, "disconnect 5 6" },
 	{ 1, 6, ON, "probe2" }, /* removed when its front end was away; that is back */
 	{ 6, 6, ON, "" },
 	/* unplug: the toolstack writes online=0 and our state 5 */
@@ -189,6 +192,7 @@ static struct xh_xenbus_view make_view(uint32_t front, uint32_t own, unsigned in
 {
 	return (struct xh_xenbus_view){
 		.front = front,
+		.front_gone = front == 0 && !(flags & ALIVE),
 		.own = own,
 		.online = flags & ON,
 		.probed = flags & PROBED,

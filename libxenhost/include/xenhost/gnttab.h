@@ -97,7 +97,10 @@ XENHOST_API int xenhost_share(xenhost_t *host, uint16_t domid, size_t n, unsigne
 			      xenhost_share_t **ret_share);
 XENHOST_API void *xenhost_share_addr(const xenhost_share_t *share);
 XENHOST_API uint32_t xenhost_share_gref(const xenhost_share_t *share, size_t i);
-/* 0: taken back and freed; -EBUSY: in use by the other domain, still shared, to be tried again */
+/*
+ * 0: taken back and freed; -EBUSY: in use by the other domain, still shared, to be tried again or left
+ * until the handle is closed.
+ */
 XENHOST_API int xenhost_unshare(xenhost_share_t *share);
 
 #ifdef __cplusplus

@@ -80,6 +80,13 @@ struct xenhost_transport_ops {
  */
 XENHOST_API int xenhost_register_transport(const struct xenhost_transport_ops *ops);
 
+/*
+ * A plug-in is $libdir/xenhost/transports/SCHEME.so with its table in this variable. The library loads it
+ * when a URI needs it; as root only if the file and its folder are root's and writable by nobody else.
+ * $XENHOST_TRANSPORTS names another folder, except in programs with more rights than their user.
+ */
+XENHOST_API extern const struct xenhost_transport_ops xenhost_transport_plugin;
+
 /* a transport tells that a domain appeared, changed or went; inside its open or process op only */
 XENHOST_API void xenhost_transport_domain(xenhost_t *host, const struct xenhost_domain_info *info);
 

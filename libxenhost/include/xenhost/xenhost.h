@@ -32,7 +32,9 @@ typedef struct xenhost xenhost_t;
 /*
  * uri: "bridge:SOCKET" (a socket of xenhost-bridged fixes who we are), "bridge:" ($XENHOST_RUNDIR or
  * the built-in run directory, the tools' socket). flags: 0. May block up to 10 s.
- * -EINVAL (uri), -EPROTONOSUPPORT (scheme or version), errors of connect(2), -ETIMEDOUT.
+ * Other schemes are plug-ins: xenhost/transport.h. -EINVAL (uri), -EPROTONOSUPPORT (scheme or version),
+ * -EACCES (a plug-in that others could have written), -ELIBBAD (one that cannot be loaded), errors of
+ * connect(2), -ETIMEDOUT.
  */
 XENHOST_API int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host);
 XENHOST_API xenhost_t *xenhost_close(xenhost_t *host); /* NULL; ends what was opened on it */
@@ -57,7 +59,8 @@ XENHOST_API int xenhost_restrict(xenhost_t *host, uint16_t domid);
 #define XENHOST_LOG_GRANT 4u
 #define XENHOST_LOG_DOMAIN 8u
 #define XENHOST_LOG_HYPERCALL 16u
-#define XENHOST_LOG_ALL 31u
+#define XENHOST_LOG_TRANSPORT 32u /* plug-ins */
+#define XENHOST_LOG_ALL 63u
 
 /*
  * fn runs in whatever thread uses the handle, also in the middle of calls: it must not use the handle.

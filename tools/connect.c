@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/bridge.h"
+#include "common/log.h"
+#include "tools/connect.h"
+
+int connect_host(const char *rundir, xenhost_t **ret_host)
+{
+	char uri[256] = "bridge:";
+	int n = 0, r;
+
+	if (rundir)
+		n = snprintf(uri, sizeof(uri), "bridge:%s/" BRIDGE_SOCKET_TOOL, rundir);
+	r = n >= (int)sizeof(uri) ? -ENAMETOOLONG : xenhost_open(uri, 0, ret_host);
+	if (r < 0)
+		log_error(
+			"cannot reach xenhost-bridged at %s: %s; does it run? --rundir names another place",
+			uri, strerror(-r));
+	return r;
+}

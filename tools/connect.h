@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* The host that a subcommand works on: the tools' socket of the run directory it was given. */
+#ifndef TOOLS_CONNECT_H
+#define TOOLS_CONNECT_H
+
+#include <xenhost/xenhost.h>
+
+/* rundir NULL: the system's. 0 or -errno, logged */
+int connect_host(const char *rundir, xenhost_t **ret_host);
+
+#endif
