@@ -401,7 +401,7 @@ static void get_account(int c)
 
 static void start(uint64_t seed)
 {
-	const struct store_hooks hooks = { on_fire, on_exists, NULL };
+	const struct store_hooks hooks = { .fire = on_fire, .domain_exists = on_exists };
 
 	rng = seed * 0x9e3779b97f4a7c15 + 1;
 	memset(&now, 0, sizeof(now));
