@@ -7,6 +7,6 @@ xenstored_files_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
 xenstored_files_LDADD = $(top_builddir)/xenstored/libxenstored.la $(LIBXENHOST) $(LIBDAEMON) \
 	$(LIBEVENT_LIBS)
 
-XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh
+XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh integ/xenstored-restart.sh
 TESTS += $(XENSTORED_TESTS)
-EXTRA_DIST += $(XENSTORED_TESTS)
+EXTRA_DIST += $(XENSTORED_TESTS) integ/xenstored-restart.py support/restart-xenstored.sh
