@@ -10,6 +10,7 @@
 #include "xenstored/domain.h"
 #include "xenstored/ops.h"
 #include "xenstored/server.h"
+#include "xenstored/state.h"
 
 /*
  * More unread output than that stops requests. A client that sends many and only then reads must get
@@ -34,20 +35,26 @@ void conn_init(struct conn *c, struct server *s, struct domain *d, const struct 
 	*c = (struct conn){ .server = s, .domain = d, .ops = ops, .reads = true };
 	list_append(&s->conns, &c->of_server);
 	list_init(&c->of_dirty);
+	list_init(&c->of_touched);
 	list_init(&c->txns);
 	watch_owner_init(&c->watches);
 }
 
-void conn_drop_watches(struct conn *c)
+void conn_remove_watch(struct conn *c, struct watch *w)
 {
 	struct account *a = c->domain->caller.account;
+
+	a->watches--;
+	a->bytes -= (int64_t)watch_size(w->path_len, w->token_len);
+	watch_remove(&c->server->watches, w);
+}
+
+void conn_drop_watches(struct conn *c)
+{
 	struct watch *w, *tmp;
 
-	list_for_each_safe(w, tmp, &c->watches.watches, of_owner) {
-		a->watches--;
-		a->bytes -= (int64_t)watch_size(w->path_len, w->token_len);
-		watch_remove(&c->server->watches, w);
-	}
+	list_for_each_safe(w, tmp, &c->watches.watches, of_owner)
+		conn_remove_watch(c, w);
 }
 
 void conn_drop_txns(struct conn *c)
@@ -83,6 +90,7 @@ void conn_fini(struct conn *c)
 		conn_reset(c);
 	list_remove(&c->of_server);
 	list_remove(&c->of_dirty);
+	list_remove(&c->of_touched);
 }
 
 void conn_end(struct conn *c, int error)
@@ -185,6 +193,7 @@ static void consume_out(struct conn *c, size_t n)
 /* all that fits: true when everything left */
 static bool send_out(struct conn *c)
 {
+	state_commit(c->server);
 	while (c->out.len) {
 		ssize_t n = c->ops->write(c, buf_head(&c->out), c->out.len);
 
@@ -209,6 +218,8 @@ static void resume(struct conn *c)
 	n = run(c, buf_head(&c->in), c->in.len);
 	if (!c->dead)
 		buf_consume(&c->in, n);
+	if (n && c->kept)
+		state_touch(c);
 }
 
 void conn_flush(struct conn *c)
@@ -246,6 +257,8 @@ static char *add_message(struct conn *c, const struct wire_header *h)
 		conn_mark(c);
 		return NULL;
 	}
+	if (c->kept)
+		state_touch(c);
 	memcpy(p, h, sizeof(*h));
 	return p + WIRE_HEADER_SIZE;
 }

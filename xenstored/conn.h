@@ -39,6 +39,8 @@ struct conn_ops {
 	/* conn_end() was called; error: 0, -EPROTO (impossible message), or what write gave */
 	void (*ended)(struct conn *c, int error);
 	void (*free)(struct conn *c);
+	/* kept ones only: where in the carrier the next byte of output goes */
+	uint32_t (*position)(const struct conn *c);
 };
 
 struct conn_pending; /* an unsent event */
@@ -60,6 +62,10 @@ struct conn {
 	uint32_t unread; /* answers in out, about */
 	struct conn_pending *pending; /* hash table by content */
 	size_t pending_size, nr_pending;
+	struct list of_touched; /* of those that the journal is behind of */
+	uint64_t logged;	/* up to there in the stream of output the journal knows it */
+	uint32_t consumed;	/* position in the peer's stream of input, of kept ones */
+	bool kept;		/* outlives the process: see state.h */
 	bool dead;
 	bool broken; /* could not keep what it must be told: ends at the next settling */
 	bool waits_room, reads;
@@ -71,6 +77,7 @@ void conn_fini(struct conn *c);
 void conn_end(struct conn *c, int error);
 /* as if it had just been made: no watches, transactions, half requests, unsent answers */
 void conn_reset(struct conn *c);
+void conn_remove_watch(struct conn *c, struct watch *w);
 void conn_drop_watches(struct conn *c);
 void conn_drop_txns(struct conn *c);
 

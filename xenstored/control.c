@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -14,6 +15,7 @@
 #include "xenstored/domain.h"
 #include "xenstored/ops.h"
 #include "xenstored/server.h"
+#include "xenstored/state.h"
 
 #define ARGS_MAX 8
 
@@ -158,6 +160,7 @@ static int quota_set(const struct command *cmd, bool soft)
 	if (item < 0 || wire_number(cmd->args[3].s, cmd->args[3].len, UINT32_MAX, &v) < 0 || !v)
 		return EINVAL;
 	cmd->s->quota.limit[QUOTA_GUEST][item] = (uint32_t)v;
+	state_quota(cmd->s, JOURNAL_NEW_GUESTS, (unsigned int)item, (uint32_t)v);
 	return ok(cmd);
 }
 
@@ -216,6 +219,22 @@ static int do_memreport(const struct command *cmd)
 	return reply(cmd, &t);
 }
 
+/* A restart keeps the guests' state without it: this only says so in the words that clients know. */
+static int do_live_update(const struct command *cmd)
+{
+	struct text t = { .len = 0 };
+
+	if (arg_is(cmd, 1, "-a") && cmd->nr == 2)
+		add(&t, "No live-update session active.");
+	else if (arg_is(cmd, 1, "-f") && cmd->nr == 3 && access(cmd->args[2].s, X_OK) < 0)
+		add(&t, "File not accessible: %s", strerror(errno));
+	else if ((arg_is(cmd, 1, "-f") && cmd->nr == 3) || arg_is(cmd, 1, "-s"))
+		add(&t, "Not offered: end this daemon and start another, it takes over the state.");
+	else
+		return EINVAL;
+	return reply(cmd, &t);
+}
+
 static int do_help(const struct command *cmd);
 
 static const struct {
@@ -224,6 +243,8 @@ static const struct {
 } commands[] = {
 	{ "check", "", "count the store and compare with the accounts", do_check },
 	{ "help", "", "this text", do_help },
+	{ "live-update", "[-a|-s|-f <file>]", "not offered: end and start the daemon",
+	  do_live_update },
 	{ "log", "[on|off]", "log every request", do_log },
 	{ "memreport", "", "memory in use", do_memreport },
 	{ "print", "<text>", "write a line to the log", do_print },

@@ -20,6 +20,7 @@
 #include "xenstored/idmap.h"
 #include "xenstored/ring.h"
 #include "xenstored/server.h"
+#include "xenstored/state.h"
 
 #define GREF_RING 1u
 #define PIECES_MAX \
@@ -39,6 +40,8 @@ struct ring_conn {
 	xenhost_map_t *map;
 	xenhost_port_t *port;
 	struct event *event;
+	uint32_t restored_at;	  /* position that conn.out began at, of a predecessor's */
+	enum journal_reset reset; /* of the page, was under way */
 };
 
 static void on_port(evutil_socket_t fd, short what, void *data);
@@ -57,13 +60,17 @@ bool domain_exists(struct server *s, uint16_t domid)
 	return d && (d->fixed || d->exists || d->introduced);
 }
 
+void domain_put_target(struct server *s, struct domain *d, uint16_t target)
+{
+	s->domains->nr_targets += (target != DOMID_NONE) - (d->caller.who.target != DOMID_NONE);
+	d->caller.who.target = target;
+}
+
 static void start_afresh(struct server *s, struct domain *d)
 {
 	d->introduced = d->shut = false;
 	d->features = FEATURES_ALL;
-	if (d->caller.who.target != DOMID_NONE)
-		s->domains->nr_targets--;
-	d->caller.who.target = DOMID_NONE;
+	domain_put_target(s, d, DOMID_NONE);
 	d->caller.account = quota_account(&s->quota, d->domid);
 }
 
@@ -113,8 +120,8 @@ static void forget_target(struct server *s, uint16_t target)
 	list_for_each(d, &s->domains->all, of_domains) {
 		if (d->caller.who.target != target)
 			continue;
-		d->caller.who.target = DOMID_NONE;
-		s->domains->nr_targets--;
+		domain_put_target(s, d, DOMID_NONE);
+		state_domain(s, d);
 	}
 }
 
@@ -127,7 +134,9 @@ static void domain_clear(struct server *s, struct domain *d)
 		conn_end(d->conn, 0);
 	forget_target(s, d->domid);
 	store_forget_domain(&s->store, d->domid);
+	state_domain_gone(s, d->domid);
 	start_afresh(s, d);
+	state_domain(s, d);
 	if (was_introduced)
 		server_fire_special(s, STORE_RELEASE, d->domid);
 }
@@ -199,8 +208,14 @@ static void ring_conn_ended(struct conn *c, int error)
 			ring_set_error(page_of(rc), code);
 		notify(rc);
 	}
+	state_ring_end(c);
 	ring_close(rc);
 	c->domain->conn = NULL;
+}
+
+static uint32_t ring_conn_position(const struct conn *c)
+{
+	return ring_position(page_of(list_entry(c, struct ring_conn, conn)));
 }
 
 static void ring_conn_free(struct conn *c)
@@ -219,12 +234,32 @@ static const struct conn_ops ring_ops = {
 	.wait = ring_conn_wait,
 	.ended = ring_conn_ended,
 	.free = ring_conn_free,
+	.position = ring_conn_position,
 };
+
+/*
+ * Both sides forget what was under way. A successor that finds this begun does it again; it is done
+ * when the journal knows the new indices.
+ */
+static void reset_page(struct ring_conn *rc, enum journal_reset how)
+{
+	struct conn *c = &rc->conn;
+
+	conn_reset(c);
+	state_ring(c, ring_position(page_of(rc)), how);
+	state_commit(c->server);
+	if (how == JOURNAL_RESET)
+		ring_reset(page_of(rc));
+	else
+		ring_drain(page_of(rc));
+	c->consumed = ring_consumed(page_of(rc));
+	state_ring(c, ring_position(page_of(rc)), JOURNAL_NO_RESET);
+	state_commit(c->server);
+}
 
 static void reconnect(struct ring_conn *rc)
 {
-	conn_reset(&rc->conn);
-	ring_drain(page_of(rc));
+	reset_page(rc, JOURNAL_DRAIN);
 	ring_set_connected(page_of(rc));
 	notify(rc);
 }
@@ -235,13 +270,20 @@ static void ring_pump(struct ring_conn *rc)
 	struct conn *c = &rc->conn;
 	char *buf = c->server->scratch;
 	int n = 0, pieces = 0;
+	uint32_t behind;
 
 	while (conn_wants_input(c) && pieces < PIECES_MAX) {
-		n = ring_read(page_of(rc), buf, RING_BYTES);
+		n = ring_peek(page_of(rc), buf, RING_BYTES, &behind);
 		if (n <= 0)
 			break;
 		pieces++;
+		c->consumed = behind;
 		conn_input(c, buf, (size_t)n);
+		if (c->dead)
+			return;
+		state_touch(c);
+		state_commit(c->server);
+		ring_set_consumed(page_of(rc), c->consumed);
 	}
 	if (c->dead)
 		return;
@@ -322,12 +364,14 @@ static int serve(struct server *s, struct domain *d, uint32_t port)
 		return ENOMEM;
 	conn_init(&rc->conn, s, d, &ring_ops);
 	d->conn = &rc->conn;
+	rc->conn.kept = true;
 	r = ring_open(s, rc, port);
 	if (r < 0) {
 		ring_conn_free(&rc->conn);
 		return refused(d, "its store ring cannot be reached", r);
 	}
 	ring_set_features(page_of(rc), d->features);
+	rc->conn.consumed = ring_consumed(page_of(rc));
 	return 0;
 }
 
@@ -343,13 +387,14 @@ static int serve_again(struct server *s, struct domain *d, uint32_t port)
 			return r;
 	}
 	rc = ring_of(d->conn);
-	conn_reset(d->conn);
+	d->port = port;
+	state_domain(s, d);
 	r = ring_bind(s, rc, port);
 	if (r < 0) {
 		conn_end(d->conn, -EIO);
 		return refused(d, "its port cannot be bound", r);
 	}
-	ring_reset(page_of(rc));
+	reset_page(rc, JOURNAL_RESET);
 	ring_set_features(page_of(rc), d->features);
 	notify(rc);
 	return 0;
@@ -380,6 +425,9 @@ int domain_introduce(struct server *s, uint16_t domid, uint32_t port)
 	if (r)
 		return r;
 	d->introduced = true;
+	d->port = port;
+	state_domain(s, d);
+	state_ring(d->conn, ring_conn_position(d->conn), JOURNAL_NO_RESET);
 	server_fire_special(s, STORE_INTRODUCE, domid);
 	event_active(ring_of(d->conn)->event, EV_READ, 0); /* it may have asked already */
 	return 0;
@@ -394,8 +442,10 @@ int domain_release(struct server *s, uint16_t domid)
 	if (!d || !d->introduced)
 		return ENOENT;
 	domain_clear(s, d);
-	if (!d->exists || !d->caller.account)
+	if (!d->exists || !d->caller.account) {
+		state_domain_gone(s, domid);
 		domain_free(s, d);
+	}
 	return 0;
 }
 
@@ -408,6 +458,7 @@ int domain_resume(struct server *s, uint16_t domid)
 	if (!d || !d->introduced)
 		return ENOENT;
 	d->shut = false;
+	state_domain(s, d);
 	return 0;
 }
 
@@ -417,9 +468,8 @@ int domain_set_target(struct server *s, uint16_t domid, uint16_t target)
 
 	if (!d || !d->introduced || !t || !t->introduced)
 		return ENOENT;
-	if (d->caller.who.target == DOMID_NONE)
-		s->domains->nr_targets++;
-	d->caller.who.target = target;
+	domain_put_target(s, d, target);
+	state_domain(s, d);
 	return 0;
 }
 
@@ -428,6 +478,7 @@ int domain_set_target(struct server *s, uint16_t domid, uint16_t target)
 static void domain_gone(struct server *s, struct domain *d)
 {
 	domain_clear(s, d);
+	state_domain_gone(s, d->domid);
 	domain_free(s, d);
 }
 
@@ -436,6 +487,7 @@ static void domain_shut(struct server *s, struct domain *d)
 	if (d->shut || !d->introduced)
 		return;
 	d->shut = true;
+	state_domain(s, d);
 	server_fire_special(s, STORE_RELEASE, d->domid);
 }
 
@@ -443,6 +495,7 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 {
 	struct server *s = data;
 	struct domain *d = domain_find(s, info->domid);
+	bool is_news;
 
 	if (d && d->fixed)
 		return;
@@ -463,8 +516,11 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 		log_warning("no memory for domain %u", info->domid);
 		return;
 	}
-	d->exists = true;
+	is_news = !d->exists || d->unique_id != info->unique_id;
+	d->exists = d->told = true;
 	d->unique_id = info->unique_id;
+	if (is_news)
+		state_domain(s, d);
 	if (info->state == XENHOST_DOMAIN_SHUTDOWN)
 		domain_shut(s, d);
 }
@@ -498,14 +554,28 @@ static void on_host(evutil_socket_t fd, short what, void *data)
 	server_settle(s);
 }
 
-static int start_host(struct server *s)
+/* Those that went while no daemon was there. */
+static void drop_unseen(struct server *s)
+{
+	struct domain *d, *tmp;
+
+	list_for_each_safe(d, tmp, &s->domains->all, of_domains) {
+		struct xenhost_domain_info info;
+
+		if (d->fixed || !d->exists || d->told)
+			continue;
+		if (xenhost_domain_info(s->domains->host, d->domid, &info) == 0 &&
+		    info.unique_id == d->unique_id)
+			continue; /* the host has not come to it yet */
+		domain_gone(s, d);
+	}
+}
+
+static int follow_host(struct server *s)
 {
 	struct domains *ds = s->domains;
-	int r = xenhost_open(s->host_uri, 0, &ds->host);
+	int r = xenhost_domain_watch(ds->host, on_domain, s);
 
-	if (r < 0)
-		return r;
-	r = xenhost_domain_watch(ds->host, on_domain, s);
 	if (r < 0)
 		return r;
 	ds->host_event =
@@ -514,6 +584,112 @@ static int start_host(struct server *s)
 		return -ENOMEM;
 	domains_refresh(s);
 	return 0;
+}
+
+/* --- after a predecessor --- */
+
+struct list *domains_all(struct server *s)
+{
+	return &s->domains->all;
+}
+
+struct domain *domain_restore(struct server *s, uint16_t domid)
+{
+	return domain_new(s, domid);
+}
+
+void domain_unrestore(struct server *s, struct domain *d)
+{
+	if (d->conn)
+		ring_conn_free(d->conn);
+	domain_put_target(s, d, DOMID_NONE);
+	domain_free(s, d);
+}
+
+int domain_restore_ring(struct server *s, struct domain *d, uint32_t rsp_prod,
+			enum journal_reset reset)
+{
+	struct ring_conn *rc = d->conn ? ring_of(d->conn) : calloc(1, sizeof(*rc));
+
+	if (!rc)
+		return -ENOMEM;
+	if (!d->conn) {
+		conn_init(&rc->conn, s, d, &ring_ops);
+		rc->conn.kept = true;
+		d->conn = &rc->conn;
+	}
+	rc->restored_at = rsp_prod;
+	rc->reset = reset;
+	return 0;
+}
+
+/* The page goes on where the journal ends; what of the output had left already is seen by its index. */
+static int resume_page(struct ring_conn *rc)
+{
+	struct conn *c = &rc->conn;
+	const uint32_t left = ring_position(page_of(rc)) - rc->restored_at;
+
+	if (rc->reset == JOURNAL_RESET)
+		ring_reset(page_of(rc));
+	else if (rc->reset == JOURNAL_DRAIN)
+		ring_drain(page_of(rc));
+	ring_set_features(page_of(rc), c->domain->features);
+	if (rc->reset) {
+		c->consumed = ring_consumed(page_of(rc));
+		return 0;
+	}
+	if (left > c->out.len)
+		return -ERANGE;
+	buf_consume(&c->out, left);
+	ring_set_consumed(page_of(rc), c->consumed);
+	return 0;
+}
+
+static void resume_ring(struct server *s, struct domain *d)
+{
+	struct ring_conn *rc = ring_of(d->conn);
+	int r = ring_open(s, rc, d->port);
+
+	if (r < 0) {
+		log_warning("domain %u: its store ring cannot be reached again: %s", d->domid,
+			    strerror(-r));
+		ring_conn_free(&rc->conn);
+		return;
+	}
+	r = resume_page(rc);
+	if (r < 0) {
+		conn_end(&rc->conn, r);
+		return;
+	}
+	conn_mark(&rc->conn);
+	event_active(rc->event, EV_READ, 0);
+	notify(rc);
+}
+
+static void resume_rings(struct server *s)
+{
+	struct domain *d;
+
+	list_for_each(d, &s->domains->all, of_domains)
+		if (d->conn)
+			resume_ring(s, d);
+}
+
+int domains_follow(struct server *s)
+{
+	int r;
+
+	if (!s->domains->host)
+		return 0;
+	resume_rings(s);
+	r = state_start(s, s->domains->host);
+	if (r == 0)
+		r = follow_host(s);
+	if (r == 0)
+		drop_unseen(s);
+	if (r < 0)
+		log_error("cannot follow the host %s: %s", s->host_uri, strerror(-r));
+	return r;
 }
 
 int domains_start(struct server *s)
@@ -534,7 +710,7 @@ int domains_start(struct server *s)
 		log_error("no memory for the first domains");
 	if (r < 0 || !s->host_uri)
 		return r;
-	r = start_host(s);
+	r = xenhost_open(s->host_uri, 0, &ds->host);
 	if (r < 0)
 		log_error(
 			"cannot reach the host %s: %s; start xenhost-bridged, or run with --host none",

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/list.h"
+#include "xenstored/journal_wire.h"
 #include "xenstored/store.h"
 
 struct conn;
@@ -31,6 +33,8 @@ struct domain {
 	bool shut;	    /* its shutdown was told, RESUME takes that back */
 	uint64_t unique_id; /* of the host, 0: not told yet */
 	uint32_t features;
+	uint32_t port; /* of the last INTRODUCE */
+	bool told;     /* the host has named it since this process began */
 	struct caller caller;
 	char base[DOMAIN_BASE_MAX]; /* what relative paths begin with */
 	struct conn *conn;	    /* its ring, while it is served */
@@ -44,6 +48,17 @@ void domains_stop(struct server *s);
 struct domain *domain_find(struct server *s, uint16_t domid); /* or NULL */
 bool domain_exists(struct server *s, uint16_t domid);
 struct xenhost *domains_host(struct server *s); /* or NULL */
+struct list *domains_all(struct server *s);	/* of struct domain by of_domains */
+
+/* for state_load(): as the predecessor had it, nobody is told; rings are served by domains_resume() */
+struct domain *domain_restore(struct server *s, uint16_t domid); /* NULL: out of memory */
+void domain_unrestore(struct server *s, struct domain *d);
+int domain_restore_ring(struct server *s, struct domain *d, uint32_t rsp_prod,
+			enum journal_reset reset);
+void domain_put_target(struct server *s, struct domain *d, uint16_t target);
+/* after the store is as it was: from now on the host is followed */
+int domains_follow(struct server *s);
+
 /* takes in what the host has said by now */
 void domains_refresh(struct server *s);
 

@@ -14,6 +14,7 @@
 #include "xenstored/domain.h"
 #include "xenstored/ops.h"
 #include "xenstored/server.h"
+#include "xenstored/state.h"
 
 #define DOMID_SELF 32752u
 #define PERMS_MAX (WIRE_PAYLOAD_MAX / 3) /* shortest: "n0" and its NUL */
@@ -347,6 +348,7 @@ static int add_watch(const struct request *rq, const struct wire_path *path,
 		return r;
 	a->watches++;
 	a->bytes += (int64_t)size;
+	state_watch(rq->c, w);
 	conn_ack(rq->c, rq->h);
 	conn_event(rq->c, w, watch_path(w), w->path_len, true);
 	return 0;
@@ -370,8 +372,6 @@ static int op_watch(const struct request *rq)
 
 static int op_unwatch(const struct request *rq)
 {
-	struct account *a = caller_of(rq)->account;
-	struct server *srv = rq->c->server;
 	struct wire_string s[2];
 	struct path_arg p;
 	struct watch *w;
@@ -381,12 +381,11 @@ static int op_unwatch(const struct request *rq)
 		r = parse_path(rq, s[0].s, s[0].len, true, &p);
 	if (r)
 		return r;
-	w = watch_find(&srv->watches, &rq->c->watches, &p.path, s[1].s, s[1].len);
+	w = watch_find(&rq->c->server->watches, &rq->c->watches, &p.path, s[1].s, s[1].len);
 	if (!w)
 		return ENOENT;
-	a->watches--;
-	a->bytes -= (int64_t)watch_size(w->path_len, w->token_len);
-	watch_remove(&srv->watches, w);
+	state_unwatch(rq->c, w);
+	conn_remove_watch(rq->c, w);
 	return ack(rq, 0);
 }
 
@@ -394,6 +393,7 @@ static int op_reset_watches(const struct request *rq)
 {
 	conn_drop_watches(rq->c);
 	conn_drop_txns(rq->c);
+	state_drop(rq->c);
 	return ack(rq, 0);
 }
 
@@ -410,6 +410,7 @@ static int op_transaction_start(const struct request *rq)
 	if (r)
 		return r;
 	list_append(&rq->c->txns, &t->of_owner);
+	state_txn(rq->c, t->id, true);
 	if (rq->c->lost_txns >= LOST_MAX && caller_of(rq)->who.control)
 		server_favour(rq->c->server, rq->c);
 	return reply_number(rq, t->id);
@@ -423,6 +424,7 @@ static int op_transaction_end(const struct request *rq)
 		return EINVAL;
 	if (!rq->t)
 		return ENOENT;
+	state_txn(rq->c, rq->t->id, false);
 	r = store_end(store_of(rq), caller_of(rq), rq->t, rq->data[0] == 'T');
 	rq->c->lost_txns = r == EAGAIN ? rq->c->lost_txns + 1 : 0;
 	server_unfavour(rq->c->server, rq->c);
@@ -546,6 +548,7 @@ static int op_set_feature(const struct request *rq)
 	if (v & ~(uint64_t)FEATURES_ALL)
 		return EINVAL;
 	d->features = (uint32_t)v;
+	state_domain(rq->c->server, d);
 	return ack(rq, 0);
 }
 
@@ -562,12 +565,13 @@ static int reply_quota_names(const struct request *rq)
 
 /* The limits of the domain that s names, or those for new guests. */
 static int quota_limits(const struct request *rq, const struct wire_string *s, bool has_domid,
-			uint32_t **ret_limits)
+			uint16_t *ret_domid, uint32_t **ret_limits)
 {
 	struct domain *d;
 	uint16_t domid;
 
 	if (!has_domid) {
+		*ret_domid = JOURNAL_NEW_GUESTS;
 		*ret_limits = rq->c->server->quota.limit[QUOTA_GUEST];
 		return 0;
 	}
@@ -576,6 +580,7 @@ static int quota_limits(const struct request *rq, const struct wire_string *s, b
 	d = domain_for(rq, domid);
 	if (!d)
 		return ENOENT;
+	*ret_domid = domid;
 	*ret_limits = d->caller.account->limit;
 	return 0;
 }
@@ -584,6 +589,7 @@ static int op_get_quota(const struct request *rq)
 {
 	struct wire_string s[2];
 	uint32_t *limits;
+	uint16_t domid;
 	int r, item;
 	const int nr = wire_strings(rq->data, rq->len, s, ARRAY_SIZE(s));
 
@@ -594,7 +600,7 @@ static int op_get_quota(const struct request *rq)
 	item = quota_item_parse(s[nr - 1].s, s[nr - 1].len);
 	if (item < 0)
 		return EINVAL;
-	r = quota_limits(rq, s, nr == 2, &limits);
+	r = quota_limits(rq, s, nr == 2, &domid, &limits);
 	return r ? r : reply_number(rq, limits[item]);
 }
 
@@ -602,6 +608,7 @@ static int op_set_quota(const struct request *rq)
 {
 	struct wire_string s[3];
 	uint32_t *limits;
+	uint16_t domid;
 	uint64_t v;
 	int r, item;
 	const int nr = wire_strings(rq->data, rq->len, s, ARRAY_SIZE(s));
@@ -611,10 +618,12 @@ static int op_set_quota(const struct request *rq)
 	item = quota_item_parse(s[nr - 2].s, s[nr - 2].len);
 	if (item < 0 || wire_number(s[nr - 1].s, s[nr - 1].len, UINT32_MAX, &v) < 0)
 		return EINVAL;
-	r = quota_limits(rq, s, nr == 3, &limits);
-	if (!r)
-		limits[item] = (uint32_t)v;
-	return ack(rq, r);
+	r = quota_limits(rq, s, nr == 3, &domid, &limits);
+	if (r)
+		return r;
+	limits[item] = (uint32_t)v;
+	state_quota(rq->c->server, domid, (unsigned int)item, (uint32_t)v);
+	return ack(rq, 0);
 }
 
 /* --- the table --- */

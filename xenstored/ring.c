@@ -27,9 +27,9 @@ static size_t min(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-int ring_read(void *page, void *buf, size_t len)
+int ring_peek(const void *page, void *buf, size_t len, uint32_t *ret_behind)
 {
-	page_t *p = page;
+	const page_t *p = page;
 	const uint32_t cons = load(&p->req_cons), have = load(&p->req_prod) - cons;
 	const size_t at = MASK_XENSTORE_IDX(cons), n = min(have, len);
 	const size_t first = min(n, RING_BYTES - at);
@@ -38,8 +38,33 @@ int ring_read(void *page, void *buf, size_t len)
 		return -EPROTO;
 	memcpy(buf, p->req + at, first);
 	memcpy((char *)buf + first, p->req, n - first);
-	store(&p->req_cons, cons + (uint32_t)n);
+	*ret_behind = cons + (uint32_t)n;
 	return (int)n;
+}
+
+void ring_set_consumed(void *page, uint32_t position)
+{
+	store(&((page_t *)page)->req_cons, position);
+}
+
+uint32_t ring_consumed(const void *page)
+{
+	return load(&((const page_t *)page)->req_cons);
+}
+
+uint32_t ring_position(const void *page)
+{
+	return load(&((const page_t *)page)->rsp_prod);
+}
+
+int ring_read(void *page, void *buf, size_t len)
+{
+	uint32_t behind;
+	const int n = ring_peek(page, buf, len, &behind);
+
+	if (n > 0)
+		ring_set_consumed(page, behind);
+	return n;
 }
 
 int ring_write(void *page, const void *buf, size_t len)

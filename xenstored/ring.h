@@ -22,6 +22,13 @@
 int ring_read(void *page, void *buf, size_t len);
 int ring_write(void *page, const void *buf, size_t len);
 
+/* As ring_read(), but the bytes stay until ring_set_consumed() with the position behind them. */
+int ring_peek(const void *page, void *buf, size_t len, uint32_t *ret_behind);
+void ring_set_consumed(void *page, uint32_t position);
+uint32_t ring_consumed(const void *page);
+/* where the next byte of output goes */
+uint32_t ring_position(const void *page);
+
 /* 0, or -EPROTO when the indices of either ring are impossible */
 int ring_check(const void *page);
 

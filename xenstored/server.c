@@ -22,6 +22,7 @@
 #include "xenstored/domain.h"
 #include "xenstored/server.h"
 #include "xenstored/sock.h"
+#include "xenstored/state.h"
 
 #define LOCK_FILE "xenstored.lock"
 
@@ -130,6 +131,7 @@ static void free_conns(struct server *s)
 
 void server_settle(struct server *s)
 {
+	state_commit(s);
 	while (!list_empty(&s->dirty)) {
 		struct conn *c = list_entry(s->dirty.next, struct conn, of_dirty);
 
@@ -142,6 +144,8 @@ void server_settle(struct server *s)
 
 		c->ops->free(c);
 	}
+	state_commit(s);
+	state_settle(s);
 }
 
 /* --- transactions that would starve --- */
@@ -253,7 +257,9 @@ static void raise_limits(void)
 
 static int start_store(struct server *s)
 {
-	const struct store_hooks hooks = { on_change, on_domain_exists, s };
+	const struct store_hooks hooks = { .fire = on_change,
+					   .domain_exists = on_domain_exists,
+					   .data = s };
 	uint64_t seed = s->fixed_seed;
 	int r;
 
@@ -295,16 +301,25 @@ static int make_home(struct server *s, const struct caller *c, const char *name,
 	return r ? r : put_text(s, c, d->base, "domid", domid);
 }
 
+/* Also after a restart, when a service is new. */
+static bool has_home(struct server *s, const struct domain *d)
+{
+	return tree_get(&s->store.heap, s->store.root, d->base, strlen(d->base) - 1);
+}
+
 static int make_first_nodes(struct server *s)
 {
 	const struct caller *c = &domain_find(s, 0)->caller;
-	int r = put_text(s, c, "/tool/", "xenstored", "");
+	int r = s->generation ? 0 : put_text(s, c, "/tool/", "xenstored", "");
 
-	if (!r)
+	if (!r && !has_home(s, domain_find(s, 0)))
 		r = make_home(s, c, "Domain-0", domain_find(s, 0));
-	for (unsigned int i = 0; !r && i < s->services.nr; i++)
-		r = make_home(s, c, s->services.entries[i].name,
-			      domain_find(s, s->services.entries[i].domid));
+	for (unsigned int i = 0; !r && i < s->services.nr; i++) {
+		const struct domain *d = domain_find(s, s->services.entries[i].domid);
+
+		if (!has_home(s, d))
+			r = make_home(s, c, s->services.entries[i].name, d);
+	}
 	if (r)
 		log_error("cannot make the first nodes: %s", strerror(r));
 	return -r;
@@ -338,11 +353,16 @@ int server_open(struct server *s)
 		return r;
 	}
 	r = domains_start(s);
-	return r < 0 ? r : make_first_nodes(s);
+	if (r == 0 && domains_host(s))
+		r = state_load(s, domains_host(s));
+	if (r >= 0)
+		r = make_first_nodes(s);
+	return r < 0 ? r : domains_follow(s);
 }
 
 void server_close(struct server *s)
 {
+	state_stop(s);
 	free_conns(s);
 	if (s->favour_end)
 		event_free(s->favour_end);

@@ -27,6 +27,7 @@ struct conn;
 struct domain;
 struct domains;
 struct event_base;
+struct state;
 
 struct server {
 	struct event_base *base;
@@ -42,6 +43,8 @@ struct server {
 	struct list dirty;
 	struct list ended; /* of struct conn by of_dirty: to be freed */
 	struct list listeners;
+	struct state *state; /* NULL: nothing is kept beyond the process */
+	uint64_t generation; /* processes that had this store before */
 	int lock_fd;
 	uint64_t fixed_seed;   /* of hashes, for tests that must repeat; 0: a random one */
 	struct conn *favoured; /* guests' requests wait until its transaction ends, or NULL */

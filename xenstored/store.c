@@ -254,6 +254,25 @@ static void op_fire(const struct op *op, const struct perms *old, const struct p
 	op->s->hooks.fire(op->s->hooks.data, &ch);
 }
 
+/* What the present version has at the path is new, or nothing. */
+static void changed(const struct store *s, const char *path, size_t len)
+{
+	if (s->hooks.changed)
+		s->hooks.changed(s->hooks.data, path, len, tree_get(&s->heap, s->root, path, len));
+}
+
+static void changed_special(const struct store *s, size_t which)
+{
+	if (s->hooks.changed_special)
+		s->hooks.changed_special(s->hooks.data, (enum store_special)which);
+}
+
+static void op_changed(const struct op *op)
+{
+	if (!op->t)
+		changed(op->s, op->path, op->len);
+}
+
 /* of the node's parent; as long as that is not removed */
 static const struct perms *op_parent(const struct op *op)
 {
@@ -343,6 +362,7 @@ static int put_existing(struct op *op, const void *value, size_t len)
 		return op_nomem(op);
 	tally->bytes += more.bytes;
 	op_charge(op);
+	op_changed(op);
 	op_fire(op, perms, perms, parent, NULL);
 	return 0;
 }
@@ -406,6 +426,7 @@ static int create(struct op *op, struct perms *perms, const void *value, size_t 
 	if (op->t)
 		op->t->domains |= perms->domains;
 	op_charge(op);
+	op_changed(op);
 	op_fire(op, NULL, perms, parent, NULL);
 	return 0;
 }
@@ -466,6 +487,7 @@ static int rm(struct op *op)
 		return op_nomem(op);
 	tree_each(gone, uncount, op);
 	op_charge(op);
+	op_changed(op);
 	op_fire(op, perms, NULL, parent, gone);
 	node_put(&op->s->heap, gone);
 	return 0;
@@ -535,6 +557,8 @@ static int set_special(struct store *s, const struct caller *c, struct txn *t,
 	place = t ? &t->special[special] : &s->special[special];
 	perms_put(*place);
 	*place = p;
+	if (!t)
+		changed_special(s, (size_t)special);
 	return 0;
 }
 
@@ -558,6 +582,7 @@ static int set_perms(struct op *op, struct perms *perms)
 	if (op->t)
 		op->t->domains |= perms->domains;
 	op_charge(op);
+	op_changed(op);
 	op_fire(op, old, perms, parent, NULL);
 	return 0;
 }
@@ -653,7 +678,23 @@ static void commit_special(struct store *s, struct txn *t)
 			continue;
 		perms_put(s->special[i]);
 		s->special[i] = steal_ptr(&t->special[i]);
+		changed_special(s, i);
 	}
+}
+
+/* First all that was taken out, then all that is there: some of that was made again. */
+static void commit_changed(const struct store *s, const struct txn *t)
+{
+	const struct touch *o;
+
+	if (!s->hooks.changed)
+		return;
+	list_for_each(o, &t->changes, of_changes)
+		if (o->what & TXN_REMOVED)
+			s->hooks.changed(s->hooks.data, o->path, o->len, NULL);
+	list_for_each(o, &t->changes, of_changes)
+		if (tree_get(&s->heap, s->root, o->path, o->len))
+			changed(s, o->path, o->len);
 }
 
 static void fire_touch(struct store *s, const struct touch *o, struct node *before)
@@ -690,6 +731,7 @@ static int commit(struct store *s, const struct caller *c, struct txn *t)
 	s->root = root;
 	commit_tallies(s, t);
 	commit_special(s, t);
+	commit_changed(s, t);
 	list_for_each(o, &t->fires, of_fires)
 		fire_touch(s, o, before);
 	node_put(&s->heap, before);
@@ -764,7 +806,8 @@ static void strike(struct store *s, const struct caller *c, const struct found *
 		return;
 	if (perms_owner(op.pos.node->perms) == domid)
 		give_root_back(s, domid); /* of nodes it owns, only the root is not removed */
-	tree_set_perms(&s->heap, op.root, &op.pos, op.path, op.len, perms, ++s->stamp);
+	if (tree_set_perms(&s->heap, op.root, &op.pos, op.path, op.len, perms, ++s->stamp) == 0)
+		op_changed(&op);
 }
 
 static void strike_special(struct store *s, uint16_t domid)
@@ -779,6 +822,7 @@ static void strike_special(struct store *s, uint16_t domid)
 			continue;
 		perms_put(s->special[i]);
 		s->special[i] = p;
+		changed_special(s, i);
 	}
 }
 

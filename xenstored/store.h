@@ -44,6 +44,12 @@ struct store_hooks {
 	void (*fire)(void *data, const struct change *c);
 	bool (*domain_exists)(void *data, uint16_t domid);
 	void *data;
+	/*
+	 * For who keeps the present version elsewhere, or NULL: what it has at path now, value and
+	 * permissions (of ancestors that were made with it as well); n NULL: gone with all below.
+	 */
+	void (*changed)(void *data, const char *path, size_t len, const struct node *n);
+	void (*changed_special)(void *data, enum store_special which);
 };
 
 struct store {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
 # xenstored by itself, without guests or with some that are played by files (the plug-in of libxenhost.mk).
-XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh
+XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh integ/xenstored-restart.sh
 TESTS += $(XENSTORED_TESTS)
-EXTRA_DIST += $(XENSTORED_TESTS)
+EXTRA_DIST += $(XENSTORED_TESTS) integ/xenstored-restart.py support/restart-xenstored.sh

@@ -190,6 +190,16 @@ uint32_t guest_store_port(const struct guest *g)
 	return g->store_port.number;
 }
 
+void *guest_store_page(const struct guest *g)
+{
+	return g->store.addr;
+}
+
+const struct guest_port *guest_store_event(const struct guest *g)
+{
+	return &g->store_port;
+}
+
 void *guest_page(const struct guest *g, uint32_t frame)
 {
 	if ((size_t)frame * XEN_PAGE_SIZE >= g->ram.size)

@@ -28,6 +28,9 @@ struct guest *guest_free(struct guest *g);
 uint16_t guest_domid(const struct guest *g);
 uint64_t guest_store_gfn(const struct guest *g);
 uint32_t guest_store_port(const struct guest *g);
+void *guest_store_page(const struct guest *g);
+/* our end of the store's port; stays the guest's */
+const struct guest_port *guest_store_event(const struct guest *g);
 
 void *guest_page(const struct guest *g, uint32_t frame);
 /* a page that nobody has got yet; there must be one */

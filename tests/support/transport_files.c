@@ -5,6 +5,7 @@
  *   DIR/dom.N   is there as long as domain N is, and holds its state: run, shutdown or dying
  *   DIR/evt     FIFO of native 32-bit numbers: 1000 + N is a kick of domain N's port, 3 says that the
  *               state of some domain changed
+ *   DIR/keep.X  deposit X, a link to the descriptor that a process of ours holds until the link is gone
  * Ports of ours go nowhere: the player looks at the page. A plug-in that is not installed: tests/files.la.
  */
 #include "config.h"
@@ -18,7 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,7 +37,6 @@ struct files {
 	char *dir;
 	int evt;
 	bool telling;
-	uint64_t last_unique_id;
 	struct {
 		uint64_t unique_id; /* 0: not there */
 		uint8_t state;
@@ -69,6 +71,18 @@ static uint8_t read_state(const struct files *f, const char *name)
 	return strncmp(text, "shutdown", 8) ? XENHOST_DOMAIN_RUNNING : XENHOST_DOMAIN_SHUTDOWN;
 }
 
+/* The same for as long as the file is, whoever looks. */
+static uint64_t birth(const struct files *f, const char *name)
+{
+	char path[PATH_MAX];
+	struct statx st;
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &st) < 0)
+		return 1;
+	return (uint64_t)st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec + st.stx_ino + 1;
+}
+
 static void look_at(struct files *f, const char *name)
 {
 	unsigned int domid;
@@ -83,7 +97,7 @@ static void look_at(struct files *f, const char *name)
 	if (f->domains[domid].unique_id && f->domains[domid].state == state)
 		return;
 	if (!f->domains[domid].unique_id)
-		f->domains[domid].unique_id = ++f->last_unique_id;
+		f->domains[domid].unique_id = birth(f, name);
 	f->domains[domid].state = state;
 	tell(f, (uint16_t)domid, state);
 }
@@ -248,6 +262,112 @@ static void files_unmap(void *state, void *map)
 	munmap(map, XENHOST_PAGE_SIZE);
 }
 
+/* --- deposits --- */
+
+static void keep_path(const struct files *f, const char *name, char *path)
+{
+	snprintf(path, PATH_MAX, "%s/keep.%s", f->dir, name);
+}
+
+/* Holds the descriptor as number 3 as long as the link says so. */
+static void hold(const char *dir, const char *link)
+{
+	char target[64], mine[64];
+	int events;
+
+	snprintf(mine, sizeof(mine), "/proc/%d/fd/3", (int)getpid());
+	events = inotify_init1(0);
+	if (events < 0 ||
+	    inotify_add_watch(events, dir, IN_DELETE | IN_MOVED_TO | IN_DELETE_SELF) < 0)
+		_exit(1);
+	for (;;) {
+		char buf[4096];
+		ssize_t n = readlink(link, target, sizeof(target) - 1);
+
+		if (n < 0)
+			_exit(0);
+		target[n] = 0;
+		if (strcmp(target, mine) || read(events, buf, sizeof(buf)) <= 0)
+			_exit(0);
+	}
+}
+
+/* In a child: fd and `go` become 3 and 4, all else is closed; waits until the link is there. */
+static void be_holder(const char *dir, const char *link, int fd, int go)
+{
+	int held = fcntl(fd, F_DUPFD, 10), start = fcntl(go, F_DUPFD, 10);
+	char c;
+
+	if (held < 0 || start < 0 || dup2(held, 3) < 0 || dup2(start, 4) < 0)
+		_exit(1);
+	close_range(5, ~0u, 0);
+	for (int i = 0; i < 3; i++)
+		close(i);
+	if (write(4, "", 1) == 1 && read(4, &c, 1) == 1)
+		hold(dir, link);
+	_exit(1);
+}
+
+/* The link appears in one step, in place of an older one. */
+static int put_link(const char *link, pid_t pid)
+{
+	char target[64], tmp[PATH_MAX + 8];
+
+	snprintf(target, sizeof(target), "/proc/%d/fd/3", (int)pid);
+	snprintf(tmp, sizeof(tmp), "%s.new", link);
+	unlink(tmp);
+	return symlink(target, tmp) < 0 || rename(tmp, link) < 0 ? -errno : 0;
+}
+
+static int files_keep_put(void *state, const char *name, int fd)
+{
+	const struct files *f = state;
+	char link[PATH_MAX];
+	int go[2], r;
+	pid_t pid;
+	char c;
+
+	keep_path(f, name, link);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		close(go[1]);
+		be_holder(f->dir, link, fd, go[0]);
+	}
+	r = pid < 0 ? -errno : 0;
+	close(go[0]);
+	if (r == 0 && read(go[1], &c, 1) != 1)
+		r = -EIO;
+	if (r == 0)
+		r = put_link(link, pid);
+	if (r == 0 && write(go[1], "", 1) != 1)
+		r = -EIO;
+	close(go[1]);
+	return r;
+}
+
+static int files_keep_get(void *state, const char *name, int *ret_fd)
+{
+	char link[PATH_MAX];
+	int fd;
+
+	keep_path(state, name, link);
+	fd = open(link, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int files_keep_drop(void *state, const char *name)
+{
+	char link[PATH_MAX];
+
+	keep_path(state, name, link);
+	return unlink(link) < 0 ? -errno : 0;
+}
+
 const struct xenhost_transport_ops xenhost_transport_plugin = {
 	.size = sizeof(xenhost_transport_plugin),
 	.scheme = "files",
@@ -264,4 +384,7 @@ const struct xenhost_transport_ops xenhost_transport_plugin = {
 	.port_notify = files_port_notify,
 	.map = files_map,
 	.unmap = files_unmap,
+	.keep_put = files_keep_put,
+	.keep_get = files_keep_get,
+	.keep_drop = files_keep_drop,
 };

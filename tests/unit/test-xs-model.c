@@ -399,9 +399,64 @@ static void get_account(int c)
 		callers[c].account->limit[QUOTA_NODES] = NODES_MAX;
 }
 
+/* --- a copy that knows only what store_hooks.changed says --- */
+
+static struct mnode copy[PATHS];
+
+static bool is_below(int id, const char *path, size_t len)
+{
+	return !strncmp(paths[id], path, len) && (paths[id][len] == '/' || !paths[id][len]);
+}
+
+static void copy_perms(struct mnode *m, const struct perms *p)
+{
+	m->nr_perms = (int)p->nr;
+	for (uint32_t i = 0; i < p->nr && i < ARRAY_SIZE(m->perms); i++)
+		m->perms[i] = p->list[i];
+}
+
+static void on_changed(void *data, const char *path, size_t len, const struct node *n)
+{
+	for (int id = 0; id < PATHS; id++) {
+		const size_t id_len = strlen(paths[id]);
+		const bool at = id_len == len && !memcmp(paths[id], path, len);
+		const bool above =
+			id_len < len && !memcmp(paths[id], path, id_len) && path[id_len] == '/';
+
+		if (!n && is_below(id, path, len))
+			copy[id].there = false;
+		if (n && (at || (above && !copy[id].there))) {
+			copy[id].there = true;
+			copy[id].value = 0;
+			copy_perms(&copy[id], n->perms);
+		}
+		if (n && at && n->value_len)
+			memcpy(&copy[id].value, node_value(n), sizeof(copy[id].value));
+	}
+}
+
+static void compare_copy(int id)
+{
+	const struct mnode *m = &now.nodes[id], *c = &copy[id];
+
+	ck_assert_msg(c->there == m->there, "%s: copy of %s is %s", what, paths[id],
+		      c->there ? "there" : "missing");
+	if (!m->there)
+		return;
+	ck_assert_msg(c->value == m->value, "%s: value of the copy of %s", what, paths[id]);
+	ck_assert_msg(c->nr_perms == m->nr_perms, "%s: permissions of the copy of %s", what,
+		      paths[id]);
+	for (int i = 0; i < m->nr_perms; i++)
+		ck_assert_msg(c->perms[i].domid == m->perms[i].domid &&
+				      c->perms[i].rights == m->perms[i].rights,
+			      "%s: permissions of the copy of %s", what, paths[id]);
+}
+
 static void start(uint64_t seed)
 {
-	const struct store_hooks hooks = { on_fire, on_exists, NULL };
+	const struct store_hooks hooks = { .fire = on_fire,
+					   .domain_exists = on_exists,
+					   .changed = on_changed };
 
 	rng = seed * 0x9e3779b97f4a7c15 + 1;
 	memset(&now, 0, sizeof(now));
@@ -414,6 +469,7 @@ static void start(uint64_t seed)
 	}
 	now.nodes[0] = (struct mnode){ .there = true, .nr_perms = 1, .changed = ++mstamp };
 	now.nodes[0].listed = mstamp;
+	memcpy(copy, now.nodes, sizeof(copy));
 }
 
 static void compare_node(int id)
@@ -439,8 +495,10 @@ static void compare_all(void)
 {
 	char text[256];
 
-	for (int id = 0; id < PATHS; id++)
+	for (int id = 0; id < PATHS; id++) {
 		compare_node(id);
+		compare_copy(id);
+	}
 	store_check(&store, text, sizeof(text));
 	ck_assert_msg(!text[0], "%s: %s", what, text);
 	for (int c = 0; c < CALLERS; c++)

@@ -40,7 +40,7 @@ static bool on_exists(void *data, uint16_t domid)
 
 static void setup(void)
 {
-	const struct store_hooks hooks = { on_fire, on_exists, NULL };
+	const struct store_hooks hooks = { .fire = on_fire, .domain_exists = on_exists };
 
 	other_exists = true;
 	quota_init(&quota);

@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# restart-xenstored.sh DIR COMMAND...: kills the daemon whose process id is in DIR/pid without warning, if
+# there is one, and starts COMMAND (which has to write READY to descriptor 9) in its place. Returns when it
+# serves. It runs on when this ends: who uses this kills the process of DIR/pid.
+set -eu
+dir=$1
+shift
+if [ -e "$dir/pid" ]; then
+	pid=$(cat "$dir/pid")
+	kill -KILL "$pid" 2>/dev/null || :
+	while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+fi
+[ -p "$dir/restarted" ] || mkfifo "$dir/restarted"
+exec 9<>"$dir/restarted"
+"$@" --ready-fd 9 2>>"$dir/log" </dev/null >/dev/null &
+echo $! >"$dir/pid"
+read -r -t 20 -u 9 line
+[ "$line" = READY ]

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* The journal: records and back, what is cut or damaged, and that only what was committed counts. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/unit.h"
+#include "xenstored/journal.h"
+#include "xenstored/perm.h"
+
+static const struct perm perms[] = { { .domid = 5 }, { .domid = 7, .rights = PERM_READ } };
+
+static const struct journal_record node = {
+	.type = JOURNAL_NODE,
+	.part = { { "/a/b", 4 }, { perms, sizeof(perms) }, { "value", 5 } },
+};
+
+static void check_same(const struct journal_record *a, const struct journal_record *b)
+{
+	ck_assert_uint_eq(a->type, b->type);
+	ck_assert_uint_eq(a->flags, b->flags);
+	ck_assert_uint_eq(a->domid, b->domid);
+	ck_assert(a->id == b->id);
+	ck_assert_int_eq(memcmp(a->n, b->n, sizeof(a->n)), 0);
+	for (size_t i = 0; i < JOURNAL_PARTS; i++) {
+		ck_assert_uint_eq(a->part[i].len, b->part[i].len);
+		if (a->part[i].len)
+			ck_assert_int_eq(memcmp(a->part[i].data, b->part[i].data, a->part[i].len),
+					 0);
+	}
+}
+
+static int64_t there_and_back(const struct journal_record *r)
+{
+	char buf[512] __attribute__((aligned(8)));
+	struct journal_record back;
+	int64_t n;
+
+	ck_assert_uint_le(journal_size(r), sizeof(buf));
+	journal_encode(r, buf);
+	n = journal_decode(buf, sizeof(buf), &back);
+	if (n < 0)
+		return n;
+	ck_assert_uint_eq((size_t)n, journal_size(r));
+	check_same(r, &back);
+	for (size_t len = 0; len < (size_t)n; len++)
+		ck_assert_int_eq(journal_decode(buf, len, &back), -EPROTO);
+	return 1;
+}
+
+START_TEST(test_records)
+{
+	const struct journal_record good[] = {
+		node,
+		{ .type = JOURNAL_NODE, .part = { { "/", 1 }, { perms, 4 } } },
+		{ .type = JOURNAL_GONE, .part = { { "/a", 2 } } },
+		{ .type = JOURNAL_SPECIAL, .n = { 1 }, .part = { [1] = { perms, 8 } } },
+		{ .type = JOURNAL_DOMAIN,
+		  .domid = 5,
+		  .flags = JOURNAL_FLAGS,
+		  .n = { 3, 15, 65535 },
+		  .id = 1ull << 40 },
+		{ .type = JOURNAL_RING, .domid = 5, .n = { 7, 9, 2 }, .part = { { "in", 2 } } },
+		{ .type = JOURNAL_RING_IO, .domid = 5, .part = { [1] = { "out", 3 } } },
+		{ .type = JOURNAL_WATCH,
+		  .domid = 5,
+		  .n = { UINT32_MAX, 1 },
+		  .part = { { "@releaseDomain", 14 }, { "t", 1 } } },
+		{ .type = JOURNAL_TXN_END, .domid = 5, .n = { 1 } },
+	};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		ck_assert_int_eq(there_and_back(&good[i]), 1);
+}
+END_TEST
+
+START_TEST(test_bad_records)
+{
+	static const struct perm odd[] = { { .domid = 5, .rights = 4 } };
+	const struct journal_record bad[] = {
+		{ .type = 0 },
+		{ .type = JOURNAL_TYPES },
+		{ .type = JOURNAL_NODE, .part = { { "/", 1 } } },
+		{ .type = JOURNAL_NODE, .part = { { "/", 1 }, { odd, 4 } } },
+		{ .type = JOURNAL_NODE, .part = { { "/", 1 }, { perms, 3 } } },
+		{ .type = JOURNAL_GONE },
+		{ .type = JOURNAL_GONE, .part = { { "a", 1 } } },
+		{ .type = JOURNAL_GONE, .part = { { "/a/", 3 } } },
+		{ .type = JOURNAL_GONE, .part = { { "@x", 2 } } },
+		{ .type = JOURNAL_GONE, .part = { { "/a", 2 }, { "x", 1 } } },
+		{ .type = JOURNAL_SPECIAL, .n = { 2 }, .part = { [1] = { perms, 8 } } },
+		{ .type = JOURNAL_DOMAIN, .flags = 8 },
+		{ .type = JOURNAL_DOMAIN, .n = { 0, 0, 65536 } },
+		{ .type = JOURNAL_QUOTA, .n = { 10 } },
+		{ .type = JOURNAL_RING, .n = { 0, 0, JOURNAL_RESETS } },
+		{ .type = JOURNAL_WATCH, .n = { 0, 3 }, .part = { { "/a", 2 }, { "t", 1 } } },
+		{ .type = JOURNAL_TXN_START },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(there_and_back(&bad[i]) == -EPROTO, "record %zu was taken", i);
+}
+END_TEST
+
+START_TEST(test_committed)
+{
+	struct journal_record r;
+	struct journal_view v;
+	struct journal j;
+	size_t at = 0;
+
+	ck_assert_int_eq(journal_new(3, &j), 0);
+	journal_append(&j, &node);
+	journal_commit(&j);
+	journal_append(&j, &node);
+	ck_assert_int_eq(journal_view_open(j.fd, &v), 0);
+	ck_assert(v.generation == 3);
+	ck_assert_int_eq(journal_view_next(&v, &at, &r), 1);
+	check_same(&r, &node);
+	ck_assert_int_eq(journal_view_next(&v, &at, &r), 0);
+	journal_view_close(&v);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(test_grows)
+{
+	struct journal_record r;
+	struct journal_view v;
+	struct journal j;
+	size_t at = 0, nr = 0;
+
+	ck_assert_int_eq(journal_new(0, &j), 0);
+	for (int i = 0; i < 50000; i++)
+		journal_append(&j, &node);
+	journal_commit(&j);
+	ck_assert(!j.failed);
+	ck_assert_int_eq(journal_view_open(j.fd, &v), 0);
+	while (journal_view_next(&v, &at, &r) == 1)
+		nr++;
+	ck_assert_uint_eq(nr, 50000);
+	journal_view_close(&v);
+	journal_close(&j);
+}
+END_TEST
+
+/* A byte anywhere in the file's head or its records may be wrong: never more than an error. */
+START_TEST(test_damaged)
+{
+	struct journal_record r;
+	struct journal j;
+
+	ck_assert_int_eq(journal_new(0, &j), 0);
+	journal_append(&j, &node);
+	journal_append(&j, &node);
+	journal_commit(&j);
+	for (size_t i = 0; i < j.end; i++) {
+		struct journal_view v;
+		size_t at = 0;
+		int n = 0;
+
+		j.map[i] = (char)~j.map[i];
+		if (journal_view_open(j.fd, &v) == 0) {
+			while (journal_view_next(&v, &at, &r) == 1)
+				n++;
+			ck_assert_int_le(n, 2);
+			journal_view_close(&v);
+		}
+		j.map[i] = (char)~j.map[i];
+	}
+	journal_spoil(&j);
+	ck_assert_int_eq(journal_view_open(j.fd, &(struct journal_view){ 0 }), -EPROTO);
+	journal_close(&j);
+}
+END_TEST
+
+UNIT_MAIN("xs-journal", test_records, test_bad_records, test_committed, test_grows, test_damaged)

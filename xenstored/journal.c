@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "xenstored/journal.h"
+
+#define SIZE_MIN (256u << 10)
+
+struct file_head {
+	char magic[8]; /* ends with the version of the layout */
+	uint64_t generation;
+	uint64_t committed; /* journal_commit() knows that this is at 16 */
+	uint64_t spare;
+};
+
+static const char magic[8] = "xsjrnl\0\001";
+
+_Static_assert(offsetof(struct file_head, committed) == 16, "journal_commit()");
+
+/* The memory is taken now: a write to it must not end the daemon later. */
+static int resize(struct journal *j, size_t size)
+{
+	void *map;
+
+	if (fallocate(j->fd, 0, 0, (off_t)size) < 0)
+		return -errno;
+	map = j->map ? mremap(j->map, j->size, size, MREMAP_MAYMOVE)
+		     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	j->map = map;
+	j->size = size;
+	return 0;
+}
+
+int journal_new(uint64_t generation, struct journal *ret_journal)
+{
+	struct journal j = { .fd = memfd_create("xenstored", MFD_CLOEXEC | MFD_ALLOW_SEALING) };
+	struct file_head h = { .generation = generation, .committed = sizeof(h) };
+	int r;
+
+	if (j.fd < 0)
+		return -errno;
+	r = fcntl(j.fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0 ? -errno : resize(&j, SIZE_MIN);
+	if (r < 0) {
+		journal_close(&j);
+		return r;
+	}
+	memcpy(h.magic, magic, sizeof(magic));
+	memcpy(j.map, &h, sizeof(h));
+	j.end = j.committed = sizeof(h);
+	*ret_journal = j;
+	return 0;
+}
+
+void journal_close(struct journal *j)
+{
+	if (j->map)
+		munmap(j->map, j->size);
+	closep(&j->fd);
+	*j = (struct journal){ .fd = -1 };
+}
+
+void journal_spoil(struct journal *j)
+{
+	if (j->map)
+		memset(j->map, 0, sizeof(magic));
+}
+
+void journal_append(struct journal *j, const struct journal_record *r)
+{
+	const size_t need = j->end + journal_size(r);
+
+	if (j->failed)
+		return;
+	if (need > j->size && resize(j, (need + need / 4 + 4095) & ~(size_t)4095) < 0) {
+		j->failed = true;
+		return;
+	}
+	journal_encode(r, j->map + j->end);
+	j->end = need;
+}
+
+int journal_view_open(int fd, struct journal_view *ret_view)
+{
+	struct file_head h;
+	struct stat st;
+	char *map;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size < (off_t)sizeof(h))
+		return -EPROTO;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	memcpy(&h, map, sizeof(h));
+	if (memcmp(h.magic, magic, sizeof(magic)) || h.committed < sizeof(h) ||
+	    h.committed > (uint64_t)st.st_size) {
+		munmap(map, (size_t)st.st_size);
+		return -EPROTO;
+	}
+	*ret_view =
+		(struct journal_view){ map, (size_t)st.st_size, (size_t)h.committed, h.generation };
+	return 0;
+}
+
+void journal_view_close(struct journal_view *v)
+{
+	if (v->map)
+		munmap(v->map, v->size);
+	*v = (struct journal_view){ 0 };
+}
+
+int journal_view_next(const struct journal_view *v, size_t *at, struct journal_record *ret_record)
+{
+	const size_t start = *at ? *at : sizeof(struct file_head);
+	int64_t n;
+
+	if (start >= v->end)
+		return 0;
+	n = journal_decode(v->map + start, v->end - start, ret_record);
+	if (n < 0)
+		return (int)n;
+	*at = start + (size_t)n;
+	return 1;
+}

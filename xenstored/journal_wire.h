@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of the journal (state.h says what they are for): one layout for all, a fixed head, three
+ * numbers, an id, and up to three strings of bytes. Pure: no I/O, allocation or globals.
+ * Native byte order: a journal does not leave the machine, and not the memory either.
+ */
+#ifndef XENSTORED_JOURNAL_WIRE_H
+#define XENSTORED_JOURNAL_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum journal_type {
+	JOURNAL_NODE = 1,    /* part 0 path, 1 struct perm[], 2 value: made or changed */
+	JOURNAL_GONE,	     /* part 0 path: removed with all below */
+	JOURNAL_SPECIAL,     /* n[0] enum store_special, part 1 struct perm[] */
+	JOURNAL_DOMAIN,	     /* n: port, features, target; flags; id: the host's unique id */
+	JOURNAL_DOMAIN_GONE, /* forgotten, as its quota is */
+	JOURNAL_QUOTA,	     /* n[0] item, n[1] value; domid JOURNAL_NEW_GUESTS: of new guests */
+	JOURNAL_RING,	 /* n: req_cons, rsp_prod, enum journal_reset; parts 0 input, 1 output */
+	JOURNAL_RING_IO, /* n[0] req_cons; part 0 input that waits, 1 more output */
+	JOURNAL_RING_END,
+	JOURNAL_WATCH,	   /* n: depth, strip; parts 0 path, 1 token */
+	JOURNAL_UNWATCH,   /* parts 0 path, 1 token */
+	JOURNAL_DROP,	   /* all watches and transactions of the ring */
+	JOURNAL_TXN_START, /* n[0] id */
+	JOURNAL_TXN_END,   /* n[0] id */
+	JOURNAL_TYPES
+};
+
+enum journal_reset { JOURNAL_NO_RESET, JOURNAL_RESET, JOURNAL_DRAIN, JOURNAL_RESETS };
+
+#define JOURNAL_NEW_GUESTS 65535u
+#define JOURNAL_PARTS 3
+#define JOURNAL_NUMBERS 3
+#define JOURNAL_RECORD_MIN 40u
+
+/* flags of JOURNAL_DOMAIN */
+#define JOURNAL_EXISTS 1u
+#define JOURNAL_INTRODUCED 2u
+#define JOURNAL_SHUT 4u
+#define JOURNAL_FLAGS 7u
+
+struct journal_part {
+	const void *data;
+	size_t len;
+};
+
+struct journal_record {
+	uint8_t type;
+	uint8_t flags;
+	uint16_t domid;
+	uint32_t n[JOURNAL_NUMBERS];
+	uint64_t id;
+	struct journal_part part[JOURNAL_PARTS];
+};
+
+/* bytes that the record takes, a multiple of 8 */
+size_t journal_size(const struct journal_record *r);
+/* buf holds journal_size() */
+void journal_encode(const struct journal_record *r, void *buf);
+/*
+ * The record at buf; its parts point into buf. Bytes taken, or -EPROTO: cut off, or nothing that
+ * journal_encode() makes from a sensible record.
+ */
+int64_t journal_decode(const void *buf, size_t len, struct journal_record *ret_record);
+
+#endif
