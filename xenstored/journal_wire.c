@@ -32,11 +32,6 @@ static const uint8_t shapes[JOURNAL_TYPES][JOURNAL_PARTS] = {
 	[JOURNAL_UNWATCH] = { WATCHED, TOKEN },
 };
 
-static size_t payload(const struct journal_record *r)
-{
-	return r->part[0].len + r->part[1].len + r->part[2].len;
-}
-
 static size_t padded(size_t n)
 {
 	return (n + 7) & ~(size_t)7;
@@ -44,25 +39,28 @@ static size_t padded(size_t n)
 
 size_t journal_size(const struct journal_record *r)
 {
-	return padded(sizeof(struct head) + payload(r));
+	size_t n = sizeof(struct head);
+
+	for (size_t i = 0; i < JOURNAL_PARTS; i++)
+		n += padded(r->part[i].len);
+	return n;
 }
 
 void journal_encode(const struct journal_record *r, void *buf)
 {
-	const size_t size = journal_size(r);
-	struct head h = {
-		(uint32_t)size, r->type, r->flags, r->domid, { r->n[0], r->n[1], r->n[2] },
-		{ 0 },		r->id
-	};
-	char *out = (char *)buf + sizeof(h), *end = (char *)buf + size;
+	struct head h = { (uint32_t)journal_size(r),	 r->type, r->flags, r->domid,
+			  { r->n[0], r->n[1], r->n[2] }, { 0 },	  r->id };
+	char *out = (char *)buf + sizeof(h);
 
 	for (size_t i = 0; i < JOURNAL_PARTS; i++) {
-		h.part_len[i] = (uint32_t)r->part[i].len;
-		if (r->part[i].len)
-			memcpy(out, r->part[i].data, r->part[i].len);
-		out += r->part[i].len;
+		const size_t len = r->part[i].len;
+
+		h.part_len[i] = (uint32_t)len;
+		if (len)
+			memcpy(out, r->part[i].data, len);
+		memset(out + len, 0, padded(len) - len);
+		out += padded(len);
 	}
-	memset(out, 0, (size_t)(end - out));
 	memcpy(buf, &h, sizeof(h));
 }
 
@@ -151,11 +149,11 @@ int64_t journal_decode(const void *buf, size_t len, struct journal_record *ret_r
 	memcpy(r.n, h.n, sizeof(r.n));
 	room = h.len - sizeof(h);
 	for (size_t i = 0; i < JOURNAL_PARTS; i++) {
-		if (h.part_len[i] > room)
+		if (padded(h.part_len[i]) > room)
 			return -EPROTO;
 		r.part[i] = (struct journal_part){ at, h.part_len[i] };
-		at += h.part_len[i];
-		room -= h.part_len[i];
+		at += padded(h.part_len[i]);
+		room -= padded(h.part_len[i]);
 		if (!good_part(shapes[r.type][i], &r.part[i]))
 			return -EPROTO;
 	}

@@ -2,7 +2,7 @@
 /*
  * Records of the journal (state.h says what they are for): one layout for all, a fixed head, three
  * numbers, an id, and up to three strings of bytes. Pure: no I/O, allocation or globals.
- * Native byte order: a journal does not leave the machine, and not the memory either.
+ * Parts begin at multiples of 8. Native byte order: a journal does not leave the machine, and not the memory either.
  */
 #ifndef XENSTORED_JOURNAL_WIRE_H
 #define XENSTORED_JOURNAL_WIRE_H

@@ -15,7 +15,7 @@
 #include "xenstored/state.h"
 #include "xenstored/txn.h"
 
-#define GROWTH_MIN (1u << 20) /* a journal this much longer than its first image is not shortened */
+#define GROWTH_MIN (4u << 20) /* a journal this much longer than its first image is not shortened */
 
 struct state {
 	struct server *server;
