@@ -26,6 +26,27 @@ $restart
 tail -n 1 "$dir/out"
 passed=$(sed -n '$s/ passed,.*//p' "$dir/out")
 failed=$(sed -n 's/^FAIL \([^:]*\):.*/\1/p' "$dir/out" | sort | xargs)
+# Some cases wait 30 ms for what must not come: on a busy machine they may miss what did come. Each gets one
+# more try by itself, and that is said.
+again()
+{
+	local case
+
+	for case in $failed; do
+		case " $known " in
+		*" $case "*) echo "$case" && continue ;;
+		esac
+		echo "RETRY $case: $(grep "^FAIL $case:" "$dir/out")" >&2
+		if "$prober" "$socket" --rings "$dir/rings" --restart "$restart" --timeout 10 --quiet \
+			--match "$case" >"$dir/retry"; then
+			passed=$((passed + 1))
+		else
+			echo "$case"
+		fi
+	done
+}
+again >"$dir/still"
+failed=$(xargs <"$dir/still")
 if [ "$failed" != "$known" ]; then
 	grep '^FAIL' "$dir/out" || :
 	fail "failed cases: $failed; expected: $known"
