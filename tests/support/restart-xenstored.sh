@@ -9,7 +9,8 @@ shift
 if [ -e "$dir/pid" ]; then
 	pid=$(cat "$dir/pid")
 	kill -KILL "$pid" 2>/dev/null || :
-	while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+	# gone, or only waiting for a parent that may never come by
+	while grep -qs '^State:.[^Z]' "/proc/$pid/status"; do sleep 0.01; done
 fi
 [ -p "$dir/restarted" ] || mkfifo "$dir/restarted"
 exec 9<>"$dir/restarted"
