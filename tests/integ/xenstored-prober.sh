@@ -20,7 +20,8 @@ XENHOST_TRANSPORTS=$(dirname "$RUN")/tests/.libs
 export XENHOST_TRANSPORTS
 restart="$SRCDIR/tests/support/restart-xenstored.sh $dir $RUN $(dirname "$RUN")/xenstored/xenhost-xenstored"
 restart="$restart --host files:$dir/rings --rundir $dir"
-trap 'kill "$(cat "$dir/pid")" 2>/dev/null || :; cleanup' EXIT
+# cleanup looks at the status that the test ends with
+trap 'status=$?; kill "$(cat "$dir/pid")" 2>/dev/null || :; (exit $status); cleanup' EXIT
 $restart
 "$prober" "$socket" --rings "$dir/rings" --restart "$restart" --timeout 10 --quiet >"$dir/out" || :
 tail -n 1 "$dir/out"
