@@ -46,7 +46,8 @@ static int load_node(struct server *s, const struct journal_record *r)
 			 ++st->stamp);
 	if (res < 0)
 		return res;
-	tree_find(&st->heap, &st->root, path->data, path->len, &pos); /* the write may have moved it */
+	tree_find(&st->heap, &st->root, path->data, path->len,
+		  &pos); /* the write may have moved it */
 	if (perms == pos.node->perms)
 		return 0;
 	return tree_set_perms(&st->heap, &st->root, &pos, path->data, path->len, perms,
