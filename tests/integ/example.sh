@@ -23,10 +23,8 @@ cp "$source" "$dir/outside"
 
 service=--service=upper=32010
 xenstored_start xenhost-xenstored --host none $service
-mkfifo "$dir/bridge-ready"
-"$RUN" xenhost-bridged $service --rundir "$dir" --ready-fd 7 --exit-with-parent 7<>"$dir/bridge-ready" 2>>"$dir/log" &
-bridged=$!
-read -r -t 20 line <>"$dir/bridge-ready" || fail "xenhost-bridged did not get ready"
+daemon_start xenhost-bridged $service
+bridged=$started
 
 LD_LIBRARY_PATH=$(dirname "${pc%/*}") "$dir/outside/upper-backend" "bridge:$dir/bridge/upper.sock" 2>>"$dir/log" &
 backend=$!
@@ -34,6 +32,7 @@ front=$build/tests/integ/upper-front
 timeout 60 "$RUN" "$front" "$dir" 32010 || fail "the first guest"
 
 # the store is gone with all nodes; the back end is the same process
+daemon_forget "$daemon"
 kill -KILL "$daemon"
 wait "$daemon" || :
 xenstored_start xenhost-xenstored --host none $service
@@ -42,6 +41,5 @@ kill -0 "$backend" || fail "the back end ended"
 
 kill "$backend"
 wait "$backend" || :
-kill "$bridged"
-wait "$bridged" || fail "xenhost-bridged ended with status $?"
+daemon_end "$bridged"
 xenstored_end

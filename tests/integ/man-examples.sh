@@ -7,10 +7,8 @@
 
 build=$(dirname "$RUN")
 xenstored_start xenhost-xenstored --host none
-mkfifo "$dir/bridge-ready"
-"$RUN" xenhost-bridged --rundir "$dir" --ready-fd 7 --exit-with-parent 7<>"$dir/bridge-ready" 2>>"$dir/log" &
-bridged=$!
-read -r -t 20 line <>"$dir/bridge-ready" || fail "xenhost-bridged did not get ready"
+daemon_start xenhost-bridged
+bridged=$started
 
 fake="fake:$socket" tool=bridge:$dir/bridge/tool.sock service=bridge:$dir/bridge/blkback.sock
 
@@ -42,6 +40,5 @@ example frontend "$fake" 'no such device'
 
 # shellcheck disable=SC2086
 [ "$(ls "$SRCDIR"/man/ | grep -c '\.3\.pod$')" = "$(echo $seen | wc -w)" ] || fail "an example was not run"
-kill "$bridged"
-wait "$bridged" || fail "xenhost-bridged ended with status $?"
+daemon_end "$bridged"
 xenstored_end

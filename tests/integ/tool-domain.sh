@@ -1,16 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # xenhost domain, and what the tool says when something is not there.
-set -euo pipefail
-
-dir=$(mktemp -d)
-trap 'kill "${daemon:-}" 2>/dev/null || :; rm -rf "$dir"' EXIT
-
-fail()
-{
-	echo "FAILED: $*"
-	exit 1
-}
+# shellcheck source-path=SCRIPTDIR
+. "$SRCDIR/tests/support/daemon.sh"
 
 # expect STATUS TEXT COMMAND...: its exit status, and a part of what it says
 expect()
@@ -33,11 +25,7 @@ expect 2 'bad value: --memory lots' xenhost run --memory lots
 expect 2 'bad value: --disk /nowhere/disk' xenhost run --disk /nowhere/disk
 expect 2 'bad value: --net bridge=x' xenhost run --net bridge=x
 
-mkfifo "$dir/ready"
-"$RUN" xenhost-bridged --rundir "$dir" --ready-fd 9 --exit-with-parent 9<>"$dir/ready" &
-daemon=$!
-exec 8<>"$dir/ready"
-read -r -t 20 -u 8 _ || fail "xenhost-bridged did not get ready"
+daemon_start xenhost-bridged
 
 expect 0 ' 32000  blkback ' xenhost domain --rundir "$dir" list
 expect 0 'Domain-0' xenhost domain --rundir "$dir" info 0
@@ -48,6 +36,4 @@ expect 1 'there is no domain nobody' xenhost domain --rundir "$dir" info nobody
 	python3 -c 'import json, sys; assert [d["domid"] for d in json.load(sys.stdin)] == [0, 32000, 32001]'
 "$RUN" xenhost domain --rundir "$dir" --json info blkback |
 	python3 -c 'import json, sys; assert json.load(sys.stdin)["state"] == "running"'
-kill "$daemon"
-wait "$daemon" || fail "xenhost-bridged ended with status $?"
-daemon=
+daemon_end "$started"

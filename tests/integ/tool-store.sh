@@ -1,28 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # xenhost store against the real daemons.
-set -euo pipefail
-
-dir=$(mktemp -d)
-pids=()
-trap 'kill "${pids[@]}" 2>/dev/null || :; rm -rf "$dir"' EXIT
-
-fail()
-{
-	echo "FAILED: $*"
-	exit 1
-}
-
-start()
-{
-	mkfifo "$dir/ready"
-	"$RUN" "$1" --rundir "$dir" --ready-fd 9 --exit-with-parent 9<>"$dir/ready" 2>>"$dir/log" &
-	pids+=($!)
-	exec 8<>"$dir/ready"
-	read -r -t 20 -u 8 _ || fail "$1 did not get ready: $(cat "$dir/log")"
-	exec 8>&-
-	rm "$dir/ready"
-}
+# shellcheck source-path=SCRIPTDIR
+. "$SRCDIR/tests/support/daemon.sh"
 
 store()
 {
@@ -39,8 +19,8 @@ same()
 	[ "$got" = "$want" ] || fail "$*: '$got', not '$want'"
 }
 
-start xenhost-bridged
-start xenhost-xenstored
+daemon_start xenhost-bridged
+daemon_start xenhost-xenstored
 
 store write /t/a one
 store write /t/b/c $'two\n\\'

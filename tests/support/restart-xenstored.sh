@@ -16,5 +16,5 @@ fi
 exec 9<>"$dir/restarted"
 "$@" --ready-fd 9 2>>"$dir/log" </dev/null >/dev/null &
 echo $! >"$dir/pid"
-read -r -t 20 -u 9 line
+read -r -t 60 -u 9 line
 [ "$line" = READY ]
