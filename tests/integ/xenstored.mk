@@ -12,3 +12,12 @@ xen_stub_la_SOURCES = support/xen-stub.c
 xen_stub_la_CFLAGS = -std=gnu11 $(XENHOST_WARNINGS) $(WERROR_CFLAGS) -fvisibility=hidden
 xen_stub_la_LDFLAGS = -module -avoid-version -rpath /nonexistent
 xen_stub_la_LIBADD = -ldl
+
+# Random requests against a model.
+check_PROGRAMS += integ/xenstored-model
+TESTS += integ/xenstored-model
+integ_xenstored_model_SOURCES = integ/xenstored-model.c support/xs_model.c support/xs_model.h
+integ_xenstored_model_CPPFLAGS = $(AM_CPPFLAGS) -DPLUGIN_DIR='"$(abs_builddir)/.libs"'
+if SANITIZERS
+integ_xenstored_model_CPPFLAGS += -DXENHOST_SANITIZED
+endif
