@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -738,6 +739,7 @@ static void reconnect_all(void)
 
 static void kill_in_batch(int client)
 {
+	struct pollfd first = { .fd = peers[client].fd, .events = POLLIN };
 	const struct timespec pause = { 0, (long)rnd(200) * 1000 };
 	size_t answered, at, nr;
 	int differs = 0;
@@ -745,7 +747,10 @@ static void kill_in_batch(int client)
 	make_batch(client, true);
 	nr = nr_wants;
 	flush(&peers[client]);
-	nanosleep(&pause, NULL);
+	if (rnd(2))
+		poll(&first, 1, 30000); /* as soon as anything is answered */
+	else
+		nanosleep(&pause, NULL);
 	kill_daemon();
 	answered = drain(client);
 	start_daemon();

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # xenstored by itself, without guests or with some that are played by files (the plug-in of libxenhost.mk).
 XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh integ/xenstored-restart.sh \
-	integ/xenstored-stock-daemons.sh
+	integ/xenstored-stock-daemons.sh integ/xenstored-libxenstore.sh
 TESTS += $(XENSTORED_TESTS)
-EXTRA_DIST += $(XENSTORED_TESTS) integ/xenstored-restart.py support/restart-xenstored.sh \
+EXTRA_DIST += $(XENSTORED_TESTS) integ/libxenstore.c integ/xenstored-restart.py support/restart-xenstored.sh \
 	support/stock-xen support/stock-daemon
 
 # What Debian's own daemons are preloaded with. They are not ours to sanitize.
