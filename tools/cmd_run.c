@@ -24,6 +24,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/service.h"
 #include "tools/commands.h"
 #include "tools/guest.h"
 #include "tools/guest_nodes.h"
@@ -211,7 +212,8 @@ static void say_backend_error(struct run *run, const char *path)
 
 	/* error/ of the back end's own home: /local/domain/N/error/backend/... */
 	snprintf(node, sizeof(node), "/local/domain/%u/error/%s/error",
-		 strstr(path, "/vbd/") ? GUEST_DOMID_BLKBACK : GUEST_DOMID_NETBACK,
+		 strstr(path, "/vbd/") ? service_builtin[SERVICE_BLKBACK].domid
+				       : service_builtin[SERVICE_NETBACK].domid,
 		 strstr(path, "backend/"));
 	if (xenhost_store_read(run->host, 0, node, &text, NULL) < 0)
 		text = NULL;
