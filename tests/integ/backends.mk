@@ -7,10 +7,11 @@ LOOPBACK_SOURCES = \
 	support/front.c support/front.h \
 	support/guest.c support/guest.h \
 	support/set.c support/set.h \
+	../tools/keeper.c ../tools/keeper.h \
 	../tools/process.c ../tools/process.h
 LOOPBACK_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)/common -DXENHOST_SBINDIR='"$(sbindir)"'
 LOOPBACK_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-LOOPBACK_LIBS = $(LIBXENHOST) $(LIBCOMMON) $(LIBDAEMON) $(CHECK_LIBS)
+LOOPBACK_LIBS = $(LIBXENHOST) $(LIBCOMMON) $(LIBDAEMON) $(CHECK_LIBS) -lpthread
 
 integ_loopback_blk_SOURCES = integ/loopback-blk.c $(LOOPBACK_SOURCES)
 integ_loopback_blk_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
