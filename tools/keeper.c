@@ -263,13 +263,16 @@ static int build_env(struct keeper *k, struct keeper_loan *loan)
 		return -ENOMEM;
 	loan->envp[out++] = text_variable("NOTIFY_SOCKET", k->addr.sun_path);
 	loan->envp[out++] = number_variable("FDSTORE", KEEPER_ROOM);
-	loan->envp[out++] = number_variable("LISTEN_FDS", k->nr);
-	loan->envp[out++] = text_variable("LISTEN_PID", "0000000000");
-	loan->envp[out++] = names_variable(k);
+	if (k->nr) {
+		loan->envp[out++] = number_variable("LISTEN_FDS", k->nr);
+		loan->envp[out++] = names_variable(k);
+		loan->envp[out++] = text_variable("LISTEN_PID", "0000000000");
+	}
 	for (size_t i = 0; i < out; i++)
 		if (!loan->envp[i])
 			return -ENOMEM;
-	loan->pid_text = strchr(loan->envp[3], '=') + 1;
+	if (k->nr)
+		loan->pid_text = strchr(loan->envp[out - 1], '=') + 1;
 	for (size_t i = 0; i < n; i++) {
 		if (is_ours(environ[i]))
 			continue;
@@ -329,6 +332,8 @@ int keeper_loan_apply(const struct keeper_loan *loan)
 	pid_t pid = getpid();
 	int len = 1;
 
+	if (!loan->pid_text)
+		return 0;
 	for (pid_t rest = pid; rest >= 10; rest /= 10)
 		len++;
 	loan->pid_text[len] = '\0';
