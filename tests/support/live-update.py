@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""usage: live-update.py SOCKET PROGRAM [ARGUMENTS]
+
+Asks the xenstored at SOCKET to let PROGRAM go on in its place, as xenstore-control does; returns when it does.
+"""
+import socket
+import struct
+import sys
+import time
+
+
+def main():
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(60)
+    s.connect(sys.argv[1])
+
+    def ask(*words):
+        data = b"".join(w.encode() + b"\0" for w in ("live-update",) + words)
+        s.sendall(struct.pack("=IIII", 0, 1, 0, len(data)) + data)
+        h = struct.unpack("=IIII", s.recv(16, socket.MSG_WAITALL))
+        return s.recv(h[3], socket.MSG_WAITALL) if h[3] else b""
+
+    answer = ask("-f", sys.argv[2])
+    if answer == b"OK\0" and len(sys.argv) > 3:
+        answer = ask("-c", sys.argv[3])
+    if answer == b"OK\0":
+        answer = ask("-s")
+    while answer == b"BUSY\0":
+        time.sleep(0.01)
+        answer = ask("-s")
+    if answer != b"OK\0":
+        sys.exit("live-update: " + answer.decode(errors="replace").rstrip("\0"))
+
+
+main()
