@@ -3,4 +3,4 @@
 XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh integ/xenstored-restart.sh \
 	integ/xenstored-live-update.sh
 TESTS += $(XENSTORED_TESTS)
-EXTRA_DIST += $(XENSTORED_TESTS) integ/xenstored-restart.py integ/xenstored-live-update.py support/restart-xenstored.sh support/live-update.py
+EXTRA_DIST += $(XENSTORED_TESTS) integ/xenstored-restart.py integ/xenstored-live-update.py support/live-update.py
