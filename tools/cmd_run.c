@@ -296,20 +296,18 @@ static void take_signal(struct run *run)
 static int wait_guest(struct run *run)
 {
 	while (!process_ended(&run->vmm)) {
-		struct pollfd fds[3 + SET_MAX] = {
+		struct pollfd fds[] = {
 			{ .fd = run->vmm.pidfd, .events = POLLIN },
 			{ .fd = run->signals, .events = POLLIN },
 			{ .fd = xenhost_get_fd(run->host), .events = POLLIN },
+			{ .fd = private_set_fd(&run->set), .events = POLLIN },
 		};
 
-		if (private_set_tend(&run->set) < 0) {
+		if (private_set_lost(&run->set)) {
 			process_stop(&run->vmm);
 			return -ECHILD;
 		}
-		for (int i = 0; i < SET_MAX; i++)
-			fds[3 + i] = (struct pollfd){ .fd = run->set.daemons[i].pidfd,
-						      .events = POLLIN };
-		if (poll(fds, 3 + SET_MAX, -1) < 0 && errno != EINTR)
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return -errno;
 		if (fds[1].revents)
 			take_signal(run);

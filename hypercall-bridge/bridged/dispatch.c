@@ -239,6 +239,9 @@ static void after_domain_reattach(struct client *c)
 	if ((d->control & 1u << BRIDGE__CONTROL_ACTION__UNPAUSE) &&
 	    d->state == BRIDGE__DOMAIN_STATE__PAUSED)
 		tell_owner(d, BRIDGE__CONTROL_ACTION__UNPAUSE);
+	if ((d->control & 1u << BRIDGE__CONTROL_ACTION__PAUSE) &&
+	    d->state == BRIDGE__DOMAIN_STATE__RUNNING)
+		tell_owner(d, BRIDGE__CONTROL_ACTION__PAUSE);
 	if (d->control & 1u << BRIDGE__CONTROL_ACTION__DESTROY)
 		tell_owner(d, BRIDGE__CONTROL_ACTION__DESTROY);
 }
@@ -248,12 +251,15 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 {
 	const Bridge__DomainUpdate *u = req->domain_update;
 
-	if (u->state < c->domain->state || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN) {
-		a->why = "a domain goes from paused to running to shutdown, never back";
+	if (u->state < BRIDGE__DOMAIN_STATE__PAUSED || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN ||
+	    (c->domain->state == BRIDGE__DOMAIN_STATE__SHUTDOWN &&
+	     u->state != BRIDGE__DOMAIN_STATE__SHUTDOWN)) {
+		a->why = "a domain is paused or runs until it is shut down, and does not come back";
 		return -EINVAL;
 	}
 	/* each change is told to all who watch: a repeated one is none */
-	if (u->state == c->domain->state && (c->domain->store_port || !u->store_port))
+	if (u->state == c->domain->state && u->shutdown_reason == c->domain->shutdown_reason &&
+	    u->store_port == c->domain->store_port && u->console_port == c->domain->console_port)
 		return 0;
 	c->domain->state = u->state;
 	c->domain->shutdown_reason = u->shutdown_reason;
@@ -306,8 +312,11 @@ static int op_domain_control(struct client *c, const bridge_frame *req, const in
 
 	if (!d || d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
 		return -ESRCH;
-	if (action != BRIDGE__CONTROL_ACTION__UNPAUSE && action != BRIDGE__CONTROL_ACTION__DESTROY)
+	if (action <= BRIDGE__CONTROL_ACTION__NOTHING || action > BRIDGE__CONTROL_ACTION__PAUSE)
 		return -EINVAL;
+	if (action != BRIDGE__CONTROL_ACTION__DESTROY) /* the last word counts */
+		d->control &= ~(1u << BRIDGE__CONTROL_ACTION__PAUSE |
+				1u << BRIDGE__CONTROL_ACTION__UNPAUSE);
 	d->control |= 1u << action;
 	domain_write(&c->server->domains, d);
 	if (d->owner) /* else it is told when it comes back */
