@@ -4,6 +4,7 @@
 #define COMMON_BRIDGE_H
 
 #define BRIDGE_VERSION 1
+#define BRIDGE_VERSION_OLDEST 1 /* that we still speak */
 
 /* largest message, and so the bound of everything that is allocated for one */
 #define BRIDGE_MESSAGE_MAX 16384

@@ -292,7 +292,7 @@ static void take_signal(struct run *run)
 		process_stop(&run->vmm);
 }
 
-/* until the vmm ends; the loss of a daemon ends the guest */
+/* until the vmm ends; daemons that end are started again under the guest */
 static int wait_guest(struct run *run)
 {
 	while (!process_ended(&run->vmm)) {
@@ -301,10 +301,8 @@ static int wait_guest(struct run *run)
 			{ .fd = run->signals, .events = POLLIN },
 			{ .fd = xenhost_get_fd(run->host), .events = POLLIN },
 		};
-		const char *lost = private_set_lost(&run->set);
 
-		if (lost) {
-			log_error("xenhost-%s has ended under the guest; ending the guest", lost);
+		if (private_set_tend(&run->set) < 0) {
 			process_stop(&run->vmm);
 			return -ECHILD;
 		}
