@@ -26,9 +26,18 @@ class Client:
     def message(kind, data, tx=0, req=1):
         return struct.pack("=IIII", kind, req, tx, len(data)) + data
 
+    def bytes(self, n):
+        data = b""
+        while len(data) < n:
+            more = self.s.recv(n - len(data))
+            if not more:
+                raise AssertionError("the daemon closed the connection")
+            data += more
+        return data
+
     def get(self):
-        h = struct.unpack("=IIII", self.s.recv(16, socket.MSG_WAITALL))
-        return h, self.s.recv(h[3], socket.MSG_WAITALL) if h[3] else b""
+        h = struct.unpack("=IIII", self.bytes(16))
+        return h, self.bytes(h[3])
 
     def answer(self):
         while True:
@@ -56,7 +65,7 @@ class Client:
 
 def want(got, *expected):
     if got not in expected:
-        raise AssertionError("got %r, not one of %r" % (got, expected))
+        raise AssertionError("got %.300r, not one of %.300r" % (got, expected))
 
 
 def update():
@@ -191,7 +200,7 @@ def refusals():
     with open(DIR + "/none", "w") as f:
         f.write("no program\n")
     os.chmod(DIR + "/none", 0o755)
-    for program, args in (b"/bin/false", None), (DIR.encode() + b"/none", None), (PROGRAM.encode(), b"--bad"):
+    for program, args in (b"/bin/false", None), (b"/bin/true", None), (DIR.encode() + b"/none", None), (PROGRAM.encode(), b"--bad"):
         want(zero.ask(CONTROL, b"live-update", b"-f", program), b"OK\0")
         if args:
             want(zero.ask(CONTROL, b"live-update", b"-c", args), b"OK\0")
@@ -203,7 +212,7 @@ def refusals():
     # one that can rehearse and cannot be started any more when it is time
     late = DIR + "/late"
     with open(late, "w") as f:
-        f.write("#!/bin/sh\nrm -f %s\n" % late)
+        f.write("#!/bin/sh\nrm -f %s\nexit 79\n" % late)
     os.chmod(late, 0o755)
     want(zero.ask(CONTROL, b"live-update", b"-f", late.encode()), b"OK\0")
     answer = b"BUSY\0"
