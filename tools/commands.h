@@ -8,5 +8,6 @@
 int cmd_domain(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_store(int argc, char **argv);
+int cmd_supervise(int argc, char **argv);
 
 #endif

@@ -97,6 +97,17 @@ static void write_control(struct writer *w)
 		folder(w, guests_own[i], domid, domid);
 }
 
+/* a guest takes a processor that it knows and does not find here for one that is to be switched off */
+static void write_cpus(struct writer *w)
+{
+	for (unsigned int i = 0; i < w->guest->vcpus; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "cpu/%u/availability", i);
+		node(w, name, "online");
+	}
+}
+
 static void write_home(struct writer *w)
 {
 	const struct xenhost_domain_info *info = w->info;
@@ -114,7 +125,7 @@ static void write_home(struct writer *w)
 	node(w, "console/ring-ref", "%llu", (unsigned long long)info->console_gfn);
 	node(w, "console/port", "%u", info->console_port);
 	node(w, "console/type", "xenhost-vmm");
-	node(w, "cpu/0/availability", "online");
+	write_cpus(w);
 	write_control(w);
 	folder(w, "device", 0, info->domid);
 	base(w, "/vm/%s", w->guest->uuid);

@@ -18,6 +18,7 @@ static const struct {
 } commands[] = {
 	{ "domain", cmd_domain, "list domains, show one" },
 	{ "run", cmd_run, "run one guest with daemons of its own, on this terminal" },
+	{ "supervise", cmd_supervise, "look after one guest of the system's daemons" },
 	{ "store", cmd_store, "read and change the Xenstore" },
 };
 

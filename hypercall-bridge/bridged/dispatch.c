@@ -15,6 +15,7 @@
 #include "common/bridge.h"
 #include "common/fdpass.h"
 #include "common/log.h"
+#include "common/xen.h"
 #include "hypercall-bridge/bridged/client.h"
 #include "hypercall-bridge/bridged/limits.h"
 #include "hypercall-bridge/bridged/server.h"
@@ -180,13 +181,34 @@ static int op_domain_create(struct client *c, const bridge_frame *req, const int
 	return 0;
 }
 
+/*
+ * Back it goes only when a tool asked for that, once each time: a pause, or a soft reset. Each change is told
+ * to all who watch, so an owner must not make them as it likes.
+ */
+static bool state_may_follow(struct domain *d, const Bridge__DomainUpdate *u)
+{
+	bool soft = d->state == BRIDGE__DOMAIN_STATE__SHUTDOWN &&
+		    d->shutdown_reason == SHUTDOWN_soft_reset;
+	bool paused = d->state == BRIDGE__DOMAIN_STATE__RUNNING &&
+		      u->state == BRIDGE__DOMAIN_STATE__PAUSED;
+
+	if (u->state < BRIDGE__DOMAIN_STATE__PAUSED || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN)
+		return false;
+	if (u->state >= d->state)
+		return true;
+	if (!d->may_go_back || (!soft && !paused))
+		return false;
+	d->may_go_back = false;
+	return true;
+}
+
 static int op_domain_update(struct client *c, const bridge_frame *req, const int *fds,
 			    size_t nr_fds, struct answer *a)
 {
 	const Bridge__DomainUpdate *u = req->domain_update;
 
-	if (u->state < c->domain->state || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN) {
-		a->why = "a domain goes from paused to running to shutdown, never back";
+	if (!state_may_follow(c->domain, u)) {
+		a->why = "a domain goes from paused to running to shutdown, and back only when a tool asks";
 		return -EINVAL;
 	}
 	/* each change is told to all who watch: a repeated one is none */
@@ -234,13 +256,15 @@ static void after_domain_watch(struct client *c)
 static int op_domain_control(struct client *c, const bridge_frame *req, const int *fds,
 			     size_t nr_fds, struct answer *a)
 {
-	const struct domain *d = domain_get(&c->server->domains, req->domain_control->domid);
+	struct domain *d = domain_get(&c->server->domains, req->domain_control->domid);
 	Bridge__ControlAction action = req->domain_control->action;
 
 	if (!d || !d->owner)
 		return -ESRCH;
-	if (action != BRIDGE__CONTROL_ACTION__UNPAUSE && action != BRIDGE__CONTROL_ACTION__DESTROY)
+	if (action != BRIDGE__CONTROL_ACTION__UNPAUSE && action != BRIDGE__CONTROL_ACTION__PAUSE &&
+	    action != BRIDGE__CONTROL_ACTION__DESTROY)
 		return -EINVAL;
+	d->may_go_back = true;
 	tell_owner(d, action);
 	return 0;
 }

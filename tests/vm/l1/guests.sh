@@ -1,0 +1,156 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Guests' lives under xenhost supervise: two at once under one set of daemons, one of them with two
+# vCPUs; reboot, crash, kexec, power off, each with what watchers of the store see of it; pause; the
+# Xenstore from inside.
+#
+# shellcheck disable=SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
+
+# shellcheck source-path=SCRIPTDIR source=harness.sh
+. "${XH_HARNESS:-/harness.sh}"
+# shellcheck source-path=SCRIPTDIR source=toolstack.sh
+. "${XH_TOOLSTACK:-/toolstack.sh}"
+
+boot_limit=120
+
+# Who watches @releaseDomain asks how the domain ended, as xl does.
+watch_releases()
+{
+	: >$results/releases
+	xenhost store watch @releaseDomain | while read -r _; do
+		for name in one two; do
+			reason=$(reason_of $name)
+			[ -z "$reason" ] || echo "$name $reason" >>$results/releases
+		done
+	done &
+}
+
+saw()
+{
+	wait_for 30 grep -qx "$1" $results/releases
+}
+
+one_line()
+{
+	cat $tmp/said
+	same "$(wc -l <$tmp/said)" 1
+}
+
+name_busy()
+{
+	status=0
+	xenhost-vmm --name one --kernel $l2/vmlinuz-6.12 --memory 160M 2>$tmp/said || status=$?
+	one_line && same $status 1 && grep -q "refuses guest 'one': a domain of this name runs" $tmp/said
+}
+
+too_little_memory()
+{
+	status=0
+	xenhost-vmm --name three --kernel $l2/vmlinuz-6.12 --memory 64M 2>$tmp/said || status=$?
+	one_line && same $status 1 && grep -q 'too little memory: .* raise --memory' $tmp/said
+}
+
+too_much_memory()
+{
+	status=0
+	xenhost-vmm --name three --kernel $l2/vmlinuz-6.12 --memory 1T 2>$tmp/said || status=$?
+	one_line && same $status 1 && grep -q 'give it less with --memory or free some' $tmp/said
+}
+
+# what a reboot may not change
+identity()
+{
+	id=$(domid_of "$1")
+	xenhost store read /local/domain/$id/vm
+	xenhost store read /local/domain/$id/device/vif/0/mac
+}
+
+# A paused guest does nothing: what it is told before is answered when it goes on.
+pause_and_go_on()
+{
+	xenhost domain pause two && wait_for 30 is_state two paused || return
+	tell two cpus 2 || return
+	# an ordering fence: the other guest has been served completely since
+	tell_home=$home tell_number=$number
+	ask one cpus 1 || return
+	if has_result $tell_home/result-$tell_number; then
+		echo "a paused guest answered"
+		return 1
+	fi
+	xenhost domain unpause two && wait_for 30 is_state two running || return
+	told=two home=$tell_home number=$tell_number
+	answered
+}
+
+is_state()
+{
+	xenhost domain info "$1" | grep -q "^state: *$2"
+}
+
+make_image()
+{
+	truncate -s 128M $tmp/one.img && mkfs.ext4 -q -F $tmp/one.img && mkdir -p $tmp/mnt &&
+		mount -o loop $tmp/one.img $tmp/mnt && cp $l2/vmlinuz-6.12 $tmp/mnt/vmlinuz &&
+		cp $l2/initrd-6.12 $tmp/mnt/initrd && umount $tmp/mnt
+}
+
+nothing_left()
+{
+	same "$(xenhost domain list | grep -c ' guest ')" 0 && same "$(xenhost store ls /vm | wc -l)" 0
+}
+
+modprobe -a kvm-amd tun loop ext4 2>/dev/null
+check daemons start_daemons
+check image make_image
+tunctl -t xh0 >/dev/null
+configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
+	'on-crash = preserve'
+configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
+watch_releases
+supervise one
+supervise two
+check one/up up one $boot_limit
+check two/up up two $boot_limit
+check two/two-vcpus ask two cpus 2
+check one/one-vcpu ask one cpus 1
+check name-busy name_busy
+check too-little-memory too_little_memory
+check too-much-memory too_much_memory
+check two/pause pause_and_go_on
+
+# a new domain, the same guest
+before=$(identity one)
+old=$(domid_of one)
+check one/reboot tell one reboot
+check one/up-again up one $boot_limit $old
+check one/reboot-seen saw 'one reboot'
+check one/identity same "$(identity one)" "$before"
+
+check one/kexec tell one kexec
+old=$(domid_of one)
+check one/kexec-seen saw 'one soft-reset'
+usleep 100000
+check one/other-kernel wait_for $boot_limit not node_is /local/domain/$old/data/result ready
+check one/other-kernel-up wait_for $boot_limit node_is /local/domain/$old/data/result ready
+next_one=0
+check one/other-kernel-disk ask one has-disk xvda
+check one/same-domain same "$(domid_of one)" $old
+
+check two/poweroff xenhost domain shutdown two
+check two/poweroff-seen saw 'two poweroff'
+check two/kept is_state two 'shutdown'
+check two/removed xenhost domain destroy two
+check two/finished finished two 30
+check two/status same $supervisor_status 0
+
+check one/crash tell one crash
+check one/crash-seen saw 'one crash'
+check one/destroy xenhost domain destroy one
+check one/finished finished one 30
+check one/status same $supervisor_status 4
+check nothing-left nothing_left
+for daemon in netbackd blkbackd xenstored bridged; do
+	check $daemon-ends stop_daemon $daemon
+done
+[ "$failed" = 0 ] || tail -n 20 $results/*.log
+finish
