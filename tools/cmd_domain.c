@@ -262,10 +262,14 @@ static const struct {
 	bool takes_domain;
 	int (*run)(struct domain_command *c, const char *which);
 } actions[] = {
-	{ "list", false, list },	       { "watch", false, watch },
-	{ "info", true, info },		       { "pause", true, pause_guest },
-	{ "unpause", true, unpause_guest },    { "shutdown", true, shutdown_guest },
-	{ "reboot", true, reboot_guest },      { "destroy", true, destroy_guest },
+	{ "list", false, list },
+	{ "watch", false, watch },
+	{ "info", true, info },
+	{ "pause", true, pause_guest },
+	{ "unpause", true, unpause_guest },
+	{ "shutdown", true, shutdown_guest },
+	{ "reboot", true, reboot_guest },
+	{ "destroy", true, destroy_guest },
 };
 
 /* index in actions, or -EINVAL */

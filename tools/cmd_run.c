@@ -73,8 +73,7 @@ static int live(struct run *run)
 	struct pollfd fds[1 + SET_MAX] = { { .fd = run->signals, .events = POLLIN } };
 
 	for (int i = 0; i < SET_MAX; i++)
-		fds[1 + i] =
-			(struct pollfd){ .fd = run->set.daemons[i].pidfd, .events = POLLIN };
+		fds[1 + i] = (struct pollfd){ .fd = run->set.daemons[i].pidfd, .events = POLLIN };
 	run->life = (struct life){ .guest = &run->guest,
 				   .rundir = run->set.rundir,
 				   .own_terminal = true,

@@ -26,8 +26,8 @@ struct guest_vif {
 
 /* what is done about a guest that ended by itself */
 enum guest_action {
-	GUEST_DESTROY, /* remove it */
-	GUEST_RESTART, /* and build it anew: another domid, the same guest */
+	GUEST_DESTROY,	/* remove it */
+	GUEST_RESTART,	/* and build it anew: another domid, the same guest */
 	GUEST_PRESERVE, /* keep its memory and nodes, for whoever looks at them */
 };
 

@@ -208,8 +208,8 @@ static int wait_backends(struct life *l)
 	char path[256];
 	int r = xenhost_watch(l->host, "/local/domain", on_state, l, &watch);
 
-	for (unsigned int i = 0; r == 0 && guest_nodes_backend(l->guest, l->info.domid, i, path,
-							       sizeof(path)) == 0;
+	for (unsigned int i = 0;
+	     r == 0 && guest_nodes_backend(l->guest, l->info.domid, i, path, sizeof(path)) == 0;
 	     i++)
 		r = wait_backend(l, path);
 	xenhost_unwatch(watch);

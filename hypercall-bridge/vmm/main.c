@@ -18,13 +18,14 @@
 #include "common/log.h"
 #include "hypercall-bridge/vmm/bridge.h"
 #include "hypercall-bridge/vmm/mem.h"
+#include "hypercall-bridge/vmm/sandbox.h"
 #include "hypercall-bridge/vmm/vm.h"
 
 #define MEMORY_DEFAULT (256ull << 20)
 #define SUN_PATH_MAX 108
 
 static const int exit_status[] = {
-	[VM_RUNNING] = 1,  [VM_POWEROFF] = 0,	[VM_REBOOT] = 3,    [VM_CRASH] = 4,
+	[VM_RUNNING] = 1,  [VM_POWEROFF] = 0,  [VM_REBOOT] = 3, [VM_CRASH] = 4,
 	[VM_WATCHDOG] = 5, [VM_DESTROYED] = 0, [VM_LOST] = 7,
 };
 
@@ -165,6 +166,18 @@ static int watch(struct control *c, int fd, event_callback_fn fn, struct event *
 	return *ret && event_add(*ret, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+/* Before the guest's first instruction. */
+static int confine(void)
+{
+	int r = sandbox_enter();
+
+	if (r > 0)
+		log_info("not confined: this is a build with sanitizers");
+	else if (r < 0)
+		log_error("cannot confine this process (seccomp): %s", strerror(-r));
+	return r < 0 ? r : 0;
+}
+
 /* From a paused guest to its end. */
 static int serve(struct control *c)
 {
@@ -176,6 +189,8 @@ static int serve(struct control *c)
 		r = watch(c, c->vm->news_fd, on_news, &news);
 	if (r == 0)
 		r = daemon_ready(c->daemon);
+	if (r == 0)
+		r = confine();
 	if (r == 0 && event_base_dispatch(c->daemon->base) < 0)
 		r = -EIO;
 	if (bridge)

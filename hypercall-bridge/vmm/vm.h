@@ -87,7 +87,7 @@ struct vm {
 	uint64_t sends,
 		bound_sends; /* EVTCHNOP_send seen in user space; of ports KVM should serve */
 
-	int end; /* enum vm_end, atomic */
+	int end;			 /* enum vm_end, atomic */
 	bool wants_reset, wants_destroy; /* atomic */
 	int news_fd;
 };
@@ -102,7 +102,7 @@ void vm_freep(struct vm **vm);
 /* any thread */
 void vm_end(struct vm *vm, enum vm_end why);
 void vm_soft_reset(struct vm *vm); /* from a hypercall: the caller's vCPU stops too */
-void vm_destroy(struct vm *vm);	   /* ends it if it runs, and the vm itself is not needed any more */
+void vm_destroy(struct vm *vm); /* ends it if it runs, and the vm itself is not needed any more */
 enum vm_end vm_ended(const struct vm *vm);
 
 /* the control thread's; bridged is told what changed */

@@ -592,5 +592,5 @@ END_TEST
 
 UNIT_MAIN_WITH("bridged", setup, teardown, test_roles, test_attach_gives_what_the_role_needs,
 	       test_watch, test_service_comes_back, test_ports_of_others, test_garbage,
-	       test_reader_that_does_not, test_empty_message_with_descriptors, test_updates, test_updates_back,
-	       test_port_limit, test_port_held_once, test_second_instance)
+	       test_reader_that_does_not, test_empty_message_with_descriptors, test_updates,
+	       test_updates_back, test_port_limit, test_port_held_once, test_second_instance)

@@ -13,7 +13,7 @@
 
 boot_limit=120
 
-# Who watches @releaseDomain asks how the domain ended, as xl does.
+# Who watches @releaseDomain asks how the domain ended, as xl does; one that is kept still knows.
 watch_releases()
 {
 	: >$results/releases
@@ -25,9 +25,22 @@ watch_releases()
 	done &
 }
 
+# saw NAME REASON: a watcher of the domains was told so
 saw()
 {
-	wait_for 30 grep -qx "$1" $results/releases
+	wait_for 60 grep -q " $1 .*shutdown: $2\$" $results/domains
+}
+
+# the newest that the watcher was told about it; by then the toolstack has written its nodes anew
+last_is()
+{
+	grep " $1 " $results/domains | tail -n 1 | grep -q " $2\$"
+}
+
+# asked NAME REASON: a watcher of @releaseDomain asked, and got this answer
+asked()
+{
+	wait_for 60 grep -qx "$1 $2" $results/releases
 }
 
 one_line()
@@ -63,6 +76,22 @@ identity()
 	id=$(domid_of "$1")
 	xenhost store read /local/domain/$id/vm
 	xenhost store read /local/domain/$id/device/vif/0/mac
+}
+
+confined()
+{
+	for process in /proc/[0-9]*; do
+		case $(readlink $process/exe) in
+		*/xenhost-vmm) ;;
+		*) continue ;;
+		esac
+		same "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' $process/status)" 1 || return
+		for thread in $process/task/*; do
+			same "$(sed -n 's/^Seccomp:[[:space:]]*//p' $thread/status)" 2 || return
+		done
+		confined=yes
+	done
+	same "$confined" yes
 }
 
 # A paused guest does nothing: what it is told before is answered when it goes on.
@@ -107,6 +136,7 @@ configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
 	'on-crash = preserve'
 configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
 watch_releases
+xenhost domain watch >$results/domains &
 supervise one
 supervise two
 check one/up up one $boot_limit
@@ -116,6 +146,7 @@ check one/one-vcpu ask one cpus 1
 check name-busy name_busy
 check too-little-memory too_little_memory
 check too-much-memory too_much_memory
+check confined confined
 check two/pause pause_and_go_on
 
 # a new domain, the same guest
@@ -123,28 +154,29 @@ before=$(identity one)
 old=$(domid_of one)
 check one/reboot tell one reboot
 check one/up-again up one $boot_limit $old
-check one/reboot-seen saw 'one reboot'
+check one/reboot-seen saw one reboot
 check one/identity same "$(identity one)" "$before"
 
 check one/kexec tell one kexec
 old=$(domid_of one)
-check one/kexec-seen saw 'one soft-reset'
-usleep 100000
-check one/other-kernel wait_for $boot_limit not node_is /local/domain/$old/data/result ready
+check one/kexec-seen saw one soft-reset
+check one/other-kernel wait_for 60 last_is one running
 check one/other-kernel-up wait_for $boot_limit node_is /local/domain/$old/data/result ready
 next_one=0
 check one/other-kernel-disk ask one has-disk xvda
 check one/same-domain same "$(domid_of one)" $old
 
 check two/poweroff xenhost domain shutdown two
-check two/poweroff-seen saw 'two poweroff'
+check two/poweroff-seen saw two poweroff
+check two/poweroff-asked asked two poweroff
 check two/kept is_state two 'shutdown'
 check two/removed xenhost domain destroy two
 check two/finished finished two 30
 check two/status same $supervisor_status 0
 
 check one/crash tell one crash
-check one/crash-seen saw 'one crash'
+check one/crash-seen saw one crash
+check one/crash-asked asked one crash
 check one/destroy xenhost domain destroy one
 check one/finished finished one 30
 check one/status same $supervisor_status 4

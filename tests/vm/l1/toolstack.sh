@@ -59,7 +59,8 @@ cmdline='append = console=hvc0 quiet panic=-1 xh_steps=commands xh_wait=60'
 # supervise NAME: in the background; $pid_NAME
 supervise()
 {
-	xenhost supervise --config $guests/$1.conf $1 2>>$results/supervise-$1.log </dev/null &
+	xenhost supervise --config $guests/$1.conf $1 >>$results/console-$1.log \
+		2>>$results/supervise-$1.log </dev/null &
 	eval "pid_$1=$!"
 	eval "next_$1=0"
 }
