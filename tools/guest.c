@@ -227,6 +227,16 @@ static int set_net(void *data, const char *value)
 	return guest_add_vif(data, value);
 }
 
+static int set_console_pty(void *data, const char *value)
+{
+	return set_string(&((struct guest *)data)->console_pty, value);
+}
+
+static int set_console_log(void *data, const char *value)
+{
+	return set_string(&((struct guest *)data)->console_log, value);
+}
+
 static int set_action(enum guest_action *where, const char *value)
 {
 	static const char *const names[] = {
@@ -270,6 +280,9 @@ const struct option_spec guest_specs[] = {
 	  set_net },
 	{ "name", "NAME", "name of the guest", set_name },
 	{ "uuid", "UUID", "identity of the guest (default: made up)", set_uuid },
+	{ "console-pty", "LINK", "also make a pseudoterminal for the console, with this link to it",
+	  set_console_pty },
+	{ "console-log", "FILE", "also write what the guest prints there", set_console_log },
 	{ "on-poweroff", "ACTION", "destroy, restart or preserve (default: destroy)",
 	  set_on_poweroff },
 	{ "on-reboot", "ACTION", "the same (default: restart)", set_on_reboot },
@@ -291,7 +304,9 @@ void guest_fini(struct guest *g)
 	free(g->kernel);
 	free(g->initrd);
 	free(g->append);
-	g->kernel = g->initrd = g->append = NULL;
+	free(g->console_pty);
+	free(g->console_log);
+	g->kernel = g->initrd = g->append = g->console_pty = g->console_log = NULL;
 }
 
 /* --- the file --- */

@@ -37,7 +37,8 @@ struct guest {
 	char *kernel, *initrd, *append; /* NULL: not given */
 	unsigned long long memory_bytes;
 	unsigned long long vcpus;
-	bool sparse; /* memory is allocated when it is touched */
+	char *console_pty, *console_log; /* NULL: none */
+	bool sparse;			 /* memory is allocated when it is touched */
 	enum guest_action on_poweroff, on_reboot, on_crash;
 	struct guest_disk disks[GUEST_DISKS_MAX];
 	unsigned int nr_disks;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <xenhost/backend.h>
 #include <xenhost/store.h>
@@ -97,6 +98,20 @@ static void write_control(struct writer *w)
 		folder(w, guests_own[i], domid, domid);
 }
 
+/* where xenconsole and its like look for the console */
+static void write_tty(struct writer *w)
+{
+	char tty[256];
+	ssize_t n = -1;
+
+	if (w->guest->console_pty)
+		n = readlink(w->guest->console_pty, tty, sizeof(tty) - 1);
+	if (n <= 0)
+		return;
+	tty[n] = '\0';
+	node(w, "console/tty", "%s", tty);
+}
+
 /* a guest takes a processor that it knows and does not find here for one that is to be switched off */
 static void write_cpus(struct writer *w)
 {
@@ -125,6 +140,7 @@ static void write_home(struct writer *w)
 	node(w, "console/ring-ref", "%llu", (unsigned long long)info->console_gfn);
 	node(w, "console/port", "%u", info->console_port);
 	node(w, "console/type", "xenhost-vmm");
+	write_tty(w);
 	write_cpus(w);
 	write_control(w);
 	folder(w, "device", 0, info->domid);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <xenhost/backend.h>
 #include <xenhost/store.h>
@@ -15,6 +16,7 @@
 #include "common/log.h"
 #include "common/xen.h"
 #include "tools/connect.h"
+#include "tools/console_path.h"
 #include "tools/guest.h"
 #include "tools/guest_nodes.h"
 #include "tools/life.h"
@@ -106,10 +108,21 @@ static int start_vmm(struct life *l)
 {
 	const struct guest *g = l->guest;
 	char memory[32], vcpus[8];
-	const char *args[32] = { "--name",   g->name, "--kernel", g->kernel,
+	char console[CONSOLE_PATH_MAX];
+	const char *args[40] = { "--name",   g->name, "--kernel", g->kernel,
 				 "--memory", memory,  "--vcpus",  vcpus };
-	int n = 8;
+	int n = 8, r;
 
+	r = console_path_make(l->rundir);
+	if (r == 0)
+		r = console_path(l->rundir, g->name, console, sizeof(console));
+	if (r < 0)
+		log_warning("%s has no console socket in its run directory: %s", g->name,
+			    strerror(-r));
+	if (r == 0) {
+		args[n++] = "--console-socket";
+		args[n++] = console;
+	}
 	snprintf(memory, sizeof(memory), "%llu", g->memory_bytes);
 	snprintf(vcpus, sizeof(vcpus), "%llu", g->vcpus);
 	args[n++] = "--append";
@@ -121,6 +134,16 @@ static int start_vmm(struct life *l)
 	if (g->initrd) {
 		args[n++] = "--initrd";
 		args[n++] = g->initrd;
+	}
+	args[n++] = "--console";
+	args[n++] = l->own_terminal ? "stdio" : "none";
+	if (g->console_pty) {
+		args[n++] = "--console-pty";
+		args[n++] = g->console_pty;
+	}
+	if (g->console_log) {
+		args[n++] = "--console-log";
+		args[n++] = g->console_log;
 	}
 	if (g->sparse)
 		args[n++] = "--sparse";
@@ -394,7 +417,12 @@ static void wait_gone(struct life *l)
 
 static void remove_domain(struct life *l)
 {
+	char console[CONSOLE_PATH_MAX];
+
 	process_stop(&l->vmm);
+	/* the vmm is confined: it cannot */
+	if (console_path(l->rundir, l->guest->name, console, sizeof(console)) == 0)
+		(void)unlink(console);
 	if (!l->host || !have_domain(l))
 		return;
 	wait_gone(l);

@@ -23,6 +23,8 @@
 
 #define MEMORY_DEFAULT (256ull << 20)
 #define SUN_PATH_MAX 108
+#define LOG_SIZE (1u << 20)
+#define LOG_RATE (64u << 10)
 
 static const int exit_status[] = {
 	[VM_RUNNING] = 1,  [VM_POWEROFF] = 0,  [VM_REBOOT] = 3, [VM_CRASH] = 4,
@@ -93,6 +95,52 @@ static int set_vcpus(void *data, const char *value)
 	return 0;
 }
 
+static int set_console(void *data, const char *value)
+{
+	struct console_config *c = &((struct vm_config *)data)->console;
+
+	c->no_stdio = !strcmp(value, "none");
+	return c->no_stdio || !strcmp(value, "stdio") ? 0 : -EINVAL;
+}
+
+static int set_console_socket(void *data, const char *value)
+{
+	((struct vm_config *)data)->console.socket = value;
+	return 0;
+}
+
+static int set_console_pty(void *data, const char *value)
+{
+	((struct vm_config *)data)->console.pty = value;
+	return 0;
+}
+
+static int set_console_log(void *data, const char *value)
+{
+	((struct vm_config *)data)->console.log.path = value;
+	return 0;
+}
+
+static int set_log_size(void *data, const char *value)
+{
+	unsigned long long size;
+
+	if (options_size(value, &size) < 0 || size < CONLOG_CAP_MIN)
+		return -EINVAL;
+	((struct vm_config *)data)->console.log.cap = size;
+	return 0;
+}
+
+static int set_log_rate(void *data, const char *value)
+{
+	unsigned long long rate;
+
+	if (options_size(value, &rate) < 0 || rate > 1ULL << 40)
+		return -EINVAL;
+	((struct vm_config *)data)->console.log.rate = rate;
+	return 0;
+}
+
 static const struct daemon_option options[] = {
 	{ "name", "NAME", "of the guest (required)", set_name },
 	{ "kernel", "FILE", "bzImage or ELF kernel with a PVH entry (required)", set_kernel },
@@ -102,6 +150,13 @@ static const struct daemon_option options[] = {
 	  set_memory },
 	{ "sparse", NULL, "allocate memory only when the guest touches it", set_sparse },
 	{ "vcpus", "N", "number of vCPUs, 1 to 32 (default: 1)", set_vcpus },
+	{ "console", "KIND", "stdio or none (default: stdio)", set_console },
+	{ "console-socket", "PATH", "socket for viewers of the console", set_console_socket },
+	{ "console-pty", "LINK", "make a pseudoterminal for the console, with this link to it",
+	  set_console_pty },
+	{ "console-log", "FILE", "what the guest prints; FILE.1 when it is full", set_console_log },
+	{ "console-log-size", "SIZE", "of each of the two (default: 1M)", set_log_size },
+	{ "console-log-rate", "SIZE", "bytes a second, 0: any (default: 64K)", set_log_rate },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -239,7 +294,10 @@ static int run(struct daemon *d, const struct vm_config *config)
 int main(int argc, char **argv)
 {
 	struct daemon d = { .name = "xenhost-vmm", .purpose = "Runs one Xen PVH guest on KVM." };
-	struct vm_config config = { .cmdline = "", .memory = MEMORY_DEFAULT, .nr_vcpus = 1 };
+	struct vm_config config = { .cmdline = "",
+				    .memory = MEMORY_DEFAULT,
+				    .nr_vcpus = 1,
+				    .console.log = { .cap = LOG_SIZE, .rate = LOG_RATE } };
 	int r = daemon_options(&d, argc, argv, options, &config);
 
 	if (r != 0)

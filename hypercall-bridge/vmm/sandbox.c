@@ -90,6 +90,7 @@ static const unsigned long requests[] = {
 	KVM_XEN_HVM_SET_ATTR,
 	KVM_XEN_VCPU_SET_ATTR,
 	KVM_XEN_HVM_EVTCHN_SEND,
+	FIONREAD,
 	TCGETS,
 	TCSETS,
 	TCSETSW,

@@ -101,7 +101,7 @@ static int connect_ports(struct vm *vm, struct event_base *base)
 	void *ring = mem_host(vm->mem, MEM_CONSOLE, XEN_PAGE_SIZE);
 	int r;
 
-	r = console_new(base, ring, end_request, vm, &vm->console);
+	r = console_new(base, &vm->config.console, ring, end_request, vm, &vm->console);
 	if (r == 0)
 		r = evtchn_new(&vm->kvm, &vm->evtchn);
 	if (r == 0)

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "hypercall-bridge/guest/hypercall.h"
+#include "hypercall-bridge/vmm/console.h"
 #include "hypercall-bridge/vmm/kvm.h"
 
 #define VM_VCPUS_MAX PORTS_VCPUS_MAX
@@ -30,7 +31,6 @@
 
 struct bridge;
 struct bridge_event;
-struct console;
 struct evtchn;
 struct event_base;
 struct mem;
@@ -63,6 +63,7 @@ struct vm_config {
 	uint64_t memory;
 	bool sparse; /* memory is allocated when it is touched */
 	unsigned int nr_vcpus;
+	struct console_config console;
 };
 
 struct vm {

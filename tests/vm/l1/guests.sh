@@ -94,6 +94,27 @@ confined()
 	same "$confined" yes
 }
 
+# Several look, each may type; the log and the terminal have it too.
+console_shows()
+{
+	for viewer in 1 2; do
+		xenhost console one >$tmp/viewer-$viewer </dev/null &
+		viewers="$viewers $!"
+	done
+	ask one cpus 1 || return
+	for place in $tmp/viewer-1 $tmp/viewer-2 $results/log-one $tmp/tty; do
+		wait_for 60 grep -q 'guest: command .*: cpus 1: 0' $place || return
+	done
+}
+
+console_takes()
+{
+	tell one console-read || return
+	echo "typed by a viewer" | xenhost console one >$tmp/viewer-3 &
+	viewers="$viewers $!"
+	answered && same "$answer" "typed by a viewer"
+}
+
 # A paused guest does nothing: what it is told before is answered when it goes on.
 pause_and_go_on()
 {
@@ -133,7 +154,7 @@ check daemons start_daemons
 check image make_image
 tunctl -t xh0 >/dev/null
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
-	'on-crash = preserve'
+	'on-crash = preserve' "console-pty = $tmp/pty-one" "console-log = $results/log-one"
 configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
 watch_releases
 xenhost domain watch >$results/domains &
@@ -147,6 +168,10 @@ check name-busy name_busy
 check too-little-memory too_little_memory
 check too-much-memory too_much_memory
 check confined confined
+cat <$tmp/pty-one >$tmp/tty &
+check console-tty test "$(readlink $tmp/pty-one)" = "$(xenhost store read /local/domain/$(domid_of one)/console/tty)"
+check console-shows console_shows
+check console-takes console_takes
 check two/pause pause_and_go_on
 
 # a new domain, the same guest
