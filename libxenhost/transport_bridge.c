@@ -214,6 +214,10 @@ static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
 	struct xenhost_domain_info info;
 
 	info_from_wire(wire, &info);
+	if (wire->snapshot & BRIDGE_SNAPSHOT_FIRST)
+		xh_domains_snapshot(b->host);
+	if (wire->snapshot & BRIDGE_SNAPSHOT_LAST)
+		info.flags = XENHOST_DOMAIN_F_SNAPSHOT_END;
 	if (info.state == XENHOST_DOMAIN_GONE)
 		drop_gone(b, info.unique_id);
 	xenhost_transport_domain(b->host, &info);

@@ -14,6 +14,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/service.h"
 #include "common/xen.h"
 #include "tools/connect.h"
 #include "tools/console_path.h"
@@ -196,7 +197,8 @@ static void say_backend_error(struct life *l, const char *path)
 
 	/* error/ of the back end's own home: /local/domain/N/error/backend/... */
 	snprintf(node, sizeof(node), "/local/domain/%u/error/%s/error",
-		 strstr(path, "/vbd/") ? GUEST_DOMID_BLKBACK : GUEST_DOMID_NETBACK,
+		 strstr(path, "/vbd/") ? service_builtin[SERVICE_BLKBACK].domid
+				       : service_builtin[SERVICE_NETBACK].domid,
 		 strstr(path, "backend/"));
 	if (xenhost_store_read(l->host, 0, node, &text, NULL) < 0)
 		text = NULL;

@@ -46,12 +46,13 @@ typedef int (*op_fn)(struct client *c, const bridge_frame *req, const int *fds, 
 
 /* --- events --- */
 
-static void send_info(struct client *c, const struct domain *d)
+static void send_info(struct client *c, const struct domain *d, uint32_t snapshot)
 {
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 	Bridge__DomainInfo info;
 
 	domain_to_wire(d, &info);
+	info.snapshot = snapshot;
 	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_INFO;
 	frame.domain_info = &info;
 	client_send(c, &frame, NULL, 0);
@@ -79,7 +80,7 @@ static void tell_domain(struct server *s, const struct domain *d)
 	list_for_each(c, &s->clients, link)
 		if (c->watches_domains ||
 		    (d->state == BRIDGE__DOMAIN_STATE__GONE && is_attached(c, d)))
-			send_info(c, d);
+			send_info(c, d, 0);
 	if (d->state == BRIDGE__DOMAIN_STATE__GONE)
 		list_for_each(c, &s->clients, link)
 			detach(c, d);
@@ -208,7 +209,8 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 	const Bridge__DomainUpdate *u = req->domain_update;
 
 	if (!state_may_follow(c->domain, u)) {
-		a->why = "a domain goes from paused to running to shutdown, and back only when a tool asks";
+		a->why =
+			"a domain goes from paused to running to shutdown, and back only when a tool asks";
 		return -EINVAL;
 	}
 	/* each change is told to all who watch: a repeated one is none */
@@ -247,10 +249,13 @@ static int op_domain_watch(struct client *c, const bridge_frame *req, const int 
 
 static void after_domain_watch(struct client *c)
 {
+	const struct list *all = &c->server->domains.all;
 	struct domain *d;
 
-	list_for_each(d, &c->server->domains.all, link)
-		send_info(c, d);
+	list_for_each(d, all, link)
+		send_info(c, d,
+			  (d->link.prev == all ? BRIDGE_SNAPSHOT_FIRST : 0) |
+				  (d->link.next == all ? BRIDGE_SNAPSHOT_LAST : 0));
 }
 
 static int op_domain_control(struct client *c, const bridge_frame *req, const int *fds,
