@@ -293,14 +293,18 @@ static int bridge_domain_watch(void *state)
 	return r;
 }
 
-static int bridge_domain_control(void *state, uint16_t domid, int destroy)
+static int bridge_domain_control(void *state, uint16_t domid, int action)
 {
+	static const Bridge__ControlAction actions[] = {
+		BRIDGE__CONTROL_ACTION__UNPAUSE,
+		BRIDGE__CONTROL_ACTION__DESTROY,
+		BRIDGE__CONTROL_ACTION__PAUSE,
+	};
 	Bridge__DomainControl control = BRIDGE__DOMAIN_CONTROL__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 
 	control.domid = domid;
-	control.action =
-		destroy ? BRIDGE__CONTROL_ACTION__DESTROY : BRIDGE__CONTROL_ACTION__UNPAUSE;
+	control.action = actions[action];
 	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CONTROL;
 	frame.domain_control = &control;
 	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);

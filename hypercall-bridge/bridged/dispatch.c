@@ -15,6 +15,7 @@
 #include "common/bridge.h"
 #include "common/fdpass.h"
 #include "common/log.h"
+#include "common/xen.h"
 #include "hypercall-bridge/bridged/client.h"
 #include "hypercall-bridge/bridged/limits.h"
 #include "hypercall-bridge/bridged/server.h"
@@ -232,15 +233,41 @@ static int op_domain_reattach(struct client *c, const bridge_frame *req, const i
 /* what it may have missed */
 static void after_domain_reattach(struct client *c)
 {
-	const struct domain *d = c->domain;
+	struct domain *d = c->domain;
 
 	for (uint32_t i = 1; i < d->ports.room; i++)
 		tell_port(d, i);
 	if ((d->control & 1u << BRIDGE__CONTROL_ACTION__UNPAUSE) &&
 	    d->state == BRIDGE__DOMAIN_STATE__PAUSED)
 		tell_owner(d, BRIDGE__CONTROL_ACTION__UNPAUSE);
+	if ((d->control & 1u << BRIDGE__CONTROL_ACTION__PAUSE) &&
+	    d->state == BRIDGE__DOMAIN_STATE__RUNNING) {
+		d->may_go_back = true;
+		tell_owner(d, BRIDGE__CONTROL_ACTION__PAUSE);
+	}
 	if (d->control & 1u << BRIDGE__CONTROL_ACTION__DESTROY)
 		tell_owner(d, BRIDGE__CONTROL_ACTION__DESTROY);
+}
+
+/*
+ * Back it goes only when a tool asked for that, once each time: a pause, or a soft reset. Each change is told
+ * to all who watch, so an owner must not make them as it likes.
+ */
+static bool state_may_follow(struct domain *d, const Bridge__DomainUpdate *u)
+{
+	bool soft = d->state == BRIDGE__DOMAIN_STATE__SHUTDOWN &&
+		    d->shutdown_reason == SHUTDOWN_soft_reset;
+	bool paused = d->state == BRIDGE__DOMAIN_STATE__RUNNING &&
+		      u->state == BRIDGE__DOMAIN_STATE__PAUSED;
+
+	if (u->state < BRIDGE__DOMAIN_STATE__PAUSED || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN)
+		return false;
+	if (u->state >= d->state)
+		return true;
+	if (!d->may_go_back || (!soft && !paused))
+		return false;
+	d->may_go_back = false;
+	return true;
 }
 
 static int op_domain_update(struct client *c, const bridge_frame *req, const int *fds,
@@ -248,8 +275,9 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 {
 	const Bridge__DomainUpdate *u = req->domain_update;
 
-	if (u->state < c->domain->state || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN) {
-		a->why = "a domain goes from paused to running to shutdown, never back";
+	if (!state_may_follow(c->domain, u)) {
+		a->why =
+			"a domain goes from paused to running to shutdown, and back only when a tool asks";
 		return -EINVAL;
 	}
 	/* each change is told to all who watch: a repeated one is none */
@@ -306,8 +334,14 @@ static int op_domain_control(struct client *c, const bridge_frame *req, const in
 
 	if (!d || d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
 		return -ESRCH;
-	if (action != BRIDGE__CONTROL_ACTION__UNPAUSE && action != BRIDGE__CONTROL_ACTION__DESTROY)
+	if (action != BRIDGE__CONTROL_ACTION__UNPAUSE && action != BRIDGE__CONTROL_ACTION__PAUSE &&
+	    action != BRIDGE__CONTROL_ACTION__DESTROY)
 		return -EINVAL;
+	d->may_go_back = true;
+	/* the last of these two counts */
+	if (action != BRIDGE__CONTROL_ACTION__DESTROY)
+		d->control &= ~(1u << BRIDGE__CONTROL_ACTION__PAUSE |
+				1u << BRIDGE__CONTROL_ACTION__UNPAUSE);
 	d->control |= 1u << action;
 	domain_write(&c->server->domains, d);
 	if (d->owner) /* else it is told when it comes back */
