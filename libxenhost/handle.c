@@ -59,6 +59,8 @@ int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 	r = xh_uri_parse(host, uri, &host->ops, &address);
 	if (r < 0)
 		return r;
+	host->transport_checks_segs =
+		host->ops == &xh_transport_bridge || host->ops == &xh_transport_fake;
 	r = host->ops->open(host, address, &host->state);
 	if (r < 0)
 		return r;
@@ -111,11 +113,6 @@ uint16_t xenhost_domid(xenhost_t *host)
 uint64_t xenhost_features(xenhost_t *host)
 {
 	return host->ops->features;
-}
-
-bool xh_allowed(const xenhost_t *host, uint16_t domid)
-{
-	return !host->restricted || domid == host->only_domid;
 }
 
 int xenhost_restrict(xenhost_t *host, uint16_t domid)
