@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/service.h"
 
 #include <xenhost/event.h>
 
@@ -48,7 +49,7 @@ static int set_engine(void *data, const char *value)
 	return -EINVAL;
 }
 
-static const struct daemon_option options[] = {
+static const struct option_spec options[] = {
 	{ "host", "URI", "whom to serve (default: bridge:RUNDIR/bridge/blkback.sock)", set_host },
 	{ "engine", "NAME", "disk I/O by uring, sync or auto (default: auto)", set_engine },
 	{ 0 },
@@ -117,18 +118,16 @@ int main(int argc, char **argv)
 		.daemon = { .name = "xenhost-blkbackd",
 			    .purpose = "Serves guests' disks from files and block devices." },
 	};
-	char path[PATH_MAX], uri[PATH_MAX + 16];
+	char uri[PATH_MAX];
 	int r = daemon_options(&b.daemon, argc, argv, options, &b);
 
 	if (r != 0)
 		return r > 0 ? 0 : 2;
 	if (!b.uri) {
-		r = daemon_path(&b.daemon, "bridge/blkback.sock", path, sizeof(path));
-		if (r < 0) {
-			log_error("the path of the run directory is too long");
+		r = daemon_service_uri(&b.daemon, service_builtin[SERVICE_BLKBACK].name, uri,
+				       sizeof(uri));
+		if (r < 0)
 			return 1;
-		}
-		snprintf(uri, sizeof(uri), "bridge:%s", path);
 		b.uri = uri;
 	}
 	r = serve(&b);

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -56,6 +57,9 @@ int direct_guests_add(struct direct_guests *g, uint16_t domid, uint64_t unique_i
 		      const struct direct_region *regions, size_t n);
 /* one guest, or none if that is gone already */
 void direct_guests_drop(struct direct_guests *g, uint64_t unique_id);
+/* those of which there() says no; it may block */
+void direct_guests_keep(struct direct_guests *g,
+			bool (*there)(void *data, uint16_t domid, uint64_t unique_id), void *data);
 /* all others */
 void direct_guests_drop_others(struct direct_guests *g, uint16_t domid);
 

@@ -224,6 +224,19 @@ void direct_guests_drop(struct direct_guests *g, uint64_t unique_id)
 	pthread_mutex_unlock(&g->lock);
 }
 
+void direct_guests_keep(struct direct_guests *g,
+			bool (*there)(void *data, uint16_t domid, uint64_t unique_id), void *data)
+{
+	struct direct_memory *mem;
+
+	pthread_mutex_lock(&g->lock);
+	list_for_each(mem, &g->all, link)
+		if (mem->guest != DIRECT_NOBODY &&
+		    !there(data, (uint16_t)mem->guest, mem->unique_id))
+			drop(mem);
+	pthread_mutex_unlock(&g->lock);
+}
+
 void direct_guests_drop_others(struct direct_guests *g, uint16_t domid)
 {
 	struct direct_memory *mem;

@@ -84,7 +84,8 @@ int xh_store_process(xenhost_t *host);
 /* share.c: those that were never taken back; the transport is closed already */
 void xh_shares_free(xenhost_t *host);
 
-/* domain.c */
+/* domain.c; snapshot: the transport is about to tell all domains anew, those that it does not tell are gone */
+void xh_domains_snapshot(xenhost_t *host);
 void xh_domains_free(struct xh_domains *domains);
 
 /* transport_bridge.c */

@@ -6,6 +6,11 @@
  * of the guests we reached. A guest is attached when it is first needed and dropped when bridged says that
  * it is gone; direct_memory.c keeps its memory as long as it is in use.
  * Lock order: client_lock before those of guests.
+ *
+ * A bridged that keeps its tables may be killed and started again: bridge_client.c connects again, and
+ * resume() says what we have. Nothing changes for users of ports and memory, which do not pass bridged.
+ * What is no more (a guest ended meanwhile) is found out there: its port stays as it is, with nobody at
+ * the other end, and is forgotten when it is closed.
  */
 #include "config.h"
 
@@ -25,11 +30,23 @@
 #include "common/bridge_client.h"
 #include "common/cleanup.h"
 
+/* a port of ours, and how we got it */
+struct held {
+	bool used;
+	bool offered; /* else bound */
+	bool lost;    /* bridged knows it no more */
+	uint16_t remote_domid;
+	uint32_t remote_port; /* bound */
+	uint64_t key;	      /* offered */
+};
+
 struct bridge {
 	xenhost_t *host;
 	pthread_mutex_t client_lock;
 	struct bridge_client *client;
-	bool held[BRIDGE_PORTS_MAX]; /* ports, under client_lock */
+	struct held *held; /* by number, under client_lock */
+	uint32_t nr_held;
+	bool watching;
 	struct direct_guests guests;
 };
 
@@ -110,8 +127,84 @@ static void bridge_close(void *state)
 
 	direct_guests_fini(&b->guests);
 	bridge_client_close(b->client);
+	free(b->held);
 	pthread_mutex_destroy(&b->client_lock);
 	free(b);
+}
+
+static int watch_domains(struct bridge_client *client)
+{
+	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_WATCH;
+	frame.domain_watch = &watch;
+	return bridge_client_call(client, &frame, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+/* --- after bridged was lost; under client_lock, as all calls --- */
+
+/* is the guest that we hold there still? */
+static bool resume_guest(void *data, uint16_t domid, uint64_t unique_id)
+{
+	Bridge__Attach msg = BRIDGE__ATTACH__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge_message answer;
+	bool there;
+	int r;
+
+	msg.domid = domid;
+	frame.body_case = BRIDGE__FRAME__BODY_ATTACH;
+	frame.attach = &msg;
+	r = bridge_client_call(data, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED, &answer);
+	if (r < 0)
+		return r != -ESRCH && r != -EPERM;
+	there = answer.frame->attached->unique_id == unique_id;
+	bridge_message_fini(&answer);
+	return there;
+}
+
+/* The eventfds are those that we have: the answer's copies are not needed. */
+static void resume_port(struct bridge_client *client, uint32_t port, struct held *h)
+{
+	Bridge__PortAlloc alloc = BRIDGE__PORT_ALLOC__INIT;
+	Bridge__PortBind bind = BRIDGE__PORT_BIND__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge_message answer;
+	int r;
+
+	bind.port = alloc.port = port;
+	bind.remote_domid = alloc.remote_domid = h->remote_domid;
+	bind.remote_port = h->remote_port;
+	alloc.key = h->key;
+	frame.body_case =
+		h->offered ? BRIDGE__FRAME__BODY_PORT_ALLOC : BRIDGE__FRAME__BODY_PORT_BIND;
+	if (h->offered)
+		frame.port_alloc = &alloc;
+	else
+		frame.port_bind = &bind;
+	r = bridge_client_call(client, &frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
+	if (r == 0)
+		bridge_message_fini(&answer);
+	else if (r != -ENOTCONN && r != -ECONNRESET)
+		h->lost = true;
+}
+
+static int resume(struct bridge_client *client, void *data)
+{
+	struct bridge *b = data;
+	int r = 0;
+
+	if (b->watching)
+		r = watch_domains(client);
+	if (r < 0)
+		return r;
+	direct_guests_keep(&b->guests, resume_guest, client);
+	for (uint32_t i = 1; i < b->nr_held; i++)
+		if (b->held[i].used && !b->held[i].lost)
+			resume_port(client, i, &b->held[i]);
+	xh_trace(b->host, XENHOST_LOG_DOMAIN, "bridged is back");
+	return 0;
 }
 
 static int default_path(char *buf, size_t size)
@@ -147,6 +240,7 @@ static int bridge_open(xenhost_t *host, const char *address, void **ret_state)
 		return r;
 	}
 	b->guests.domid = (uint16_t)bridge_client_welcome(b->client)->domid;
+	bridge_client_set_resume(b->client, resume, b);
 	*ret_state = b;
 	return 0;
 }
@@ -207,12 +301,14 @@ static int bridge_domain_info(void *state, uint16_t domid, const char *name,
 
 static int bridge_domain_watch(void *state)
 {
-	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge *b = state;
+	int r;
 
-	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_WATCH;
-	frame.domain_watch = &watch;
-	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+	pthread_mutex_lock(&b->client_lock);
+	r = watch_domains(b->client);
+	b->watching = r == 0;
+	pthread_mutex_unlock(&b->client_lock);
+	return r;
 }
 
 static int bridge_domain_control(void *state, uint16_t domid, int destroy)
@@ -233,6 +329,10 @@ static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
 	struct xenhost_domain_info info;
 
 	info_from_wire(wire, &info);
+	if (wire->snapshot & BRIDGE_SNAPSHOT_FIRST)
+		xh_domains_snapshot(b->host);
+	if (wire->snapshot & BRIDGE_SNAPSHOT_LAST)
+		info.flags = XENHOST_DOMAIN_F_SNAPSHOT_END;
 	if (info.state == XENHOST_DOMAIN_GONE)
 		direct_guests_drop(&b->guests, info.unique_id);
 	xenhost_transport_domain(b->host, &info);
@@ -281,41 +381,60 @@ static int bridge_process(void *state)
  * Binding a channel again gives its number again: right after a restart, wrong for a second user of ours,
  * whose close would take the port from the first. So what we hold is noted.
  */
-static int hold_port(struct bridge *b, uint32_t port)
+static int hold_port(struct bridge *b, uint32_t port, const struct held *h)
 {
-	int r = 0;
+	struct held *more;
 
 	if (port >= BRIDGE_PORTS_MAX)
 		return -EPROTO;
-	pthread_mutex_lock(&b->client_lock);
-	if (b->held[port])
-		r = -EBUSY;
-	b->held[port] = true;
-	pthread_mutex_unlock(&b->client_lock);
-	return r;
+	if (port >= b->nr_held) {
+		uint32_t nr = port < 64 ? 64 : BRIDGE_PORTS_MAX;
+
+		more = reallocarray(b->held, nr, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		memset(more + b->nr_held, 0, (nr - b->nr_held) * sizeof(*more));
+		b->held = more;
+		b->nr_held = nr;
+	}
+	if (b->held[port].used)
+		return -EBUSY;
+	b->held[port] = *h;
+	return 0;
 }
 
-static int port_call(struct bridge *b, bridge_frame *frame, struct xenhost_port_fds *ret)
+/* h->key is filled in by the call */
+static int port_call(struct bridge *b, bridge_frame *frame, struct held *h,
+		     struct xenhost_port_fds *ret)
 {
 	struct bridge_message answer;
-	int r = call(b, frame, BRIDGE__FRAME__BODY_PORT, &answer);
+	int r;
 
+	pthread_mutex_lock(&b->client_lock);
+	r = bridge_client_call(b->client, frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
+	if (r == 0) {
+		if (h->offered)
+			h->key = frame->port_alloc->key;
+		r = hold_port(b, answer.frame->port->port, h);
+		if (r < 0)
+			bridge_message_fini(&answer);
+	}
+	pthread_mutex_unlock(&b->client_lock);
 	if (r < 0)
 		return r;
-	r = hold_port(b, answer.frame->port->port);
-	if (r == 0)
-		*ret = (struct xenhost_port_fds){
-			.port = answer.frame->port->port,
-			.wait_fd = steal_fd(&answer.fds[0]),
-			.notify_fd = steal_fd(&answer.fds[1]),
-		};
+	*ret = (struct xenhost_port_fds){
+		.port = answer.frame->port->port,
+		.wait_fd = steal_fd(&answer.fds[0]),
+		.notify_fd = steal_fd(&answer.fds[1]),
+	};
 	bridge_message_fini(&answer);
-	return r;
+	return 0;
 }
 
 static int bridge_port_bind(void *state, uint16_t domid, uint32_t remote_port,
 			    struct xenhost_port_fds *ret)
 {
+	struct held h = { .used = true, .remote_domid = domid, .remote_port = remote_port };
 	Bridge__PortBind bind = BRIDGE__PORT_BIND__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 
@@ -323,18 +442,19 @@ static int bridge_port_bind(void *state, uint16_t domid, uint32_t remote_port,
 	bind.remote_port = remote_port;
 	frame.body_case = BRIDGE__FRAME__BODY_PORT_BIND;
 	frame.port_bind = &bind;
-	return port_call(state, &frame, ret);
+	return port_call(state, &frame, &h, ret);
 }
 
 static int bridge_port_alloc(void *state, uint16_t domid, struct xenhost_port_fds *ret)
 {
+	struct held h = { .used = true, .offered = true, .remote_domid = domid };
 	Bridge__PortAlloc alloc = BRIDGE__PORT_ALLOC__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 
 	alloc.remote_domid = domid;
 	frame.body_case = BRIDGE__FRAME__BODY_PORT_ALLOC;
 	frame.port_alloc = &alloc;
-	return port_call(state, &frame, ret);
+	return port_call(state, &frame, &h, ret);
 }
 
 static int bridge_port_close(void *state, uint32_t port)
@@ -342,10 +462,15 @@ static int bridge_port_close(void *state, uint32_t port)
 	Bridge__PortClose msg = BRIDGE__PORT_CLOSE__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 	struct bridge *b = state;
+	bool lost;
 
 	pthread_mutex_lock(&b->client_lock);
-	b->held[port] = false;
+	lost = port < b->nr_held && b->held[port].lost;
+	if (port < b->nr_held)
+		b->held[port] = (struct held){ 0 };
 	pthread_mutex_unlock(&b->client_lock);
+	if (lost) /* it may be the number of another port by now */
+		return 0;
 	msg.port = port;
 	frame.body_case = BRIDGE__FRAME__BODY_PORT_CLOSE;
 	frame.port_close = &msg;

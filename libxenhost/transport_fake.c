@@ -30,6 +30,7 @@ struct fake {
 	uint16_t domid;
 	int changed_fd; /* readable: domains to tell */
 	bool telling;	/* domain_watch was called */
+	bool snapshot;	/* and the domains there were have not been told yet */
 	struct list domains;
 	struct list ports;
 	uint32_t last_port;
@@ -473,7 +474,7 @@ static int fake_domain_watch(void *state)
 
 	if (fails(state))
 		return -EIO;
-	fake->telling = true;
+	fake->telling = fake->snapshot = true;
 	list_for_each(d, &fake->domains, link)
 		domain_changed(d);
 	return 0;
@@ -497,6 +498,17 @@ static int fake_get_fd(void *state)
 	return ((struct fake *)state)->changed_fd;
 }
 
+static void fake_tell(struct fake *fake, const struct fake_domain *d)
+{
+	struct xenhost_domain_info info = d->info;
+
+	if (fake->snapshot && d->link.next == &fake->domains) {
+		info.flags = XENHOST_DOMAIN_F_SNAPSHOT_END;
+		fake->snapshot = false;
+	}
+	xenhost_transport_domain(fake->host, &info);
+}
+
 static int fake_process(void *state)
 {
 	struct fake *fake = state;
@@ -512,7 +524,7 @@ static int fake_process(void *state)
 		d->changed = false;
 		if (!fake->telling)
 			continue;
-		xenhost_transport_domain(fake->host, &d->info);
+		fake_tell(fake, d);
 		n++;
 	}
 	return n;

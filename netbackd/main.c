@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/service.h"
 
 #include <xenhost/event.h>
 
@@ -31,7 +32,7 @@ static int set_host(void *data, const char *value)
 	return 0;
 }
 
-static const struct daemon_option options[] = {
+static const struct option_spec options[] = {
 	{ "host", "URI", "whom to serve (default: bridge:RUNDIR/bridge/netback.sock)", set_host },
 	{ 0 },
 };
@@ -99,18 +100,16 @@ int main(int argc, char **argv)
 		.daemon = { .name = "xenhost-netbackd",
 			    .purpose = "Serves guests' network cards from TAP interfaces." },
 	};
-	char path[PATH_MAX], uri[PATH_MAX + 16];
+	char uri[PATH_MAX];
 	int r = daemon_options(&n.daemon, argc, argv, options, &n);
 
 	if (r != 0)
 		return r > 0 ? 0 : 2;
 	if (!n.uri) {
-		r = daemon_path(&n.daemon, "bridge/netback.sock", path, sizeof(path));
-		if (r < 0) {
-			log_error("the path of the run directory is too long");
+		r = daemon_service_uri(&n.daemon, service_builtin[SERVICE_NETBACK].name, uri,
+				       sizeof(uri));
+		if (r < 0)
 			return 1;
-		}
-		snprintf(uri, sizeof(uri), "bridge:%s", path);
 		n.uri = uri;
 	}
 	r = serve(&n);

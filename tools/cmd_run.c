@@ -24,6 +24,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/service.h"
 #include "tools/commands.h"
 #include "tools/guest.h"
 #include "tools/guest_nodes.h"
@@ -211,7 +212,8 @@ static void say_backend_error(struct run *run, const char *path)
 
 	/* error/ of the back end's own home: /local/domain/N/error/backend/... */
 	snprintf(node, sizeof(node), "/local/domain/%u/error/%s/error",
-		 strstr(path, "/vbd/") ? GUEST_DOMID_BLKBACK : GUEST_DOMID_NETBACK,
+		 strstr(path, "/vbd/") ? service_builtin[SERVICE_BLKBACK].domid
+				       : service_builtin[SERVICE_NETBACK].domid,
 		 strstr(path, "backend/"));
 	if (xenhost_store_read(run->host, 0, node, &text, NULL) < 0)
 		text = NULL;
@@ -290,7 +292,7 @@ static void take_signal(struct run *run)
 		process_stop(&run->vmm);
 }
 
-/* until the vmm ends; the loss of a daemon ends the guest */
+/* until the vmm ends; daemons that end are started again under the guest */
 static int wait_guest(struct run *run)
 {
 	while (!process_ended(&run->vmm)) {
@@ -299,10 +301,8 @@ static int wait_guest(struct run *run)
 			{ .fd = run->signals, .events = POLLIN },
 			{ .fd = xenhost_get_fd(run->host), .events = POLLIN },
 		};
-		const char *lost = private_set_lost(&run->set);
 
-		if (lost) {
-			log_error("xenhost-%s has ended under the guest; ending the guest", lost);
+		if (private_set_tend(&run->set) < 0) {
 			process_stop(&run->vmm);
 			return -ECHILD;
 		}

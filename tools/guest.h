@@ -8,8 +8,6 @@
 
 #define GUEST_DISKS_MAX 1 /* of the skeleton */
 #define GUEST_VIFS_MAX 1
-#define GUEST_DOMID_BLKBACK 32000 /* as in common/service.h's table */
-#define GUEST_DOMID_NETBACK 32001
 
 struct guest_disk {
 	char path[4096]; /* absolute */

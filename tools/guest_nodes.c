@@ -10,6 +10,7 @@
 #include <xenhost/store.h>
 
 #include "common/cleanup.h"
+#include "common/service.h"
 #include "tools/guest.h"
 #include "tools/guest_nodes.h"
 
@@ -148,7 +149,8 @@ static void write_disk(struct writer *w, const struct guest_disk *disk, unsigned
 	char number[16];
 
 	snprintf(number, sizeof(number), "%u", devid);
-	write_device(w, GUEST_DOMID_BLKBACK, "vbd", devid, "virtual-device", number);
+	write_device(w, service_builtin[SERVICE_BLKBACK].domid, "vbd", devid, "virtual-device",
+		     number);
 	node(w, "dev", "xvd%c", (int)('a' + i));
 	node(w, "type", "file");
 	node(w, "params", "%s", disk->path);
@@ -168,7 +170,7 @@ static void write_vif(struct writer *w, const struct guest_vif *vif, unsigned in
 
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
 		 m[5]);
-	write_device(w, GUEST_DOMID_NETBACK, "vif", i, "mac", mac);
+	write_device(w, service_builtin[SERVICE_NETBACK].domid, "vif", i, "mac", mac);
 	node(w, "mac", "%s", mac);
 	node(w, "handle", "%u", i);
 	node(w, "type", "vif");
@@ -206,11 +208,11 @@ int guest_nodes_backend(const struct guest *g, uint16_t domid, unsigned int i, c
 			size_t size)
 {
 	if (i < g->nr_disks)
-		snprintf(path, size, "/local/domain/%u/backend/vbd/%u/%u", GUEST_DOMID_BLKBACK,
-			 domid, XVDA + i * 16);
+		snprintf(path, size, "/local/domain/%u/backend/vbd/%u/%u",
+			 service_builtin[SERVICE_BLKBACK].domid, domid, XVDA + i * 16);
 	else if (i - g->nr_disks < g->nr_vifs)
-		snprintf(path, size, "/local/domain/%u/backend/vif/%u/%u", GUEST_DOMID_NETBACK,
-			 domid, i - g->nr_disks);
+		snprintf(path, size, "/local/domain/%u/backend/vif/%u/%u",
+			 service_builtin[SERVICE_NETBACK].domid, domid, i - g->nr_disks);
 	else
 		return -ENOENT;
 	return 0;

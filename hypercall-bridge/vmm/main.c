@@ -97,7 +97,7 @@ static int set_vcpus(void *data, const char *value)
 	return 0;
 }
 
-static const struct daemon_option options[] = {
+static const struct option_spec options[] = {
 	{ "name", "NAME", "of the guest (required)", set_name },
 	{ "kernel", "FILE", "bzImage or ELF kernel with a PVH entry (required)", set_kernel },
 	{ "initrd", "FILE", "initial RAM disk", set_initrd },

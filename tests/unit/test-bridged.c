@@ -158,7 +158,8 @@ static void next_event(struct bridge_client *c, struct bridge_message *ret_event
 	ck_assert_int_eq(r, 1);
 }
 
-static void expect_state(struct bridge_client *c, uint32_t domid, Bridge__DomainState state)
+static void expect_info(struct bridge_client *c, uint32_t domid, Bridge__DomainState state,
+			uint32_t snapshot)
 {
 	struct bridge_message m;
 
@@ -166,7 +167,13 @@ static void expect_state(struct bridge_client *c, uint32_t domid, Bridge__Domain
 	ck_assert_int_eq(m.frame->body_case, BRIDGE__FRAME__BODY_DOMAIN_INFO);
 	ck_assert_uint_eq(m.frame->domain_info->domid, domid);
 	ck_assert_int_eq(m.frame->domain_info->state, state);
+	ck_assert_uint_eq(m.frame->domain_info->snapshot, snapshot);
 	bridge_message_fini(&m);
+}
+
+static void expect_state(struct bridge_client *c, uint32_t domid, Bridge__DomainState state)
+{
+	expect_info(c, domid, state, 0);
 }
 
 static bool readable(int fd)
@@ -238,9 +245,9 @@ START_TEST(test_watch)
 
 	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
 			 0);
-	expect_state(tool, 0, BRIDGE__DOMAIN_STATE__RUNNING);
+	expect_info(tool, 0, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_FIRST);
 	expect_state(tool, 32000, BRIDGE__DOMAIN_STATE__RUNNING);
-	expect_state(tool, 32001, BRIDGE__DOMAIN_STATE__RUNNING);
+	expect_info(tool, 32001, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_LAST);
 	vmm = open_as("vmm");
 	ck_assert_int_eq(create(vmm, "a"), 1);
 	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
@@ -477,8 +484,9 @@ START_TEST(test_updates)
 	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
 			 0);
 	for (uint32_t domid = 0; domid < 3; domid++)
-		expect_state(tool, domid ? 31999 + domid : 0, BRIDGE__DOMAIN_STATE__RUNNING);
-	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
+		expect_info(tool, domid ? 31999 + domid : 0, BRIDGE__DOMAIN_STATE__RUNNING,
+			    domid ? 0 : BRIDGE_SNAPSHOT_FIRST);
+	expect_info(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED, BRIDGE_SNAPSHOT_LAST);
 	ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1), 0); /* the port is new */
 	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
 	for (int i = 0; i < 100; i++)
