@@ -5,9 +5,8 @@
  * One word per gref (use[]) counts our uses, so that two requests may name one grant: the guest's entry is
  * marked at the first and unmarked at the last, and nothing is decided from the guest's own marks. Counts
  * change under the lock of the guest's memory, which is taken once for all segments of a call; the entry
- * itself is the guest's as well and changes by compare-and-swap only. A count goes up before the entry is
- * marked and down after it is unmarked: whoever finds the counts of a process that was killed knows every
- * entry that it may have left marked.
+ * itself is the guest's as well and changes by compare-and-swap only. Entries that are marked for our domain and have no
+ * count were left so by a process before us: direct_settle().
  */
 #include "config.h"
 
@@ -240,4 +239,46 @@ void direct_put(struct xenhost_page *page)
 	mem->held--;
 	page->addr = NULL;
 	direct_memory_unheld(mem);
+}
+
+#define SETTLE_STEP 256u /* entries looked at while others wait for the lock */
+
+static int settle_entry(struct direct_memory *mem, uint32_t gref)
+{
+	_Atomic uint32_t *entry = &mem->entries[2 * (size_t)gref];
+	uint32_t word = atomic_load_explicit(entry, memory_order_relaxed);
+	uint32_t stale = GTF_reading | GTF_writing;
+
+	if (mem->use[gref])
+		stale = mem->use[gref] < USE_WRITER ? GTF_writing : 0;
+	for (int i = 0; i < ENTRY_TRIES; i++) {
+		if ((word & DOMID_AND_TYPE) != mem->ours || !(word & stale))
+			return 0;
+		if (atomic_compare_exchange_strong(entry, &word, word & ~stale))
+			return 1;
+	}
+	return 0; /* a guest that changes it all the time */
+}
+
+int direct_settle(struct direct_guests *g, uint16_t domid)
+{
+	struct direct_memory *mem = direct_memory_of(g, domid);
+	int n = 0, r;
+
+	if (!mem) {
+		r = direct_memory_attach(g, domid, &mem);
+		if (r < 0)
+			return r;
+	}
+	mem->held++;
+	for (uint32_t gref = 0; gref < mem->nr_grefs; gref++) {
+		n += settle_entry(mem, gref);
+		if (gref % SETTLE_STEP == SETTLE_STEP - 1) {
+			direct_memory_unlock(mem);
+			direct_memory_lock(mem);
+		}
+	}
+	mem->held--;
+	direct_memory_unheld(mem);
+	return n;
 }

@@ -76,6 +76,9 @@ int direct_translate(struct direct_guests *g, uint16_t domid, uint32_t gref, uns
 		     struct xenhost_page *ret_page);
 void direct_put(struct xenhost_page *page);
 
+/* xenhost_grants_settle(), nobody else being there. The number of entries */
+int direct_settle(struct direct_guests *g, uint16_t domid);
+
 struct direct_map;
 
 int direct_map_new(struct direct_guests *g, uint16_t domid, const uint32_t *grefs, size_t n,

@@ -154,6 +154,21 @@ int xenhost_put_gref(xenhost_t *host, struct xenhost_page *page)
 	return host->ops->translate ? host->ops->put(host->state, page) : put_as_io(host, page);
 }
 
+int xenhost_grants_settle(xenhost_t *host, uint16_t domid)
+{
+	int r;
+
+	if (!host)
+		return -EINVAL;
+	if (!host->ops->settle)
+		return -EOPNOTSUPP;
+	if (!xh_allowed(host, domid))
+		return -EPERM;
+	r = host->ops->settle(host->state, domid);
+	xh_trace(host, XENHOST_LOG_GRANT, "settle domain %u: %d", domid, r);
+	return r;
+}
+
 static int copy_one(xenhost_t *host, uint16_t domid, struct xenhost_copy *c, unsigned int direction)
 {
 	struct xenhost_seg seg = { .gref = c->gref, .offset = c->offset, .len = c->len };

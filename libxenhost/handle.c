@@ -45,11 +45,12 @@ int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 	const char *address;
 	int r;
 
-	if (!uri || flags || !ret_host)
+	if (!uri || flags & ~XENHOST_OPEN_KEEP_MARKS || !ret_host)
 		return -EINVAL;
 	host = calloc(1, sizeof(*host));
 	if (!host)
 		return -ENOMEM;
+	host->flags = flags;
 	list_init(&host->shares);
 	host->store_timeout = STORE_TIMEOUT_MS;
 	host->poll_fd = epoll_create1(EPOLL_CLOEXEC);

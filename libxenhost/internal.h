@@ -36,6 +36,7 @@ struct xenhost {
 	struct xh_domains *domains; /* NULL without a domain watch */
 	int store_timeout;	    /* ms, -1 none */
 	struct list shares;
+	unsigned int flags;	    /* XENHOST_OPEN_* */
 	bool transport_checks_segs; /* xh_seg_valid() for each, in the loop that it has anyway */
 	bool restricted;	    /* to only_domid */
 	uint16_t only_domid;

@@ -89,22 +89,33 @@ static int add_guest(struct bridge *b, uint16_t domid, const struct bridge_messa
 				 attached->n_regions);
 }
 
-static int attach_locked(struct bridge *b, uint16_t domid)
+static int ask_for_guest(struct bridge *b, uint16_t domid, struct bridge_message *ret_answer)
 {
 	Bridge__Attach attach = BRIDGE__ATTACH__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
-	struct bridge_message answer;
-	int r;
 
 	attach.domid = domid;
 	frame.body_case = BRIDGE__FRAME__BODY_ATTACH;
 	frame.attach = &attach;
-	r = bridge_client_call(b->client, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED, &answer);
+	return bridge_client_call(b->client, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED,
+				  ret_answer);
+}
+
+static int attach_locked(struct bridge *b, uint16_t domid)
+{
+	struct bridge_message answer;
+	int r = ask_for_guest(b, domid, &answer);
+
 	if (r < 0)
 		return r;
 	r = add_guest(b, domid, &answer);
+	if (r == 0 && answer.frame->attached->alone && !(b->host->flags & XENHOST_OPEN_KEEP_MARKS))
+		r = direct_settle(&b->guests, domid);
 	bridge_message_fini(&answer);
-	return r == -EEXIST ? 0 : r; /* another thread was faster */
+	if (r > 0)
+		xh_trace(b->host, XENHOST_LOG_GRANT, "domain %u: %d grants left in use, settled",
+			 domid, r);
+	return r > 0 || r == -EEXIST ? 0 : r; /* another thread was faster */
 }
 
 /* for direct_memory.c, when a guest is needed that is not there */
@@ -542,6 +553,24 @@ static int bridge_put(void *state, struct xenhost_page *page)
 	return 0;
 }
 
+/* bridged knows who else is there now */
+static int bridge_settle(void *state, uint16_t domid)
+{
+	struct bridge *b = state;
+	struct bridge_message answer;
+	bool alone;
+	int r;
+
+	pthread_mutex_lock(&b->client_lock);
+	r = ask_for_guest(b, domid, &answer);
+	pthread_mutex_unlock(&b->client_lock);
+	if (r < 0)
+		return r;
+	alone = answer.frame->attached->alone;
+	bridge_message_fini(&answer);
+	return alone ? direct_settle(&b->guests, domid) : -EBUSY;
+}
+
 /* --- deposits --- */
 
 static int keep(struct bridge *b, Bridge__Keep__Action action, const char *name, int fd,
@@ -613,6 +642,7 @@ const struct xenhost_transport_ops xh_transport_bridge = {
 	.io_end = bridge_io_end,
 	.translate = bridge_translate,
 	.put = bridge_put,
+	.settle = bridge_settle,
 	.keep_put = bridge_keep_put,
 	.keep_get = bridge_keep_get,
 	.keep_drop = bridge_keep_drop,

@@ -430,6 +430,13 @@ static int fake_put(void *state, struct xenhost_page *page)
 	return 0;
 }
 
+static int fake_settle(void *state, uint16_t domid)
+{
+	if (fails(state))
+		return -EIO;
+	return direct_settle(&((struct fake *)state)->guests, domid);
+}
+
 /* --- we as a guest --- */
 
 static int fake_share(void *state, uint16_t domid, size_t n, unsigned int prot, uint32_t *grefs,
@@ -661,6 +668,7 @@ const struct xenhost_transport_ops xh_transport_fake = {
 	.io_end = fake_io_end,
 	.translate = fake_translate,
 	.put = fake_put,
+	.settle = fake_settle,
 	.share = fake_share,
 	.unshare = fake_unshare,
 	.hypercall = fake_hypercall,

@@ -277,6 +277,34 @@ START_TEST(test_no_system_calls)
 }
 END_TEST
 
+/* what a process before us left marked, and only that */
+START_TEST(test_settle)
+{
+	struct xenhost_seg seg = { .gref = 40, .len = 8 };
+	struct iovec iov;
+
+	set_up();
+	grant(40, GTF_permit_access, US, 1); /* ours, read: marked for writing as well */
+	ck_assert_int_eq(direct_io_begin(&guests, GUEST, &seg, 1, XENHOST_READ, &iov), 0);
+	table[40].flags |= GTF_writing;
+	grant(41, GTF_permit_access | GTF_reading | GTF_writing, US, 1);
+	grant(42, GTF_permit_access | GTF_readonly | GTF_reading, US, 1);
+	grant(43, GTF_permit_access | GTF_reading, US + 1, 1);
+	grant(GREFS - 1, GTF_permit_access | GTF_reading, US, 1);
+	ck_assert_int_eq(direct_settle(&guests, GUEST), 4);
+	ck_assert_uint_eq(table[40].flags, GTF_permit_access | GTF_reading);
+	ck_assert_uint_eq(table[41].flags, GTF_permit_access);
+	ck_assert_uint_eq(table[42].flags, GTF_permit_access | GTF_readonly);
+	ck_assert_uint_eq(table[43].flags, GTF_permit_access | GTF_reading);
+	ck_assert_uint_eq(table[GREFS - 1].flags, GTF_permit_access);
+	direct_io_end(&seg, 1, XENHOST_READ);
+	ck_assert_uint_eq(table[40].flags, GTF_permit_access);
+	ck_assert_int_eq(direct_settle(&guests, GUEST), 0);
+	ck_assert_int_eq(direct_settle(&guests, GUEST + 1), -ESRCH);
+	tear_down();
+}
+END_TEST
+
 /* xenstored's view: gref 1 is the ring page, and nothing else can be reached */
 START_TEST(test_store_ring_only)
 {
@@ -376,5 +404,5 @@ END_TEST
 
 UNIT_MAIN("direct", test_read_and_write, test_refusals, test_batch_is_all_or_nothing,
 	  test_one_grant_twice, test_map_is_contiguous, test_guest_goes_under_io,
-	  test_no_system_calls, test_store_ring_only, test_entry_changes_under_us,
+	  test_no_system_calls, test_settle, test_store_ring_only, test_entry_changes_under_us,
 	  test_threads_share_a_grant)

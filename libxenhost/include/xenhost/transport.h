@@ -81,6 +81,9 @@ struct xenhost_transport_ops {
 	int (*translate)(void *state, uint16_t domid, uint32_t gref, unsigned int prot,
 			 struct xenhost_page *ret_page);
 	int (*put)(void *state, struct xenhost_page *page);
+
+	/* xenhost_grants_settle() */
+	int (*settle)(void *state, uint16_t domid);
 };
 
 /*
