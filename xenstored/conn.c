@@ -32,7 +32,9 @@ struct conn_pending {
 
 void conn_init(struct conn *c, struct server *s, struct domain *d, const struct conn_ops *ops)
 {
-	*c = (struct conn){ .server = s, .domain = d, .ops = ops, .reads = true };
+	*c = (struct conn){
+		.server = s, .domain = d, .ops = ops, .reads = true, .number = ++s->last_conn
+	};
 	list_append(&s->conns, &c->of_server);
 	list_init(&c->of_dirty);
 	list_init(&c->of_touched);

@@ -6,13 +6,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "xenstored/conn.h"
 #include "xenstored/control.h"
 #include "xenstored/domain.h"
+#include "xenstored/live.h"
 #include "xenstored/ops.h"
 #include "xenstored/server.h"
 #include "xenstored/state.h"
@@ -219,19 +219,43 @@ static int do_memreport(const struct command *cmd)
 	return reply(cmd, &t);
 }
 
-/* A restart keeps the guests' state without it: this only says so in the words that clients know. */
+/* -s [-t SECONDS] [-F] [-v VERSION]: nothing has to be waited for, so nothing of that changes anything. */
+static bool good_start_options(const struct command *cmd)
+{
+	for (int i = 2; i < cmd->nr; i++) {
+		uint64_t v;
+
+		if (arg_is(cmd, i, "-F"))
+			continue;
+		if ((!arg_is(cmd, i, "-t") && !arg_is(cmd, i, "-v")) || ++i == cmd->nr ||
+		    wire_number(cmd->args[i].s, cmd->args[i].len, UINT32_MAX, &v) < 0)
+			return false;
+	}
+	return true;
+}
+
 static int do_live_update(const struct command *cmd)
 {
+	struct conn *c = cmd->rq->c;
 	struct text t = { .len = 0 };
+	bool answered = false;
+	const char *answer;
 
 	if (arg_is(cmd, 1, "-a") && cmd->nr == 2)
-		add(&t, "No live-update session active.");
-	else if (arg_is(cmd, 1, "-f") && cmd->nr == 3 && access(cmd->args[2].s, X_OK) < 0)
-		add(&t, "File not accessible: %s", strerror(errno));
-	else if ((arg_is(cmd, 1, "-f") && cmd->nr == 3) || arg_is(cmd, 1, "-s"))
-		add(&t, "Not offered: end this daemon and start another, it takes over the state.");
+		answer = live_abort(cmd->s, c);
+	else if (arg_is(cmd, 1, "-f") && cmd->nr == 3)
+		answer = live_program(cmd->s, c, cmd->args[2].s);
+	else if (arg_is(cmd, 1, "-c") && cmd->nr == 3)
+		answer = live_arguments(cmd->s, c, cmd->args[2].s);
+	else if (arg_is(cmd, 1, "-s") && good_start_options(cmd))
+		answer = live_start(cmd->s, c, cmd->rq->h, &answered);
 	else
 		return EINVAL;
+	if (answered)
+		return 0;
+	if (!answer)
+		return ok(cmd);
+	add(&t, "%s", answer);
 	return reply(cmd, &t);
 }
 
@@ -243,7 +267,7 @@ static const struct {
 } commands[] = {
 	{ "check", "", "count the store and compare with the accounts", do_check },
 	{ "help", "", "this text", do_help },
-	{ "live-update", "[-a|-s|-f <file>]", "not offered: end and start the daemon",
+	{ "live-update", "-f <file>|-c <args>|-s|-a", "another program in place of this one",
 	  do_live_update },
 	{ "log", "[on|off]", "log every request", do_log },
 	{ "memreport", "", "memory in use", do_memreport },

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 struct config {
 	struct server *server;
 	const char *host;
+	bool rehearse;
 };
 
 static int set_service(void *data, const char *value)
@@ -30,12 +32,34 @@ static int set_host(void *data, const char *value)
 	return 0;
 }
 
+static int set_take_over(void *data, const char *value)
+{
+	unsigned long long fd;
+	int r = options_number(value, 0, INT_MAX, &fd);
+
+	if (r == 0) {
+		((struct config *)data)->server->taking_over = true;
+		((struct config *)data)->server->take_over_fd = (int)fd;
+	}
+	return r;
+}
+
+static int set_rehearse(void *data, const char *value)
+{
+	((struct config *)data)->rehearse = true;
+	return set_take_over(data, value);
+}
+
 static const struct option_spec options[] = {
 	{ "service", "NAME=DOMID",
 	  "a service domain with a socket store/NAME.sock; may be repeated", set_service },
 	{ "host", "URI",
 	  "where guests are (default: bridge:RUNDIR/" BRIDGE_SOCKET_STORE "; none: no guests)",
 	  set_host },
+	{ "take-over", "FD", "live-update: go on where the program before in this process stopped",
+	  set_take_over },
+	{ "rehearse", "FD", "live-update: end with status 0 if --take-over could read that",
+	  set_rehearse },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -59,7 +83,7 @@ int main(int argc, char **argv)
 {
 	static struct server server = { .lock_fd = -1 };
 	struct daemon d = { .name = "xenhost-xenstored", .purpose = "The Xenstore." };
-	struct config o = { &server, NULL };
+	struct config o = { &server, NULL, false };
 	char uri[4200];
 	int r;
 
@@ -67,6 +91,9 @@ int main(int argc, char **argv)
 	r = daemon_options(&d, argc, argv, options, &o);
 	if (r)
 		return r < 0 ? 2 : 0;
+	if (o.rehearse)
+		return server_rehearse(&server) < 0;
+	server.argv = argv;
 	snprintf(uri, sizeof(uri), "bridge:%s/%s", d.rundir, BRIDGE_SOCKET_STORE);
 	server.host_uri = !o.host ? uri : strcmp(o.host, "none") ? o.host : NULL;
 	r = daemon_loop_new(&d);

@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "xenstored/conn.h"
 #include "xenstored/domain.h"
+#include "xenstored/live.h"
 #include "xenstored/server.h"
 #include "xenstored/sock.h"
 #include "xenstored/state.h"
@@ -131,6 +132,7 @@ static void free_conns(struct server *s)
 
 void server_settle(struct server *s)
 {
+	live_go(s);
 	state_commit(s);
 	while (!list_empty(&s->dirty)) {
 		struct conn *c = list_entry(s->dirty.next, struct conn, of_dirty);
@@ -203,6 +205,8 @@ void server_unfavour(struct server *s, struct conn *c)
 
 bool server_holds(const struct server *s, const struct conn *c)
 {
+	if (live_going(s))
+		return true;
 	return s->favoured && s->favoured != c && !c->domain->caller.who.control;
 }
 
@@ -339,6 +343,19 @@ static int start_sockets(struct server *s)
 	return r;
 }
 
+static int take_over(struct server *s)
+{
+	int r;
+
+	if (!s->taking_over)
+		return domains_host(s) ? state_load(s, domains_host(s)) : 0;
+	r = state_load_fd(s, s->take_over_fd);
+	close(steal_fd(&s->take_over_fd));
+	if (r < 0)
+		log_error("cannot read the state of the program before: %s", strerror(-r));
+	return r;
+}
+
 int server_open(struct server *s)
 {
 	int r;
@@ -353,8 +370,8 @@ int server_open(struct server *s)
 		return r;
 	}
 	r = domains_start(s);
-	if (r == 0 && domains_host(s))
-		r = state_load(s, domains_host(s));
+	if (r == 0)
+		r = take_over(s);
 	if (r >= 0)
 		r = make_first_nodes(s);
 	return r < 0 ? r : domains_follow(s);
@@ -362,6 +379,7 @@ int server_open(struct server *s)
 
 void server_close(struct server *s)
 {
+	live_stop(s);
 	state_stop(s);
 	free_conns(s);
 	if (s->favour_end)
@@ -381,15 +399,30 @@ int server_start(struct server *s)
 	r = make_dir(s, "");
 	if (r == 0)
 		r = make_dir(s, STORE_DIR);
-	if (r == 0)
+	if (r == 0 && !s->taking_over)
 		r = take_lock(s);
 	if (r < 0)
 		return r;
 	r = server_open(s);
 	if (r == 0)
 		r = start_sockets(s);
-	if (r < 0)
+	if (r < 0) {
 		server_stop(s);
+		return r;
+	}
+	sock_drop_unused(s);
+	server_settle(s); /* answers that the program before us could not send */
+	return 0;
+}
+
+int server_rehearse(struct server *s)
+{
+	int r;
+
+	s->rehearsal = true;
+	s->host_uri = NULL;
+	r = server_open(s);
+	server_stop(s);
 	return r;
 }
 

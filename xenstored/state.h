@@ -66,6 +66,20 @@ void state_touch(struct conn *c);
  * 1, or 0: there is none. -errno, said why
  */
 int state_load(struct server *s, struct xenhost *host);
+/* all of it or an error: nothing that is damaged is left out */
 int state_load_fd(struct server *s, int fd);
+
+/*
+ * All there is, socket clients and what open transactions did included, for another program in our
+ * place: a journal of its own that counts beside the one that is kept. The descriptor is the caller's.
+ */
+int state_image(struct server *s, int *ret_fd);
+
+/* for state_txn.c */
+struct txn;
+void state_append(struct server *s, const struct journal_record *r);
+uint64_t state_conn_id(const struct conn *c);
+void state_txn_write(struct conn *c, const struct txn *t);
+int state_txn_load(struct server *s, struct conn *c, const struct journal_record *r);
 
 #endif

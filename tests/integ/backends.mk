@@ -4,6 +4,7 @@ check_PROGRAMS += integ/loopback-blk integ/loopback-net integ/loopback-restart i
 TESTS += integ/loopback-blk integ/loopback-net integ/loopback-restart integ/loopback-store
 
 LOOPBACK_SOURCES = \
+	support/daemon.c support/daemon.h \
 	support/front.c support/front.h \
 	support/guest.c support/guest.h \
 	support/set.c support/set.h \

@@ -14,6 +14,6 @@ test_direct_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
 
 # the real daemon
 check_PROGRAMS += test-bridged
-test_bridged_SOURCES = test-bridged.c ../support/daemon.c ../support/daemon.h
-test_bridged_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
-test_bridged_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD)
+test_bridged_SOURCES = test-bridged.c $(TEST_DAEMON)
+test_bridged_CPPFLAGS = $(DAEMON_CPPFLAGS)
+test_bridged_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD)

@@ -433,7 +433,7 @@ static unsigned int open_files(void)
 	char path[64];
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)bridged.pid);
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)bridged.process.pid);
 	dir = opendir(path);
 	ck_assert_ptr_nonnull(dir);
 	while (readdir(dir))
