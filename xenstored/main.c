@@ -13,6 +13,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "xenstored/live.h"
 #include "xenstored/server.h"
 
 struct config {
@@ -58,7 +59,7 @@ static const struct option_spec options[] = {
 	  set_host },
 	{ "take-over", "FD", "live-update: go on where the program before in this process stopped",
 	  set_take_over },
-	{ "rehearse", "FD", "live-update: end with status 0 if --take-over could read that",
+	{ "rehearse", "FD", "live-update: end with status 79 if --take-over could read that",
 	  set_rehearse },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -92,7 +93,7 @@ int main(int argc, char **argv)
 	if (r)
 		return r < 0 ? 2 : 0;
 	if (o.rehearse)
-		return server_rehearse(&server) < 0;
+		return server_rehearse(&server) < 0 ? 1 : LIVE_REHEARSED;
 	server.argv = argv;
 	snprintf(uri, sizeof(uri), "bridge:%s/%s", d.rundir, BRIDGE_SOCKET_STORE);
 	server.host_uri = !o.host ? uri : strcmp(o.host, "none") ? o.host : NULL;
