@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/xen.h"
 #include "hypercall-bridge/bridged/client.h"
+#include "hypercall-bridge/bridged/inspect.h"
 #include "hypercall-bridge/bridged/limits.h"
 #include "hypercall-bridge/bridged/server.h"
 
@@ -32,6 +33,8 @@ struct answer {
 		Bridge__DomainInfo info;
 		Bridge__Port port;
 		Bridge__Kept kept;
+		Bridge__GrantSettled settled;
+		struct inspect_grants grants;
 		struct {
 			Bridge__Attached attached;
 			Bridge__Region regions[BRIDGE_REGIONS_MAX];
@@ -404,6 +407,7 @@ static int op_attach(struct client *c, const bridge_frame *req, const int *fds, 
 	bridge__attached__init(&a->memory.attached);
 	a->memory.attached.unique_id = d->unique_id;
 	a->memory.attached.regions = a->memory.list;
+	a->memory.attached.alone = inspect_alone(c, d);
 	for (size_t i = 0; i < d->nr_regions; i++)
 		if (region_for(c, &d->regions[i]))
 			add_region(a, &d->regions[i]);
@@ -515,6 +519,52 @@ static int op_keep(struct client *c, const bridge_frame *req, const int *fds, si
 	}
 }
 
+/* --- for those who look on --- */
+
+static int op_grant_query(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			  struct answer *a)
+{
+	const struct domain *d = domain_get(&c->server->domains, req->grant_query->domid);
+
+	if (!d)
+		return -ESRCH;
+	a->frame.body_case = BRIDGE__FRAME__BODY_GRANT_LIST;
+	a->frame.grant_list = &a->grants.list;
+	return inspect_grants(d, req->grant_query->from, &a->grants);
+}
+
+static int op_grant_settle(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			   struct answer *a)
+{
+	const struct domain *d = domain_get(&c->server->domains, req->grant_settle->domid);
+	int n;
+
+	if (!d)
+		return -ESRCH;
+	if (req->grant_settle->to_domid > BRIDGE_DOMID_SELF)
+		return -EINVAL;
+	n = inspect_settle(c->server, d, (uint16_t)req->grant_settle->to_domid);
+	if (n == -EBUSY)
+		a->why = "a process of that domain is attached, or may come back soon";
+	if (n < 0)
+		return n;
+	log_info("domain %u: %d grants unmarked that domain %u had left in use", d->domid, n,
+		 req->grant_settle->to_domid);
+	bridge__grant_settled__init(&a->settled);
+	a->settled.grants = (uint32_t)n;
+	a->frame.body_case = BRIDGE__FRAME__BODY_GRANT_SETTLED;
+	a->frame.grant_settled = &a->settled;
+	return 0;
+}
+
+static int op_trace(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+		    struct answer *a)
+{
+	c->server->nr_tracers += !c->traces;
+	c->traces = true;
+	return 0;
+}
+
 /* --- the permit table --- */
 
 #define R(role) (1u << BRIDGE__ROLE__##role)
@@ -543,6 +593,9 @@ static const struct {
 	  NULL },
 	{ BRIDGE__FRAME__BODY_PORT_CLOSE, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_close,
 	  NULL },
+	{ BRIDGE__FRAME__BODY_GRANT_QUERY, R(TOOL), false, op_grant_query, NULL },
+	{ BRIDGE__FRAME__BODY_GRANT_SETTLE, R(TOOL), false, op_grant_settle, NULL },
+	{ BRIDGE__FRAME__BODY_TRACE, R(TOOL), false, op_trace, NULL },
 	{ BRIDGE__FRAME__BODY_KEEP, R(STORE) | R(SERVICE), false, op_keep, NULL },
 };
 

@@ -27,6 +27,8 @@ struct server {
 	struct event *return_timer;
 	struct list clients;
 	unsigned int nr_clients;
+	unsigned int nr_tracers;
+	uint64_t last_client; /* number */
 	struct list listeners;
 };
 
