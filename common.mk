@@ -11,3 +11,4 @@ AM_LDFLAGS = $(SANITIZER_CFLAGS)
 LIBCOMMON = $(top_builddir)/common/libcommon.la
 LIBXENHOST = $(top_builddir)/libxenhost/libxenhost.la
 LIBDAEMON = $(top_builddir)/common/libdaemon.la
+LIBBACKEND = $(top_builddir)/backend/libbackend.la

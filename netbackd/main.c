@@ -2,118 +2,27 @@
 /* xenhost-netbackd: one host, all network cards of its guests, one event loop. */
 #include "config.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "common/cleanup.h"
-#include "common/daemon.h"
-#include "common/log.h"
-
-#include <xenhost/event.h>
+#include "backend/backend_daemon.h"
 
 #include "netbackd/vif.h"
 
-struct netbackd {
-	struct daemon daemon;
-	const char *uri;
-	struct vif_driver driver;
-	xenhost_t *host;
-	xenhost_backend_t *backend;
-	struct xenhost_event event;
-	bool lost;
-};
-
-static int set_host(void *data, const char *value)
+static int start(void *driver, struct event_base *base)
 {
-	((struct netbackd *)data)->uri = value;
+	((struct vif_driver *)driver)->base = base;
 	return 0;
-}
-
-static const struct daemon_option options[] = {
-	{ "host", "URI", "whom to serve (default: bridge:RUNDIR/bridge/netback.sock)", set_host },
-	{ 0 },
-};
-
-static void on_lost(xenhost_t *host, int error, void *data)
-{
-	struct netbackd *n = data;
-
-	log_error("lost the host %s: %s; start xenhost-bridged and this program again", n->uri,
-		  strerror(-error));
-	n->lost = true;
-	event_base_loopbreak(n->daemon.base);
-}
-
-static int start(struct netbackd *n)
-{
-	int r;
-
-	r = xenhost_open(n->uri, 0, &n->host);
-	if (r < 0) {
-		log_error("cannot reach the host %s: %s; is xenhost-bridged running?", n->uri,
-			  strerror(-r));
-		return r;
-	}
-	r = xenhost_backend_new(n->host, &vif_ops, &n->driver, &n->backend);
-	if (r < 0) {
-		log_error("cannot watch the Xenstore of %s: %s; is xenhost-xenstored running?",
-			  n->uri, strerror(-r));
-		return r;
-	}
-	return xenhost_event_init(&n->event, n->daemon.base, n->host, on_lost, n);
-}
-
-static void stop(struct netbackd *n)
-{
-	xenhost_event_fini(&n->event);
-	xenhost_backend_free(n->backend);
-	xenhost_close(n->host);
-	daemon_loop_free(&n->daemon);
-}
-
-static int serve(struct netbackd *n)
-{
-	int r;
-
-	r = daemon_loop_new(&n->daemon);
-	if (r < 0)
-		return r;
-	n->driver.base = n->daemon.base;
-	r = start(n);
-	if (r < 0)
-		return r;
-	r = daemon_ready(&n->daemon);
-	if (r < 0) {
-		log_error("cannot write to the descriptor of --ready-fd: %s", strerror(-r));
-		return r;
-	}
-	event_base_dispatch(n->daemon.base);
-	return n->lost ? -ECONNRESET : 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct netbackd n = {
-		.daemon = { .name = "xenhost-netbackd",
-			    .purpose = "Serves guests' network cards from TAP interfaces." },
+	struct vif_driver driver = { 0 };
+	const struct backend_daemon daemon = {
+		.name = "xenhost-netbackd",
+		.purpose = "Serves guests' network cards from TAP interfaces.",
+		.service = SERVICE_NETBACK,
+		.ops = &vif_ops,
+		.driver = &driver,
+		.start = start,
 	};
-	char path[PATH_MAX], uri[PATH_MAX + 16];
-	int r = daemon_options(&n.daemon, argc, argv, options, &n);
 
-	if (r != 0)
-		return r > 0 ? 0 : 2;
-	if (!n.uri) {
-		r = daemon_path(&n.daemon, "bridge/netback.sock", path, sizeof(path));
-		if (r < 0) {
-			log_error("the path of the run directory is too long");
-			return 1;
-		}
-		snprintf(uri, sizeof(uri), "bridge:%s", path);
-		n.uri = uri;
-	}
-	r = serve(&n);
-	stop(&n);
-	return r < 0 ? 1 : 0;
+	return backend_daemon_run(&daemon, argc, argv);
 }

@@ -293,16 +293,11 @@ static const struct {
 	int (*run)(struct store_command *c, char **args);
 	bool alone; /* talks with xenstored itself */
 } verbs[] = {
-	{ "ls", 1, cmd_ls, false },
-	{ "read", 1, cmd_read, false },
-	{ "write", 2, cmd_write, false },
-	{ "rm", 1, cmd_rm, false },
-	{ "chmod", 2, cmd_chmod, false },
-	{ "tree", 1, cmd_tree, false },
-	{ "watch", 1, cmd_watch, false },
-	{ "export", 1, cmd_export, true },
-	{ "import", 1, cmd_import, true },
-	{ "live-update", 1, cmd_live_update, true },
+	{ "ls", 1, cmd_ls, false },	   { "read", 1, cmd_read, false },
+	{ "write", 2, cmd_write, false },  { "rm", 1, cmd_rm, false },
+	{ "chmod", 2, cmd_chmod, false },  { "tree", 1, cmd_tree, false },
+	{ "watch", 1, cmd_watch, false },  { "export", 1, cmd_export, true },
+	{ "import", 1, cmd_import, true }, { "live-update", 1, cmd_live_update, true },
 	{ "top", 0, cmd_top, true },
 };
 

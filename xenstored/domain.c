@@ -521,8 +521,12 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 	d->unique_id = info->unique_id;
 	if (is_news)
 		state_domain(s, d);
-	if (info->state == XENHOST_DOMAIN_SHUTDOWN)
+	if (info->state == XENHOST_DOMAIN_SHUTDOWN) {
 		domain_shut(s, d);
+	} else if (d->shut) { /* it went on after a soft reset */
+		d->shut = false;
+		state_domain(s, d);
+	}
 }
 
 static void lost_host(struct server *s, int error)

@@ -27,6 +27,7 @@
 #include "xenstored/state.h"
 #include "xenstored/transfer.h"
 
+#define UNSETTLED_MAX 64 /* then it is done at once */
 #define LOCK_FILE "xenstored.lock"
 
 /* --- telling watchers --- */
@@ -151,6 +152,28 @@ void server_settle(struct server *s)
 	}
 	state_commit(s);
 	state_settle(s);
+}
+
+static void on_settling(evutil_socket_t fd, short what, void *data)
+{
+	struct server *s = data;
+
+	s->unsettled = 0;
+	server_settle(s);
+}
+
+/* What is made active in a callback comes behind all that is active already. */
+void server_settle_soon(struct server *s)
+{
+	if (s->base && !s->settling)
+		s->settling = event_new(s->base, -1, 0, on_settling, s);
+	if (!s->settling || ++s->unsettled >= UNSETTLED_MAX) {
+		s->unsettled = 0;
+		server_settle(s);
+		return;
+	}
+	if (s->unsettled == 1)
+		event_active(s->settling, EV_TIMEOUT, 0);
 }
 
 /* --- transactions that would starve --- */
@@ -404,7 +427,9 @@ void server_close(struct server *s)
 	free_conns(s);
 	if (s->favour_end)
 		event_free(s->favour_end);
-	s->favour_end = NULL;
+	if (s->settling)
+		event_free(s->settling);
+	s->favour_end = s->settling = NULL;
 	domains_stop(s);
 	store_fini(&s->store);
 	watch_set_fini(&s->watches);

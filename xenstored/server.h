@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The daemon's one object: store, watches, domains, connections, listening sockets. One thread, one loop;
- * every callback of the loop does its work and ends with server_settle(), which sends what was queued for
- * any connection and frees what ended.
+ * every callback of the loop does its work and ends with server_settle() or server_settle_soon(), which
+ * sends what was queued for any connection and frees what ended.
  */
 #ifndef XENSTORED_SERVER_H
 #define XENSTORED_SERVER_H
@@ -60,6 +60,8 @@ struct server {
 	uint64_t fixed_seed;	   /* of hashes, for tests that must repeat; 0: a random one */
 	struct conn *favoured;	   /* guests' requests wait until its transaction ends, or NULL */
 	struct event *favour_end;
+	struct event *settling; /* at the end of this pass of the loop, or NULL */
+	unsigned int unsettled;
 	uint64_t favour_next; /* not before that time, ms */
 	bool trace;	      /* CONTROL log on */
 	char scratch[65536];  /* what was just read */
@@ -80,6 +82,11 @@ void server_close(struct server *s);
 int server_first_nodes(struct server *s);
 
 void server_settle(struct server *s);
+/*
+ * The same once for all callbacks of this pass of the loop: with many clients at once their answers leave
+ * one behind the other, so whoever reads them is woken once and not for each.
+ */
+void server_settle_soon(struct server *s);
 
 /*
  * A transaction of the control domain that lost against guests' writes time after time gets a moment

@@ -139,7 +139,7 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 		conn_input(&sc->conn, s->scratch, (size_t)n);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		conn_end(&sc->conn, 0);
-	server_settle(s);
+	server_settle_soon(s);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *data)
@@ -147,7 +147,7 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 	struct sock_conn *sc = data;
 
 	conn_mark(&sc->conn);
-	server_settle(sc->conn.server);
+	server_settle_soon(sc->conn.server);
 }
 
 /* fd becomes the connection's, or is closed */

@@ -91,6 +91,9 @@ struct hypercall_guest {
 void hypercall_guest_init(struct hypercall_guest *g, const struct hypercall_ops *ops, void *ctx,
 			  unsigned int nr_vcpus);
 
+/* another kernel begins: ports are closed, the grant table is one frame, the callback is nobody's */
+void hypercall_reset(struct hypercall_guest *g);
+
 /* the guest's result: >= 0 or a negative Xen errno, which on x86 Linux is -errno */
 int64_t hypercall_answer(struct hypercall_guest *g, const struct hypercall *call);
 

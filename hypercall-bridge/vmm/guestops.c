@@ -365,12 +365,17 @@ static int port_unmask(void *ctx, uint32_t number)
 static int op_shutdown(void *ctx, unsigned int reason)
 {
 	static const enum vm_end ends[] = {
-		[SHUTDOWN_poweroff] = VM_POWEROFF,     [SHUTDOWN_reboot] = VM_REBOOT,
-		[SHUTDOWN_crash] = VM_CRASH,	       [SHUTDOWN_watchdog] = VM_WATCHDOG,
-		[SHUTDOWN_soft_reset] = VM_SOFT_RESET,
+		[SHUTDOWN_poweroff] = VM_POWEROFF,
+		[SHUTDOWN_reboot] = VM_REBOOT,
+		[SHUTDOWN_crash] = VM_CRASH,
+		[SHUTDOWN_watchdog] = VM_WATCHDOG,
 	};
 	struct vm *vm = ctx;
 
+	if (reason == SHUTDOWN_soft_reset) {
+		vm_soft_reset(vm);
+		return 0;
+	}
 	if (reason >= ARRAY_SIZE(ends) || ends[reason] == VM_RUNNING)
 		return -EINVAL;
 	vm_end(vm, ends[reason]);

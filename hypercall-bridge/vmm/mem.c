@@ -33,16 +33,16 @@ static void closefilep(FILE **f)
 }
 
 /*
- * Allocated at once: a guest that runs out of host memory in the middle of its life would be killed.
- * Returns -errno.
+ * Allocated at once unless sparse: a guest that runs out of host memory in the middle of its life would be
+ * killed. Returns -errno.
  */
-static int file_new(struct mem_file *f, enum mem_kind kind, uint64_t size)
+static int file_new(struct mem_file *f, enum mem_kind kind, uint64_t size, bool sparse)
 {
 	f->size = size;
 	f->fd = memfd_create(file_names[kind], MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (f->fd < 0)
 		return -errno;
-	if (fallocate(f->fd, 0, 0, (off_t)size) < 0)
+	if (sparse ? ftruncate(f->fd, (off_t)size) < 0 : fallocate(f->fd, 0, 0, (off_t)size) < 0)
 		return -errno;
 	if (fcntl(f->fd, F_ADD_SEALS, SEALS) < 0)
 		return -errno;
@@ -110,7 +110,7 @@ static int map_all(struct mem *m)
 	return r;
 }
 
-int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret)
+int mem_new(const struct kvm *kvm, uint64_t size, bool sparse, struct mem **ret)
 {
 	const uint64_t sizes[MEM_KINDS] = {
 		[MEM_KIND_RAM] = size,
@@ -125,13 +125,14 @@ int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret)
 	if (!m)
 		return -ENOMEM;
 	m->kvm = kvm;
+	m->sparse = sparse;
 	for (int i = 0; i < MEM_KINDS; i++)
 		m->files[i].fd = -1;
-	r = check_available(size);
+	r = sparse ? 0 : check_available(size);
 	if (r < 0)
 		return r;
 	for (enum mem_kind i = 0; i < MEM_KINDS; i++) {
-		r = file_new(&m->files[i], i, sizes[i]);
+		r = file_new(&m->files[i], i, sizes[i], sparse && i == MEM_KIND_RAM);
 		if (r < 0) {
 			log_error("cannot allocate %" PRIu64
 				  " MiB for the guest: %s; give it less with "
@@ -273,4 +274,19 @@ int mem_unmap_grant(struct mem *m, uint64_t gfn)
 		if (m->grant_gfn[i] == gfn)
 			return drop_frame(m, i);
 	return -ENOENT;
+}
+
+void mem_reset_grants(struct mem *m)
+{
+	for (uint32_t i = 0; i < MEM_GRANT_FRAMES; i++)
+		if (m->grant_gfn[i])
+			(void)drop_frame(m, i);
+}
+
+void mem_clear_grants(struct mem *m)
+{
+	const struct mem_file *f = &m->files[MEM_KIND_GRANTS];
+	const size_t seeded = GNTTAB_NR_RESERVED_ENTRIES * sizeof(struct grant_entry_v1);
+
+	memset(f->view + seeded, 0, f->size - seeded);
 }

@@ -50,13 +50,15 @@ struct kvm;
 
 struct mem {
 	const struct kvm *kvm;
+	bool sparse;
 	struct mem_file files[MEM_KINDS];
 	unsigned int nr_regions;
 	struct mem_region regions[8];
 	uint64_t grant_gfn[MEM_GRANT_FRAMES]; /* 0: frame not mapped */
 };
 
-int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret);
+/* sparse: RAM is allocated page by page, when it is touched */
+int mem_new(const struct kvm *kvm, uint64_t size, bool sparse, struct mem **ret);
 struct mem *mem_free(struct mem *m);
 void mem_freep(struct mem **m);
 
@@ -70,5 +72,7 @@ void *mem_ram(const struct mem *m, uint64_t gpa, uint64_t size);
 int mem_map_grant(struct mem *m, uint32_t frame, uint64_t gfn);
 /* -ENOENT: no grant frame is at gfn */
 int mem_unmap_grant(struct mem *m, uint64_t gfn);
+void mem_reset_grants(struct mem *m); /* no frame is mapped any more */
+void mem_clear_grants(struct mem *m); /* all entries but the reserved ones */
 
 #endif

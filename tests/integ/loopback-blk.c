@@ -50,7 +50,6 @@ struct request {
 };
 
 struct disk {
-	xenhost_t *host;
 	struct guest *guest;
 	struct front front;
 	struct xenhost_front_ring ring;
@@ -105,10 +104,9 @@ static void make_image(const char *name, char *path, size_t size)
 static void disk_create_on(struct disk *d, const char *name, const char *mode, const char *image)
 {
 	memset(d, 0, sizeof(*d));
-	ck_assert_int_eq(set_open(&set, &d->host), 0);
-	ck_assert_int_eq(guest_new(set.rundir, name, 2048, &d->guest), 0);
-	front_make_home(d->host, guest_domid(d->guest));
-	front_init(&d->front, d->host, d->guest, SET_BLKBACK, "vbd", XVDA);
+	set_guest(&set, name, 2048, &d->front);
+	d->guest = d->front.guest;
+	front_init(&d->front, d->front.host, d->guest, SET_BLKBACK, "vbd", XVDA);
 	front_write(&d->front, XENHOST_BACK, "params", "aio:%s", image);
 	front_write(&d->front, XENHOST_BACK, "mode", "%s", mode);
 	front_write(&d->front, XENHOST_BACK, "device-type", "disk");
@@ -149,13 +147,9 @@ static void disk_connect(struct disk *d, bool is32, unsigned int state)
 	front_set_state(&d->front, XENHOST_STATE_CONNECTED);
 }
 
-/* The way of a front end that goes: 5, wait for 5, 6, wait for 6. Then nothing of ours is in use. */
 static void disk_disconnect(struct disk *d)
 {
-	front_set_state(&d->front, XENHOST_STATE_CLOSING);
-	front_wait(&d->front, XENHOST_STATE_CLOSING);
-	front_set_state(&d->front, XENHOST_STATE_CLOSED);
-	front_wait(&d->front, XENHOST_STATE_CLOSED);
+	front_disconnect(&d->front);
 	ck_assert_int_eq(guest_revoke(d->guest, d->ring_gref), 0);
 	guest_port_close(d->guest, &d->port);
 }
@@ -168,8 +162,7 @@ static void disk_open(struct disk *d, const char *name, const char *mode, bool i
 
 static void disk_close(struct disk *d)
 {
-	d->guest = guest_free(d->guest);
-	d->host = xenhost_close(d->host);
+	front_free(&d->front);
 	if (*d->path)
 		unlink(d->path);
 }
@@ -635,7 +628,7 @@ static const char *error_node(struct disk *d)
 
 	snprintf(path, sizeof(path), "/local/domain/%u/error/backend/vbd/%u/%u/error", SET_BLKBACK,
 		 guest_domid(d->guest), XVDA);
-	ck_assert_int_eq(xenhost_store_read(d->host, 0, path, &value, NULL), 0);
+	ck_assert_int_eq(xenhost_store_read(d->front.host, 0, path, &value, NULL), 0);
 	snprintf(text, sizeof(text), "%s", value);
 	return text;
 }
@@ -775,17 +768,15 @@ START_TEST(bad_images)
 
 		memset(&disk, 0, sizeof(disk));
 		snprintf(name, sizeof(name), "badimage%zu", i);
-		ck_assert_int_eq(set_open(&set, &disk.host), 0);
-		ck_assert_int_eq(guest_new(set.rundir, name, 16, &disk.guest), 0);
-		front_make_home(disk.host, guest_domid(disk.guest));
-		front_init(&disk.front, disk.host, disk.guest, SET_BLKBACK, "vbd", XVDA);
+		set_guest(&set, name, 16, &disk.front);
+		disk.guest = disk.front.guest;
+		front_init(&disk.front, disk.front.host, disk.guest, SET_BLKBACK, "vbd", XVDA);
 		front_write(&disk.front, XENHOST_BACK, "params", "%s", cases[i].params);
 		front_write(&disk.front, XENHOST_BACK, "mode", "%s", cases[i].mode);
 		front_start(&disk.front);
 		front_wait(&disk.front, XENHOST_STATE_CLOSING);
 		ck_assert_ptr_nonnull(strstr(error_node(&disk), cases[i].want));
-		guest_free(disk.guest);
-		xenhost_close(disk.host);
+		front_free(&disk.front);
 	}
 }
 END_TEST
@@ -794,9 +785,9 @@ START_TEST(image_in_use)
 {
 	disk_open(&disk, "shared", "w", false);
 	memset(&other, 0, sizeof(other));
-	other.host = disk.host;
+	other.front.host = disk.front.host;
 	other.guest = disk.guest;
-	front_init(&other.front, disk.host, disk.guest, SET_BLKBACK, "vbd", XVDA + 16);
+	front_init(&other.front, disk.front.host, disk.guest, SET_BLKBACK, "vbd", XVDA + 16);
 	front_write(&other.front, XENHOST_BACK, "params", "%s", disk.path);
 	front_write(&other.front, XENHOST_BACK, "mode", "r");
 	front_start(&other.front);
@@ -920,9 +911,8 @@ static int prepare(const char *engine)
 {
 	const char *const args[] = { "--engine", engine, getenv("VERBOSE") ? "--verbose" : NULL,
 				     NULL };
-	int r = set_start(&set);
 
-	return r < 0 ? r : set_add(&set, "blkbackd", args);
+	return set_start_with(&set, "blkbackd", args);
 }
 
 /* the same with both engines; what ends the daemon is as bad as a wrong byte */

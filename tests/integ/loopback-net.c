@@ -47,7 +47,6 @@ struct buffer {
 };
 
 struct nic {
-	xenhost_t *host;
 	struct guest *guest;
 	struct front front;
 	struct xenhost_front_ring tx, rx;
@@ -69,10 +68,9 @@ static void nic_create(struct nic *n, const char *name, const char *bridge)
 	memset(n, 0, sizeof(*n));
 	n->wire = -1;
 	snprintf(n->tap, sizeof(n->tap), "t-%s", name);
-	ck_assert_int_eq(set_open(&set, &n->host), 0);
-	ck_assert_int_eq(guest_new(set.rundir, name, 256, &n->guest), 0);
-	front_make_home(n->host, guest_domid(n->guest));
-	front_init(&n->front, n->host, n->guest, SET_NETBACK, "vif", 0);
+	set_guest(&set, name, 256, &n->front);
+	n->guest = n->front.guest;
+	front_init(&n->front, n->front.host, n->guest, SET_NETBACK, "vif", 0);
 	front_write(&n->front, XENHOST_BACK, "vifname", "%s", n->tap);
 	front_write(&n->front, XENHOST_BACK, "mac", "00:16:3e:00:00:01");
 	front_write(&n->front, XENHOST_BACK, "handle", "0");
@@ -284,18 +282,14 @@ static void nic_release(struct nic *n)
 
 static void nic_disconnect(struct nic *n)
 {
-	front_set_state(&n->front, XENHOST_STATE_CLOSING);
-	front_wait(&n->front, XENHOST_STATE_CLOSING);
-	front_set_state(&n->front, XENHOST_STATE_CLOSED);
-	front_wait(&n->front, XENHOST_STATE_CLOSED);
+	front_disconnect(&n->front);
 	nic_release(n);
 }
 
 static void nic_close(struct nic *n)
 {
 	closep(&n->wire);
-	n->guest = guest_free(n->guest);
-	n->host = xenhost_close(n->host);
+	front_free(&n->front);
 }
 
 /* ---- sending ---- */
@@ -542,9 +536,9 @@ START_TEST(reconnects)
 			char path[160];
 
 			snprintf(path, sizeof(path), "%s/event-channel-tx", nic.front.front);
-			ck_assert_int_eq(xenhost_store_rm(nic.host, 0, path), 0);
+			ck_assert_int_eq(xenhost_store_rm(nic.front.host, 0, path), 0);
 			snprintf(path, sizeof(path), "%s/event-channel-rx", nic.front.front);
-			ck_assert_int_eq(xenhost_store_rm(nic.host, 0, path), 0);
+			ck_assert_int_eq(xenhost_store_rm(nic.front.host, 0, path), 0);
 		}
 		front_set_state(&nic.front, XENHOST_STATE_INITIALISING);
 		front_wait(&nic.front, XENHOST_STATE_INIT_WAIT);
@@ -563,7 +557,7 @@ START_TEST(unplug)
 	front_set_state(&nic.front, XENHOST_STATE_CLOSED);
 	front_wait(&nic.front, XENHOST_STATE_CLOSED);
 	nic_release(&nic);
-	ck_assert_int_eq(xenhost_store_rm(nic.host, 0, nic.front.back), 0);
+	ck_assert_int_eq(xenhost_store_rm(nic.front.host, 0, nic.front.back), 0);
 	nic_create(&other, "other", NULL);
 	ck_assert_uint_eq(if_nametoindex(nic.tap), 0);
 	nic_close(&other);
@@ -731,7 +725,7 @@ static void expect_stopped(struct nic *n)
 	front_wait(&n->front, XENHOST_STATE_CLOSING);
 	snprintf(path, sizeof(path), "/local/domain/%u/error/backend/vif/%u/0/error", SET_NETBACK,
 		 guest_domid(n->guest));
-	ck_assert_int_eq(xenhost_store_read(n->host, 0, path, &value, NULL), 0);
+	ck_assert_int_eq(xenhost_store_read(n->front.host, 0, path, &value, NULL), 0);
 	ck_assert_ptr_nonnull(strstr(value, "ring"));
 	front_set_state(&n->front, XENHOST_STATE_CLOSED);
 	front_wait(&n->front, XENHOST_STATE_CLOSED);
@@ -907,15 +901,13 @@ START_TEST(bad_interfaces)
 
 		memset(&nic, 0, sizeof(nic));
 		snprintf(name, sizeof(name), "if%zu", i);
-		ck_assert_int_eq(set_open(&set, &nic.host), 0);
-		ck_assert_int_eq(guest_new(set.rundir, name, 16, &nic.guest), 0);
-		front_make_home(nic.host, guest_domid(nic.guest));
-		front_init(&nic.front, nic.host, nic.guest, SET_NETBACK, "vif", 0);
+		set_guest(&set, name, 16, &nic.front);
+		nic.guest = nic.front.guest;
+		front_init(&nic.front, nic.front.host, nic.guest, SET_NETBACK, "vif", 0);
 		front_write(&nic.front, XENHOST_BACK, cases[i].node, "%s", cases[i].value);
 		front_start(&nic.front);
 		front_wait(&nic.front, XENHOST_STATE_CLOSING);
-		guest_free(nic.guest);
-		xenhost_close(nic.host);
+		front_free(&nic.front);
 	}
 }
 END_TEST
@@ -978,9 +970,8 @@ static int run_tests(void)
 static int prepare(void)
 {
 	const char *const args[] = { getenv("VERBOSE") ? "--verbose" : NULL, NULL };
-	int r = set_start(&set);
 
-	return r < 0 ? r : set_add(&set, "netbackd", args);
+	return set_start_with(&set, "netbackd", args);
 }
 
 int main(void)

@@ -2,14 +2,16 @@
 """usage: xenstored-live-update.py DIR PROGRAM: see xenstored-live-update.sh"""
 import os
 import socket
-import struct
 import subprocess
 import sys
 
 (CONTROL, DIRECTORY, READ, GET_PERMS, WATCH, UNWATCH, START, END, WRITE, MKDIR, RM, SET_PERMS, EVENT, ERROR) = (
     0, 1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 14, 15, 16)
 DIR, PROGRAM = sys.argv[1], sys.argv[2]
-UPDATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support/live-update.py")
+SUPPORT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support")
+UPDATE = SUPPORT + "/live-update.py"
+sys.path.insert(0, SUPPORT)
+import xs  # noqa: E402
 
 
 class Client:
@@ -22,33 +24,16 @@ class Client:
         self.req = 0
         self.events = []
 
-    @staticmethod
-    def message(kind, data, tx=0, req=1):
-        return struct.pack("=IIII", kind, req, tx, len(data)) + data
-
-    def bytes(self, n):
-        data = b""
-        while len(data) < n:
-            more = self.s.recv(n - len(data))
-            if not more:
-                raise AssertionError("the daemon closed the connection")
-            data += more
-        return data
-
-    def get(self):
-        h = struct.unpack("=IIII", self.bytes(16))
-        return h, self.bytes(h[3])
-
     def answer(self):
         while True:
-            h, data = self.get()
+            h, data = xs.receive(self.s)
             if h[0] != EVENT:
                 return h, data
             self.events.append(data)
 
     def raw(self, kind, data, tx=0):
         self.req += 1
-        self.s.sendall(self.message(kind, data, tx, self.req))
+        self.s.sendall(xs.message(kind, data, tx, self.req))
         h, data = self.answer()
         want(h[1], self.req)
         return data
@@ -91,12 +76,12 @@ def bytes_under_way():
     slow = Client(bufs=4096)
     value = b"v" * 4000
     zero.write(b"/t/big", value)
-    m = Client.message(READ, b"/t/big\0")
+    m = xs.message(READ, b"/t/big\0")
     for i, c in enumerate(idle):
         c.s.sendall(m[:i % (len(m) + 1)])
     nr = 1000                               # 4 MB of answers, and requests that must wait for them
     slow.s.setblocking(False)
-    requests = b"".join(Client.message(READ, b"/t/big\0", req=i) for i in range(nr))
+    requests = b"".join(xs.message(READ, b"/t/big\0", req=i) for i in range(nr))
     sent = 0
     try:
         while sent < len(requests):
@@ -124,7 +109,7 @@ def watches():
     want(w.ask(WATCH, b"rel", b"r"), b"OK\0")
     want(w.ask(WATCH, b"@releaseDomain", b"s"), b"OK\0")
     for _ in range(5 - len(w.events)):
-        w.get()
+        xs.receive(w.s)
     w.events.clear()
     update()
     zero.write(b"/t/w/x/y", b"1")
@@ -224,10 +209,10 @@ def refusals():
     want(other.ask(CONTROL, b"live-update", b"-f", PROGRAM.encode()), b"OK\0")
     other.s.close()
     want(zero.ask(CONTROL, b"live-update", b"-f", PROGRAM.encode()), b"OK\0")
-    start = Client.message(CONTROL, b"live-update\0-s\0-t\0" + b"5\0-F\0", req=7)
+    start = xs.message(CONTROL, b"live-update\0-s\0-t\0" + b"5\0-F\0", req=7)
     answer = b"BUSY\0"
     while answer == b"BUSY\0":
-        zero.s.sendall(start + Client.message(READ, b"/t/secret\0", req=8))
+        zero.s.sendall(start + xs.message(READ, b"/t/secret\0", req=8))
         h, answer = zero.answer()
         want(h[:2], (CONTROL, 7))
         h, value = zero.answer()

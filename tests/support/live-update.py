@@ -5,9 +5,10 @@ Asks the xenstored at SOCKET to let PROGRAM go on in its place, as xenstore-cont
 """
 import signal
 import socket
-import struct
 import sys
 import time
+
+import xs  # beside this file
 
 
 def main():
@@ -17,9 +18,8 @@ def main():
 
     def ask(*words):
         data = b"".join(w.encode() + b"\0" for w in ("live-update",) + words)
-        s.sendall(struct.pack("=IIII", 0, 1, 0, len(data)) + data)
-        h = struct.unpack("=IIII", s.recv(16, socket.MSG_WAITALL))
-        return s.recv(h[3], socket.MSG_WAITALL) if h[3] else b""
+        s.sendall(xs.message(0, data))
+        return xs.receive(s)[1]
 
     answer = ask("-f", sys.argv[2])
     if answer == b"OK\0" and len(sys.argv) > 3:
