@@ -339,6 +339,17 @@ int sock_fd(const struct conn *c)
 	return c->ops == &sock_ops ? list_entry(c, const struct sock_conn, conn)->fd : -1;
 }
 
+int sock_pid(const struct conn *c)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+	const int fd = sock_fd(c);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return 0;
+	return cred.pid;
+}
+
 void sock_each_listener(struct server *s,
 			void (*fn)(void *data, uint16_t domid, int fd, const char *path, bool ours),
 			void *data)
