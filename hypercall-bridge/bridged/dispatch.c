@@ -284,7 +284,8 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 		return -EINVAL;
 	}
 	/* each change is told to all who watch: a repeated one is none */
-	if (u->state == c->domain->state && (c->domain->store_port || !u->store_port))
+	if (u->state == c->domain->state && u->shutdown_reason == c->domain->shutdown_reason &&
+	    u->store_port == c->domain->store_port && u->console_port == c->domain->console_port)
 		return 0;
 	c->domain->state = u->state;
 	c->domain->shutdown_reason = u->shutdown_reason;
