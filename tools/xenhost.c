@@ -17,8 +17,11 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "domain", cmd_domain, "list domains, show one" },
+	{ "evtchn", cmd_evtchn, "list event channels" },
+	{ "grant", cmd_grant, "list grants, and who uses them" },
 	{ "run", cmd_run, "run one guest with daemons of its own, on this terminal" },
 	{ "store", cmd_store, "read and change the Xenstore" },
+	{ "trace", cmd_trace, "show messages as they go by" },
 };
 
 static void print_help(void)
