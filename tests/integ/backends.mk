@@ -19,7 +19,7 @@ integ_loopback_blk_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_LDADD = $(LOOPBACK_LIBS)
 
-integ_loopback_net_SOURCES = integ/loopback-net.c $(LOOPBACK_SOURCES)
+integ_loopback_net_SOURCES = integ/loopback-net.c support/nic.c support/nic.h $(LOOPBACK_SOURCES)
 integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_LDADD = $(LOOPBACK_LIBS)
