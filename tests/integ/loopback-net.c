@@ -315,7 +315,10 @@ START_TEST(blank_checksums)
 			ck_assert_int_eq(nic_send(&nic.q[0], &frame,
 						  payload % 3 ? 17 + frame.len / 10 : frame.len),
 					 NETIF_RSP_OKAY);
-			n = nic_receive(&other.q[0], &got, 0x0800, payload ? NIC_PATIENCE_MS : 200);
+			do /* the bridge's own IGMP comes as well */
+				n = nic_receive(&other.q[0], &got, 0x0800,
+						payload ? NIC_PATIENCE_MS : 200);
+			while (n > 0 && got.data[NIC_HEADER + 9] != IPPROTO_UDP);
 			ck_assert_int_ge(n, 0);
 		}
 		ck_assert_uint_eq(got.len, frame.len);
