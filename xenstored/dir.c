@@ -87,6 +87,7 @@ void dir_put(struct heap *h, struct dir *d)
 {
 	if (!d || --d->refs)
 		return;
+	dir_prefetch(d);
 	for (uint32_t i = 0; i < dir_nr_slots(d); i++) {
 		if (slot_is_page(d->slot[i]))
 			dir_put(h, slot_page(d->slot[i]));

@@ -66,4 +66,11 @@ static inline uint32_t dir_nr_slots(const struct dir *d)
 	return d->map ? dir_count_bits(d->map) : d->nr;
 }
 
+/* before all slots are looked at: their memory comes at once and not one after another */
+static inline void dir_prefetch(const struct dir *d)
+{
+	for (uint32_t i = 0; i < dir_nr_slots(d); i++)
+		__builtin_prefetch(slot_page(d->slot[i]));
+}
+
 #endif

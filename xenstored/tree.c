@@ -244,7 +244,7 @@ static int set_value(struct heap *h, struct node **slot, const void *value, size
 	return 0;
 }
 
-int tree_write(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_write(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 	       size_t len, const void *value, size_t value_len, uint64_t stamp)
 {
 	struct node **slot;
@@ -252,12 +252,14 @@ int tree_write(struct heap *h, struct node **root, const struct tree_pos *pos, c
 
 	if (r == 0)
 		r = set_value(h, slot, value, value_len);
-	if (r == 0)
-		(*slot)->changed = stamp;
-	return r;
+	if (r < 0)
+		return r;
+	(*slot)->changed = stamp;
+	pos->node = *slot;
+	return 0;
 }
 
-int tree_set_perms(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_set_perms(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 		   size_t len, struct perms *perms, uint64_t stamp)
 {
 	struct node **slot;
@@ -269,6 +271,7 @@ int tree_set_perms(struct heap *h, struct node **root, const struct tree_pos *po
 	perms_put((*slot)->perms);
 	(*slot)->perms = perms;
 	(*slot)->changed = stamp;
+	pos->node = *slot;
 	return 0;
 }
 
@@ -283,9 +286,10 @@ static int insert_kid(struct heap *h, struct node *parent, struct node *kid, uin
 
 /* The missing components from `rest` on, one below another, not yet part of the tree. */
 static int new_chain(struct heap *h, const char *path, size_t rest, size_t len, struct perms *perms,
-		     const void *value, size_t value_len, uint64_t stamp, struct node **ret_top)
+		     const void *value, size_t value_len, uint64_t stamp, struct node **ret_top,
+		     struct node **ret_bottom)
 {
-	struct node *top = NULL;
+	struct node *top = NULL, *bottom = NULL;
 
 	for (size_t end = len; end > rest;) {
 		size_t start = end;
@@ -305,26 +309,31 @@ static int new_chain(struct heap *h, const char *path, size_t rest, size_t len, 
 		}
 		if (top)
 			node_put(h, top); /* its parent has one */
+		else
+			bottom = n;
 		top = n;
 		end = start - 1;
 	}
 	*ret_top = top;
+	*ret_bottom = bottom;
 	return 0;
 }
 
-int tree_create(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_create(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 		size_t len, struct perms *perms, const void *value, size_t value_len,
 		uint64_t stamp)
 {
-	struct node **slot, *top;
+	struct node **slot, *top, *bottom;
 	int r;
 
-	r = new_chain(h, path, pos->rest, len, perms, value, value_len, stamp, &top);
+	r = new_chain(h, path, pos->rest, len, perms, value, value_len, stamp, &top, &bottom);
 	if (r < 0)
 		return r;
 	r = own_pos(h, root, pos, path, len, perms->domains, &slot);
 	if (r == 0)
 		r = insert_kid(h, *slot, top, stamp);
+	if (r == 0)
+		pos->node = bottom;
 	node_put(h, top);
 	return r;
 }
@@ -428,15 +437,25 @@ void tree_iter_seek(struct tree_iter *it, const struct node *n, size_t offset)
 	}
 }
 
+static void each_in_page(const struct dir *d, void (*fn)(void *data, const struct node *n),
+			 void *data)
+{
+	dir_prefetch(d);
+	for (uint32_t i = 0; i < dir_nr_slots(d); i++) {
+		const struct node *s = d->slot[i];
+
+		if (slot_is_page(s))
+			each_in_page(slot_page(s), fn, data);
+		else
+			tree_each(s, fn, data);
+	}
+}
+
 void tree_each(const struct node *n, void (*fn)(void *data, const struct node *n), void *data)
 {
-	struct tree_iter it;
-	const struct node *kid;
-
 	fn(data, n);
-	tree_iter_init(&it, n);
-	while ((kid = tree_iter_next(&it)))
-		tree_each(kid, fn, data);
+	if (n->kids)
+		each_in_page(n->kids, fn, data);
 }
 
 struct listing {

@@ -95,14 +95,14 @@ struct node *tree_kid(const struct heap *h, const struct node *n, const char *na
 
 /*
  * The changes; pos is what tree_find() of the same root and path has just given. stamp goes into the
- * nodes that change.
+ * nodes that change. All but tree_remove() leave the node that is now at the path in pos->node.
  */
-int tree_write(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_write(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 	       size_t len, const void *value, size_t value_len, uint64_t stamp);
-int tree_set_perms(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_set_perms(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 		   size_t len, struct perms *perms, uint64_t stamp);
 /* the missing components, the last one with the value, all with these permissions */
-int tree_create(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_create(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 		size_t len, struct perms *perms, const void *value, size_t value_len,
 		uint64_t stamp);
 /* takes the node with all below out; the reference becomes the caller's. Not for the root */
