@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: MIT
-TESTS += integ/tool-domain.sh integ/tool-store.sh
-EXTRA_DIST += integ/tool-domain.sh integ/tool-store.sh
+TESTS += integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
+EXTRA_DIST += integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
