@@ -22,6 +22,7 @@ struct run {
 	const char *rundir;
 	struct private_set set;
 	struct life life;
+	struct pollfd fds[1 + SET_MAX]; /* the signals, and the daemons */
 	int signals;
 	bool interrupted;
 };
@@ -51,16 +52,23 @@ static int parse(struct run *run, int argc, char **argv)
 	return r > 0 && guest_complete(&run->guest) < 0 ? -EINVAL : r;
 }
 
-/* a signal, or the loss of a daemon: both end the guest */
+/* daemons have other descriptors when they were started again */
+static void watch_daemons(struct run *run)
+{
+	run->fds[0] = (struct pollfd){ .fd = run->signals, .events = POLLIN };
+	for (int i = 0; i < SET_MAX; i++)
+		run->fds[1 + i] =
+			(struct pollfd){ .fd = run->set.daemons[i].pidfd, .events = POLLIN };
+}
+
+/* a signal ends the guest; daemons that end are started again under it */
 static int on_extra(struct life *l, void *data)
 {
 	struct run *run = data;
-	const char *lost = private_set_lost(&run->set);
 
-	if (lost) {
-		log_error("xenhost-%s has ended under the guest; ending the guest", lost);
+	if (private_set_tend(&run->set) < 0)
 		return -ECHILD;
-	}
+	watch_daemons(run);
 	if (stop_signals_taken(run->signals)) {
 		run->interrupted = true;
 		life_stop(l, 0);
@@ -70,15 +78,12 @@ static int on_extra(struct life *l, void *data)
 
 static int live(struct run *run)
 {
-	struct pollfd fds[1 + SET_MAX] = { { .fd = run->signals, .events = POLLIN } };
-
-	for (int i = 0; i < SET_MAX; i++)
-		fds[1 + i] = (struct pollfd){ .fd = run->set.daemons[i].pidfd, .events = POLLIN };
+	watch_daemons(run);
 	run->life = (struct life){ .guest = &run->guest,
 				   .rundir = run->set.rundir,
 				   .own_terminal = true,
-				   .extra = fds,
-				   .nr_extra = ARRAY_SIZE(fds),
+				   .extra = run->fds,
+				   .nr_extra = ARRAY_SIZE(run->fds),
 				   .on_extra = on_extra,
 				   .data = run };
 	return life_run(&run->life);

@@ -6,7 +6,7 @@
  *
  * A slot holds a node, or a page marked by the lowest bit of the pointer. Below the seventh level all 32 bits of
  * the hash are used up: there map is 0 and the slots are just a list.
- * No page but the first of a directory holds a single node and nothing else.
+ * No page but the first of a directory holds a single node and nothing else; the first may be empty.
  */
 #ifndef XENSTORED_DIR_H
 #define XENSTORED_DIR_H
@@ -22,7 +22,8 @@ struct dir {
 	uint32_t map;	  /* one bit per slot, in the order of the slots */
 	uint32_t nr;	  /* nodes here and in the pages below */
 	uint32_t bytes;	  /* of their names, with a NUL each */
-	uint64_t domains; /* as in nodes */
+	uint64_t domains; /* of the nodes, and so of all below them */
+	uint64_t listed;  /* of the first page: stamp of its last change */
 	struct node *slot[];
 };
 

@@ -32,6 +32,7 @@ int store_init(struct store *s, struct quota *q, const struct store_hooks *hooks
 void store_fini(struct store *s)
 {
 	node_put(&s->heap, s->root);
+	heap_fini(&s->heap);
 	s->root = NULL;
 	for (size_t i = 0; i < STORE_SPECIALS; i++)
 		s->special[i] = perms_put(s->special[i]);

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/xen.h"
 #include "hypercall-bridge/bridged/client.h"
+#include "hypercall-bridge/bridged/inspect.h"
 #include "hypercall-bridge/bridged/limits.h"
 #include "hypercall-bridge/bridged/server.h"
 
@@ -32,6 +33,8 @@ struct answer {
 		Bridge__DomainInfo info;
 		Bridge__Port port;
 		Bridge__Kept kept;
+		Bridge__GrantSettled settled;
+		struct inspect_grants grants;
 		struct {
 			Bridge__Attached attached;
 			Bridge__Region regions[BRIDGE_REGIONS_MAX];
@@ -139,7 +142,7 @@ static void store_path(const struct client *c, char *buf, size_t size)
 static int op_hello(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 		    struct answer *a)
 {
-	if (req->hello->version < BRIDGE_VERSION) {
+	if (req->hello->version < BRIDGE_VERSION_OLDEST) {
 		a->why = "this bridged speaks version 1 of the bridge protocol and none before";
 		return -EPROTONOSUPPORT;
 	}
@@ -149,37 +152,104 @@ static int op_hello(struct client *c, const bridge_frame *req, const int *fds, s
 	a->frame.welcome = &a->welcome;
 	bridge__welcome__init(&a->welcome);
 	store_path(c, a->text, sizeof(a->text));
-	a->welcome.version = BRIDGE_VERSION;
+	a->welcome.version =
+		req->hello->version < BRIDGE_VERSION ? req->hello->version : BRIDGE_VERSION;
 	a->welcome.role = c->role;
 	a->welcome.domid = c->domain ? c->domain->domid : 0;
 	a->welcome.unique_id = c->domain ? c->domain->unique_id : 0;
 	a->welcome.store_path = a->text;
+	a->welcome.instance = c->server->instance;
+	a->welcome.kept = c->server->state != NULL;
 	return 0;
 }
 
+static void own(struct client *c, struct domain *d, struct answer *a)
+{
+	d->owner = c;
+	d->awaited = false;
+	c->domain = d;
+	bridge__domain_created__init(&a->created);
+	a->created.domid = d->domid;
+	a->created.unique_id = d->unique_id;
+	a->frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CREATED;
+	a->frame.domain_created = &a->created;
+}
+
+/* The secret says that it is the one this owner made, when its first answer was lost. */
 static int op_domain_create(struct client *c, const bridge_frame *req, const int *fds,
 			    size_t nr_fds, struct answer *a)
 {
-	struct domain *d;
+	struct domain *d = domain_by_name(&c->server->domains, req->domain_create->name);
 	int r;
 
 	if (c->domain) {
 		a->why = "this connection owns a domain already";
 		return -EBUSY;
 	}
+	if (d && !d->owner && domain_knows(d, &req->domain_create->secret)) {
+		own(c, d, a);
+		return 0;
+	}
 	r = domain_create(&c->server->domains, req->domain_create, fds, &d, &a->why);
 	if (r < 0)
 		return r;
-	d->owner = c;
-	c->domain = d;
+	own(c, d, a);
 	log_info("domain %u (%s) was made", d->domid, d->name);
-	bridge__domain_created__init(&a->created);
-	a->created.domid = d->domid;
-	a->created.unique_id = d->unique_id;
-	a->frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CREATED;
-	a->frame.domain_created = &a->created;
 	tell_domain(c->server, d);
 	return 0;
+}
+
+static struct domain *by_unique_id(const struct server *s, uint64_t unique_id)
+{
+	struct domain *d;
+
+	list_for_each(d, &s->domains.all, link)
+		if (d->unique_id == unique_id)
+			return d;
+	return NULL;
+}
+
+static int op_domain_reattach(struct client *c, const bridge_frame *req, const int *fds,
+			      size_t nr_fds, struct answer *a)
+{
+	struct domain *d = by_unique_id(c->server, req->domain_reattach->unique_id);
+
+	if (c->domain) {
+		a->why = "this connection owns a domain already";
+		return -EBUSY;
+	}
+	if (!d)
+		return -ESRCH;
+	if (!domain_knows(d, &req->domain_reattach->secret)) {
+		a->why = "this is not the secret of that domain";
+		return -EACCES;
+	}
+	if (d->owner) {
+		a->why = "the domain has its owner";
+		return -EBUSY;
+	}
+	log_debug("the owner of domain %u (%s) is back", d->domid, d->name);
+	own(c, d, a);
+	return 0;
+}
+
+/* what it may have missed */
+static void after_domain_reattach(struct client *c)
+{
+	struct domain *d = c->domain;
+
+	for (uint32_t i = 1; i < d->ports.room; i++)
+		tell_port(d, i);
+	if ((d->control & 1u << BRIDGE__CONTROL_ACTION__UNPAUSE) &&
+	    d->state == BRIDGE__DOMAIN_STATE__PAUSED)
+		tell_owner(d, BRIDGE__CONTROL_ACTION__UNPAUSE);
+	if ((d->control & 1u << BRIDGE__CONTROL_ACTION__PAUSE) &&
+	    d->state == BRIDGE__DOMAIN_STATE__RUNNING) {
+		d->may_go_back = true;
+		tell_owner(d, BRIDGE__CONTROL_ACTION__PAUSE);
+	}
+	if (d->control & 1u << BRIDGE__CONTROL_ACTION__DESTROY)
+		tell_owner(d, BRIDGE__CONTROL_ACTION__DESTROY);
 }
 
 /*
@@ -214,12 +284,14 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 		return -EINVAL;
 	}
 	/* each change is told to all who watch: a repeated one is none */
-	if (u->state == c->domain->state && (c->domain->store_port || !u->store_port))
+	if (u->state == c->domain->state && u->shutdown_reason == c->domain->shutdown_reason &&
+	    u->store_port == c->domain->store_port && u->console_port == c->domain->console_port)
 		return 0;
 	c->domain->state = u->state;
 	c->domain->shutdown_reason = u->shutdown_reason;
 	c->domain->store_port = u->store_port;
 	c->domain->console_port = u->console_port;
+	domain_write(&c->server->domains, c->domain);
 	tell_domain(c->server, c->domain);
 	return 0;
 }
@@ -264,13 +336,20 @@ static int op_domain_control(struct client *c, const bridge_frame *req, const in
 	struct domain *d = domain_get(&c->server->domains, req->domain_control->domid);
 	Bridge__ControlAction action = req->domain_control->action;
 
-	if (!d || !d->owner)
+	if (!d || d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
 		return -ESRCH;
 	if (action != BRIDGE__CONTROL_ACTION__UNPAUSE && action != BRIDGE__CONTROL_ACTION__PAUSE &&
 	    action != BRIDGE__CONTROL_ACTION__DESTROY)
 		return -EINVAL;
 	d->may_go_back = true;
-	tell_owner(d, action);
+	/* the last of these two counts */
+	if (action != BRIDGE__CONTROL_ACTION__DESTROY)
+		d->control &= ~(1u << BRIDGE__CONTROL_ACTION__PAUSE |
+				1u << BRIDGE__CONTROL_ACTION__UNPAUSE);
+	d->control |= 1u << action;
+	domain_write(&c->server->domains, d);
+	if (d->owner) /* else it is told when it comes back */
+		tell_owner(d, action);
 	return 0;
 }
 
@@ -329,6 +408,7 @@ static int op_attach(struct client *c, const bridge_frame *req, const int *fds, 
 	bridge__attached__init(&a->memory.attached);
 	a->memory.attached.unique_id = d->unique_id;
 	a->memory.attached.regions = a->memory.list;
+	a->memory.attached.alone = inspect_alone(c, d);
 	for (size_t i = 0; i < d->nr_regions; i++)
 		if (region_for(c, &d->regions[i]))
 			add_region(a, &d->regions[i]);
@@ -358,13 +438,14 @@ static int op_port_alloc(struct client *c, const bridge_frame *req, const int *f
 			 struct answer *a)
 {
 	const Bridge__PortAlloc *p = req->port_alloc;
+	const struct domain *remote = domain_get(&c->server->domains, p->remote_domid);
 	int number;
 
-	if (!domain_get(&c->server->domains, p->remote_domid))
+	if (!remote)
 		return -ESRCH;
 	number = check_port_room(c);
 	if (number == 0)
-		number = evtchn_alloc(&c->domain->ports, p->port, (uint16_t)p->remote_domid);
+		number = evtchn_alloc(&c->domain->ports, p->port, &remote->ports, p->key);
 	if (number < 0)
 		return number;
 	answer_port(c->domain, (uint32_t)number, a);
@@ -382,8 +463,7 @@ static int op_port_bind(struct client *c, const bridge_frame *req, const int *fd
 		return -ESRCH;
 	number = check_port_room(c);
 	if (number == 0)
-		number = evtchn_bind(&c->domain->ports, c->domain->domid, &remote->ports,
-				     remote->domid, p->remote_port, p->port);
+		number = evtchn_bind(&c->domain->ports, &remote->ports, p->remote_port, p->port);
 	if (number < 0)
 		return number;
 	answer_port(c->domain, (uint32_t)number, a);
@@ -404,8 +484,7 @@ static int op_port_close(struct client *c, const bridge_frame *req, const int *f
 		return -EINVAL;
 	remote = domain_get(&c->server->domains, p->remote_domid);
 	remote_port = p->remote_port;
-	r = evtchn_close(&c->domain->ports, c->domain->domid, remote ? &remote->ports : NULL,
-			 number);
+	r = evtchn_close(&c->domain->ports, remote ? &remote->ports : NULL, number);
 	if (r == 0 && remote)
 		tell_port(remote, remote_port);
 	return r;
@@ -441,6 +520,52 @@ static int op_keep(struct client *c, const bridge_frame *req, const int *fds, si
 	}
 }
 
+/* --- for those who look on --- */
+
+static int op_grant_query(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			  struct answer *a)
+{
+	const struct domain *d = domain_get(&c->server->domains, req->grant_query->domid);
+
+	if (!d)
+		return -ESRCH;
+	a->frame.body_case = BRIDGE__FRAME__BODY_GRANT_LIST;
+	a->frame.grant_list = &a->grants.list;
+	return inspect_grants(d, req->grant_query->from, &a->grants);
+}
+
+static int op_grant_settle(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			   struct answer *a)
+{
+	const struct domain *d = domain_get(&c->server->domains, req->grant_settle->domid);
+	int n;
+
+	if (!d)
+		return -ESRCH;
+	if (req->grant_settle->to_domid > BRIDGE_DOMID_SELF)
+		return -EINVAL;
+	n = inspect_settle(c->server, d, (uint16_t)req->grant_settle->to_domid);
+	if (n == -EBUSY)
+		a->why = "a process of that domain is attached, or may come back soon";
+	if (n < 0)
+		return n;
+	log_info("domain %u: %d grants unmarked that domain %u had left in use", d->domid, n,
+		 req->grant_settle->to_domid);
+	bridge__grant_settled__init(&a->settled);
+	a->settled.grants = (uint32_t)n;
+	a->frame.body_case = BRIDGE__FRAME__BODY_GRANT_SETTLED;
+	a->frame.grant_settled = &a->settled;
+	return 0;
+}
+
+static int op_trace(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+		    struct answer *a)
+{
+	c->server->nr_tracers += !c->traces;
+	c->traces = true;
+	return 0;
+}
+
 /* --- the permit table --- */
 
 #define R(role) (1u << BRIDGE__ROLE__##role)
@@ -455,6 +580,8 @@ static const struct {
 } ops[] = {
 	{ BRIDGE__FRAME__BODY_HELLO, ANYONE, false, op_hello, NULL },
 	{ BRIDGE__FRAME__BODY_DOMAIN_CREATE, R(OWNER), false, op_domain_create, NULL },
+	{ BRIDGE__FRAME__BODY_DOMAIN_REATTACH, R(OWNER), false, op_domain_reattach,
+	  after_domain_reattach },
 	{ BRIDGE__FRAME__BODY_DOMAIN_UPDATE, R(OWNER), true, op_domain_update, NULL },
 	{ BRIDGE__FRAME__BODY_DOMAIN_QUERY, ANYONE, false, op_domain_query, NULL },
 	{ BRIDGE__FRAME__BODY_DOMAIN_WATCH, R(TOOL) | R(STORE) | R(SERVICE), false, op_domain_watch,
@@ -467,6 +594,9 @@ static const struct {
 	  NULL },
 	{ BRIDGE__FRAME__BODY_PORT_CLOSE, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_close,
 	  NULL },
+	{ BRIDGE__FRAME__BODY_GRANT_QUERY, R(TOOL), false, op_grant_query, NULL },
+	{ BRIDGE__FRAME__BODY_GRANT_SETTLE, R(TOOL), false, op_grant_settle, NULL },
+	{ BRIDGE__FRAME__BODY_TRACE, R(TOOL), false, op_trace, NULL },
 	{ BRIDGE__FRAME__BODY_KEEP, R(STORE) | R(SERVICE), false, op_keep, NULL },
 };
 
@@ -531,6 +661,26 @@ void dispatch_client_gone(struct client *c)
 		end_domain(c->server, d);
 		return;
 	}
-	if (--d->connections == 0)
+	if (--d->connections == 0 && !d->awaited)
 		evtchn_reap(&d->ports);
+}
+
+void dispatch_end_waiting(struct server *s)
+{
+	struct domain *d, *tmp;
+
+	list_for_each_safe(d, tmp, &s->domains.all, link) {
+		bool was = d->awaited;
+
+		d->awaited = false;
+		if (!was)
+			continue;
+		if (d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN) {
+			if (!d->connections)
+				evtchn_reap(&d->ports);
+			continue;
+		}
+		log_warning("the owner of domain %u (%s) has not come back", d->domid, d->name);
+		end_domain(s, d);
+	}
 }

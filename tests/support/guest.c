@@ -78,9 +78,8 @@ static void set_region(Bridge__Region *r, Bridge__RegionKind kind, uint64_t gpa,
 static int create_domain(struct guest *g, const char *name)
 {
 	Bridge__DomainCreate create = BRIDGE__DOMAIN_CREATE__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
 	const int fds[] = { g->ram.fd, g->grants.fd, g->store.fd };
-	struct bridge_message answer;
+	uint64_t unique_id;
 	Bridge__Region regions[3], *list[] = { &regions[0], &regions[1], &regions[2] };
 	int r;
 
@@ -92,18 +91,11 @@ static int create_domain(struct guest *g, const char *name)
 	create.regions = list;
 	create.n_regions = 3;
 	create.store_gfn = STORE_GFN;
-	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CREATE;
-	frame.domain_create = &create;
-	r = bridge_client_call(g->bridge, &frame, fds, 3, BRIDGE__FRAME__BODY_DOMAIN_CREATED,
-			       &answer);
-	if (r < 0) {
+	r = bridge_client_create_domain(g->bridge, &create, fds, 3, &g->domid, &unique_id);
+	if (r < 0)
 		fprintf(stderr, "guest: cannot create the domain: %s\n",
 			bridge_client_why(g->bridge));
-		return r;
-	}
-	g->domid = (uint16_t)answer.frame->domain_created->domid;
-	bridge_message_fini(&answer);
-	return 0;
+	return r;
 }
 
 static int start_running(struct guest *g)
