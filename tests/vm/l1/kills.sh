@@ -10,13 +10,35 @@
 # shellcheck source-path=SCRIPTDIR source=toolstack.sh
 . "${XH_TOOLSTACK:-/toolstack.sh}"
 
+# by the file it runs, as names in ps are cut short
+pid_of()
+{
+	for process in /proc/[0-9]*; do
+		case $(readlink $process/exe) in
+		*/xenhost-$1) echo ${process#/proc/}; return ;;
+		esac
+	done
+	return 1
+}
+
+is_another()
+{
+	fresh=$(pid_of $1) && [ "$fresh" != $2 ]
+}
+
+# kill_one DAEMON: and wait until xenhost run has started it again and it answers
+kill_one()
+{
+	victim=$(pid_of $1) && kill -9 $victim && wait_for 60 is_another $1 $victim &&
+		wait_for 60 xenhost domain info one && wait_for 60 xenhost store ls /local/domain
+}
+
 # while the guest writes and has not answered yet
 kill_while_writing()
 {
 	tell one disk-write 12 || return
 	for _ in $(seq $2); do
-		kill_daemon $1
-		start_daemon $1 || return
+		kill_one $1 || return
 	done
 	answered && ask one disk-check
 }
@@ -29,9 +51,11 @@ plug_in_and_out()
 
 modprobe -a kvm-amd loop ext4 2>/dev/null
 truncate -s 64M $tmp/one.img
-check daemons start_daemons
-configure one "$cmdline" 'memory = 256M' "disk = $tmp/one.img"
-supervise one
+xenhost run --name one --rundir $run --kernel $l2/vmlinuz-6.12 --initrd $l2/initrd-6.12 --memory 256M \
+	--disk $tmp/one.img --append "${cmdline#append = }" >$results/console-one.log \
+	2>$results/run-one.log </dev/null &
+pid_one=$!
+next_one=0
 check up up one 120
 check disk ask one disk-begin
 while [ $# -gt 0 ]; do
