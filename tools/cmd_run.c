@@ -67,10 +67,8 @@ static int on_extra(struct life *l, void *data)
 
 static int live(struct run *run)
 {
-	struct pollfd fds[] = {
-		{ .fd = run->signals, .events = POLLIN },
-		{ .fd = private_set_fd(&run->set), .events = POLLIN },
-	};
+	struct pollfd fds[] = { { .fd = run->signals, .events = POLLIN },
+				{ .fd = private_set_fd(&run->set), .events = POLLIN } };
 
 	run->life = (struct life){ .guest = &run->guest,
 				   .rundir = run->set.rundir,

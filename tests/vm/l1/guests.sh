@@ -115,6 +115,38 @@ console_takes()
 	answered && same "$answer" "typed by a viewer"
 }
 
+# what the host gives for the memory of guest two, in KiB
+given()
+{
+	for fd in /proc/[0-9]*/fd/*; do
+		case $(readlink $fd) in *memfd:xenhost-ram*) ;; *) continue ;; esac
+		process=${fd%/fd/*}
+		tr '\0' ' ' <$process/cmdline | grep -q -- '--name two ' || continue
+		echo $(($(stat -L -c %b $fd) / 2))
+		return
+	done
+}
+
+has_target()
+{
+	ask two balloon && same "$answer" "$1"
+}
+
+# memory/target is answered by the guest's kernel, and the host has what was given away
+balloon()
+{
+	id=$(domid_of two)
+	before=$(given)
+	xenhost store write /local/domain/$id/memory/target 180224 || return
+	wait_for 60 has_target 180224 || return
+	small=$(given)
+	xenhost store write /local/domain/$id/memory/target 229376 || return
+	wait_for 60 has_target 229376 || return
+	after=$(given)
+	note "memory of the guest in the host, KiB: $before, $small, $after"
+	same "$before $small $after" "229376 180224 229376"
+}
+
 # A paused guest does nothing: what it is told before is answered when it goes on.
 pause_and_go_on()
 {
@@ -172,6 +204,7 @@ cat <$tmp/pty-one >$tmp/tty &
 check console-tty test "$(readlink $tmp/pty-one)" = "$(xenhost store read /local/domain/$(domid_of one)/console/tty)"
 check console-shows console_shows
 check console-takes console_takes
+check two/balloon balloon
 check two/pause pause_and_go_on
 
 # a new domain, the same guest

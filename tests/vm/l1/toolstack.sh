@@ -156,3 +156,48 @@ finished()
 	supervisor_status=0
 	wait $supervisor || supervisor_status=$?
 }
+
+# attach_disk NAME DEVID FILE: the nodes of one more disk, as a toolstack writes them
+attach_disk()
+{
+	attach_id=$(domid_of $1) || return
+	attach_front=/local/domain/$attach_id/device/vbd/$2
+	attach_back=/local/domain/32000/backend/vbd/$attach_id/$2
+	xenhost store write $attach_front '' && xenhost store chmod $attach_front n$attach_id,r32000 &&
+		xenhost store write $attach_back '' &&
+		xenhost store chmod $attach_back n32000,r$attach_id || return
+	while read -r attach_node attach_value; do
+		xenhost store write $attach_back/$attach_node "$attach_value" || return
+	done <<-EOF
+		frontend $attach_front
+		frontend-id $attach_id
+		online 1
+		params $3
+		type file
+		mode w
+		dev xvdb
+		device-type disk
+		removable 0
+		state 1
+	EOF
+	while read -r attach_node attach_value; do
+		xenhost store write $attach_front/$attach_node "$attach_value" || return
+	done <<-EOF
+		backend $attach_back
+		backend-id 32000
+		virtual-device $2
+		device-type disk
+		state 1
+	EOF
+}
+
+# detach_disk NAME DEVID: asks both ends to close, then removes what is left
+detach_disk()
+{
+	detach_id=$(domid_of $1) || return
+	detach_front=/local/domain/$detach_id/device/vbd/$2
+	detach_back=/local/domain/32000/backend/vbd/$detach_id/$2
+	xenhost store write $detach_back/online 0 && xenhost store write $detach_back/state 5 &&
+		wait_for 60 node_is $detach_back/state 6 && xenhost store rm $detach_back &&
+		xenhost store rm $detach_front
+}
