@@ -26,3 +26,13 @@ test_bridged_restart_LDADD = $(LIBBRIDGED) $(top_builddir)/libxenhost/libcore.la
 
 test_state_SOURCES = test-state.c
 test_state_LDADD = $(LIBBRIDGED) $(LDADD)
+
+# what may be asked and what may not; other versions
+check_PROGRAMS += test-bridged-ops test-bridge-skew
+test_bridged_ops_SOURCES = test-bridged-ops.c ../support/peer.c ../support/peer.h $(TEST_DAEMON)
+test_bridged_ops_CPPFLAGS = $(DAEMON_CPPFLAGS)
+test_bridged_ops_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
+
+test_bridge_skew_SOURCES = test-bridge-skew.c ../support/peer.c ../support/peer.h $(TEST_DAEMON)
+test_bridge_skew_CPPFLAGS = $(DAEMON_CPPFLAGS)
+test_bridge_skew_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
