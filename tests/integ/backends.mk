@@ -13,7 +13,7 @@ LOOPBACK_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)/common -DXENHOST_SBINDIR='"
 LOOPBACK_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 LOOPBACK_LIBS = $(LIBXENHOST) $(LIBCOMMON) $(LIBDAEMON) $(CHECK_LIBS)
 
-integ_loopback_blk_SOURCES = integ/loopback-blk.c $(LOOPBACK_SOURCES)
+integ_loopback_blk_SOURCES = integ/loopback-blk.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
 integ_loopback_blk_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_LDADD = $(LOOPBACK_LIBS)
