@@ -594,7 +594,7 @@ static void queue_run(struct vbd_queue *q)
 
 	update_now(q);
 	q->limits.sectors = atomic_load_explicit(&q->vbd->sectors, memory_order_relaxed);
-	if (!q->closing && !q->broken)
+	if (!q->closing && !q->broken && !atomic_load(&q->vbd->paused))
 		queue_replay(q);
 	unpark(q);
 	do {
