@@ -24,6 +24,8 @@
 #define BRIDGE_HYPERCALL_SHUTDOWN 5u
 #define BRIDGE_PORT_LIST_MAX 256 /* ports in one answer */
 
+#define BRIDGE_GRANT_LIST_MAX 256 /* grants in one answer */
+
 #define BRIDGE_NAME_MAX 64    /* domain name with its NUL */
 #define BRIDGE_REGIONS_MAX 8  /* pieces of memory of one domain */
 #define BRIDGE_PORTS_MAX 4096 /* ports of one domain: the two-level event channel ABI, 64 bit */

@@ -3,9 +3,9 @@
  * "bridge:SOCKET": a connection to xenhost-bridged, for back ends of KVM and loopback guests.
  *
  * Owns the connection (client, under client_lock: a data path thread may have to attach) and the memory
- * of the guests we reached (attachments, under attach_lock). A guest is attached when it is first needed
- * and dropped when bridged says that it is gone; direct.c keeps its memory as long as it is in use.
- * Lock order: client_lock before attach_lock.
+ * of the guests we reached. A guest is attached when it is first needed and dropped when bridged says that
+ * it is gone; direct_memory.c keeps its memory as long as it is in use.
+ * Lock order: client_lock before those of guests.
  *
  * A bridged that keeps its tables may be killed and started again: bridge_client.c connects again, and
  * resume() says what we have. Nothing changes for users of ports and memory, which do not pass bridged.
@@ -32,14 +32,6 @@
 #include "common/bridge_client.h"
 #include "common/cleanup.h"
 
-struct attachment {
-	struct list link;
-	uint16_t domid;
-	uint64_t unique_id;
-	struct direct_memory *mem;
-	bool gone;
-};
-
 /* a port of ours, and how we got it */
 struct held {
 	bool used;
@@ -57,10 +49,9 @@ struct bridge {
 	struct held *held; /* by number, under client_lock */
 	uint32_t nr_held;
 	bool watching;
+	struct direct_guests guests;
 	bool restricted;
 	uint16_t only_domid;
-	pthread_rwlock_t attach_lock;
-	struct list attachments;
 };
 
 static int call_with_fds(struct bridge *b, bridge_frame *frame, const int *fds, size_t nr_fds,
@@ -80,25 +71,78 @@ static int call(struct bridge *b, bridge_frame *frame, Bridge__Frame__BodyCase e
 	return call_with_fds(b, frame, NULL, 0, expect, ret_answer);
 }
 
-/* --- open and close --- */
+/* --- guests --- */
 
-static void attachment_free(struct attachment *a)
+static int add_guest(struct bridge *b, uint16_t domid, const struct bridge_message *m)
 {
-	list_remove(&a->link);
-	direct_memory_put(a->mem);
-	free(a);
+	const Bridge__Attached *attached = m->frame->attached;
+	struct direct_region regions[BRIDGE_REGIONS_MAX];
+
+	for (size_t i = 0; i < attached->n_regions; i++) {
+		const Bridge__Region *r = attached->regions[i];
+
+		regions[i] = (struct direct_region){
+			.kind = (enum direct_kind)r->kind,
+			.gpa = r->gpa,
+			.size = r->size,
+			.offset = r->offset,
+			.fd = m->fds[r->fd],
+		};
+	}
+	return direct_guests_add(&b->guests, domid, attached->unique_id, regions,
+				 attached->n_regions);
 }
+
+static int ask_for_guest(struct bridge *b, uint16_t domid, struct bridge_message *ret_answer)
+{
+	Bridge__Attach attach = BRIDGE__ATTACH__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	attach.domid = domid;
+	frame.body_case = BRIDGE__FRAME__BODY_ATTACH;
+	frame.attach = &attach;
+	return bridge_client_call(b->client, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED,
+				  ret_answer);
+}
+
+static int attach_locked(struct bridge *b, uint16_t domid)
+{
+	struct bridge_message answer;
+	int r = ask_for_guest(b, domid, &answer);
+
+	if (r < 0)
+		return r;
+	r = add_guest(b, domid, &answer);
+	if (r == 0 && answer.frame->attached->alone && !(b->host->flags & XENHOST_OPEN_KEEP_MARKS))
+		r = direct_settle(&b->guests, domid);
+	bridge_message_fini(&answer);
+	if (r > 0)
+		xh_trace(b->host, XENHOST_LOG_GRANT, "domain %u: %d grants left in use, settled",
+			 domid, r);
+	return r > 0 || r == -EEXIST ? 0 : r; /* another thread was faster */
+}
+
+/* for direct_memory.c, when a guest is needed that is not there */
+static int attach(void *data, uint16_t domid)
+{
+	struct bridge *b = data;
+	int r;
+
+	pthread_mutex_lock(&b->client_lock);
+	r = attach_locked(b, domid);
+	pthread_mutex_unlock(&b->client_lock);
+	return r;
+}
+
+/* --- open and close --- */
 
 static void bridge_close(void *state)
 {
 	struct bridge *b = state;
-	struct attachment *a, *tmp;
 
-	list_for_each_safe(a, tmp, &b->attachments, link)
-		attachment_free(a);
+	direct_guests_fini(&b->guests);
 	bridge_client_close(b->client);
 	free(b->held);
-	pthread_rwlock_destroy(&b->attach_lock);
 	pthread_mutex_destroy(&b->client_lock);
 	free(b);
 }
@@ -115,39 +159,24 @@ static int watch_domains(struct bridge_client *client)
 
 /* --- after bridged was lost; under client_lock, as all calls --- */
 
-static void resume_attachment(struct bridge_client *client, struct attachment *a)
+/* is the guest that we hold there still? */
+static bool resume_guest(void *data, uint16_t domid, uint64_t unique_id)
 {
-	Bridge__Attach attach = BRIDGE__ATTACH__INIT;
+	Bridge__Attach msg = BRIDGE__ATTACH__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 	struct bridge_message answer;
+	bool there;
 	int r;
 
-	attach.domid = a->domid;
+	msg.domid = domid;
 	frame.body_case = BRIDGE__FRAME__BODY_ATTACH;
-	frame.attach = &attach;
-	r = bridge_client_call(client, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED, &answer);
-	if (r == 0) {
-		a->gone = answer.frame->attached->unique_id != a->unique_id;
-		bridge_message_fini(&answer);
-	} else if (r == -ESRCH || r == -EPERM) {
-		a->gone = true;
-	}
-}
-
-/* the data path goes on reading the list meanwhile */
-static void resume_attachments(struct bridge *b, struct bridge_client *client)
-{
-	struct attachment *a, *tmp;
-
-	pthread_rwlock_rdlock(&b->attach_lock);
-	list_for_each(a, &b->attachments, link)
-		resume_attachment(client, a);
-	pthread_rwlock_unlock(&b->attach_lock);
-	pthread_rwlock_wrlock(&b->attach_lock);
-	list_for_each_safe(a, tmp, &b->attachments, link)
-		if (a->gone)
-			attachment_free(a);
-	pthread_rwlock_unlock(&b->attach_lock);
+	frame.attach = &msg;
+	r = bridge_client_call(data, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED, &answer);
+	if (r < 0)
+		return r != -ESRCH && r != -EPERM;
+	there = answer.frame->attached->unique_id == unique_id;
+	bridge_message_fini(&answer);
+	return there;
 }
 
 /* The eventfds are those that we have: the answer's copies are not needed. */
@@ -199,7 +228,7 @@ static int resume(struct bridge_client *client, void *data)
 		r = watch_domains(client);
 	if (r < 0)
 		return r;
-	resume_attachments(b, client);
+	direct_guests_keep(&b->guests, resume_guest, client);
 	for (uint32_t i = 1; i < b->nr_held; i++)
 		if (b->held[i].used && !b->held[i].lost)
 			resume_port(client, i, &b->held[i]);
@@ -232,14 +261,14 @@ static int bridge_open(xenhost_t *host, const char *address, void **ret_state)
 	if (!b)
 		return -ENOMEM;
 	b->host = host;
-	list_init(&b->attachments);
+	direct_guests_init(&b->guests, 0, attach, b);
 	pthread_mutex_init(&b->client_lock, NULL);
-	pthread_rwlock_init(&b->attach_lock, NULL);
 	r = bridge_client_open(address, program_invocation_short_name, &b->client);
 	if (r < 0) {
 		bridge_close(b);
 		return r;
 	}
+	b->guests.domid = (uint16_t)bridge_client_welcome(b->client)->domid;
 	bridge_client_set_resume(b->client, resume, b);
 	*ret_state = b;
 	return 0;
@@ -311,28 +340,21 @@ static int bridge_domain_watch(void *state)
 	return r;
 }
 
-static int bridge_domain_control(void *state, uint16_t domid, int destroy)
+static int bridge_domain_control(void *state, uint16_t domid, int action)
 {
+	static const Bridge__ControlAction actions[] = {
+		BRIDGE__CONTROL_ACTION__UNPAUSE,
+		BRIDGE__CONTROL_ACTION__DESTROY,
+		BRIDGE__CONTROL_ACTION__PAUSE,
+	};
 	Bridge__DomainControl control = BRIDGE__DOMAIN_CONTROL__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 
 	control.domid = domid;
-	control.action =
-		destroy ? BRIDGE__CONTROL_ACTION__DESTROY : BRIDGE__CONTROL_ACTION__UNPAUSE;
+	control.action = actions[action];
 	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CONTROL;
 	frame.domain_control = &control;
 	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);
-}
-
-static void drop_gone(struct bridge *b, uint64_t unique_id)
-{
-	struct attachment *a, *tmp;
-
-	pthread_rwlock_wrlock(&b->attach_lock);
-	list_for_each_safe(a, tmp, &b->attachments, link)
-		if (a->unique_id == unique_id)
-			attachment_free(a);
-	pthread_rwlock_unlock(&b->attach_lock);
 }
 
 static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
@@ -345,7 +367,7 @@ static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
 	if (wire->snapshot & BRIDGE_SNAPSHOT_LAST)
 		info.flags = XENHOST_DOMAIN_F_SNAPSHOT_END;
 	if (info.state == XENHOST_DOMAIN_GONE)
-		drop_gone(b, info.unique_id);
+		direct_guests_drop(&b->guests, info.unique_id);
 	xenhost_transport_domain(b->host, &info);
 }
 
@@ -511,114 +533,16 @@ static int bridge_port_notify(void *state, const struct xenhost_port_fds *port)
 
 /* --- grants --- */
 
-static struct direct_memory *find_attached(struct bridge *b, uint16_t domid)
-{
-	struct direct_memory *mem = NULL;
-	struct attachment *a;
-
-	pthread_rwlock_rdlock(&b->attach_lock);
-	list_for_each(a, &b->attachments, link) {
-		if (a->domid != domid)
-			continue;
-		mem = direct_memory_get(a->mem);
-		break;
-	}
-	pthread_rwlock_unlock(&b->attach_lock);
-	return mem;
-}
-
-static int memory_from_answer(struct bridge *b, const struct bridge_message *m,
-			      struct direct_memory **ret_mem)
-{
-	const Bridge__Attached *attached = m->frame->attached;
-	struct direct_region regions[BRIDGE_REGIONS_MAX];
-
-	for (size_t i = 0; i < attached->n_regions; i++) {
-		const Bridge__Region *r = attached->regions[i];
-
-		regions[i] = (struct direct_region){
-			.kind = (enum direct_kind)r->kind,
-			.gpa = r->gpa,
-			.size = r->size,
-			.offset = r->offset,
-			.fd = m->fds[r->fd],
-		};
-	}
-	return direct_memory_new(bridge_domid(b), regions, attached->n_regions, ret_mem);
-}
-
-static int keep_attached(struct bridge *b, uint16_t domid, const struct bridge_message *m,
-			 struct direct_memory **ret_mem)
-{
-	struct attachment *a = calloc(1, sizeof(*a));
-	int r;
-
-	if (!a)
-		return -ENOMEM;
-	r = memory_from_answer(b, m, &a->mem);
-	if (r < 0) {
-		free(a);
-		return r;
-	}
-	a->domid = domid;
-	a->unique_id = m->frame->attached->unique_id;
-	*ret_mem = direct_memory_get(a->mem);
-	pthread_rwlock_wrlock(&b->attach_lock);
-	list_append(&b->attachments, &a->link);
-	pthread_rwlock_unlock(&b->attach_lock);
-	return 0;
-}
-
-static int attach_locked(struct bridge *b, uint16_t domid, struct direct_memory **ret_mem)
-{
-	Bridge__Attach attach = BRIDGE__ATTACH__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
-	struct bridge_message answer;
-	int r;
-
-	*ret_mem = find_attached(b, domid); /* another thread was faster */
-	if (*ret_mem)
-		return 0;
-	attach.domid = domid;
-	frame.body_case = BRIDGE__FRAME__BODY_ATTACH;
-	frame.attach = &attach;
-	r = bridge_client_call(b->client, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED, &answer);
-	if (r < 0)
-		return r;
-	r = keep_attached(b, domid, &answer, ret_mem);
-	bridge_message_fini(&answer);
-	return r;
-}
-
-/* the guest's memory with a reference for the caller */
-static int get_memory(struct bridge *b, uint16_t domid, struct direct_memory **ret_mem)
-{
-	int r;
-
-	*ret_mem = find_attached(b, domid);
-	if (*ret_mem)
-		return 0;
-	pthread_mutex_lock(&b->client_lock);
-	r = attach_locked(b, domid, ret_mem);
-	pthread_mutex_unlock(&b->client_lock);
-	return r;
-}
-
 static int bridge_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n,
 		      unsigned int prot, void **ret_addr, void **ret_map)
 {
-	struct direct_memory *mem;
 	struct direct_map *map;
-	int r = get_memory(state, domid, &mem);
+	int r = direct_map_new(&((struct bridge *)state)->guests, domid, grefs, n, prot, ret_addr,
+			       &map);
 
-	if (r < 0)
-		return r;
-	r = direct_map_new(mem, grefs, n, prot, ret_addr, &map);
-	direct_memory_put(mem);
-	if (r < 0)
-		return r;
-	*ret_map = map;
-	return 0;
+	if (r == 0)
+		*ret_map = map;
+	return r;
 }
 
 static void bridge_unmap(void *state, void *map)
@@ -626,31 +550,47 @@ static void bridge_unmap(void *state, void *map)
 	direct_map_free(map);
 }
 
-/* The reference is kept in the first segment until io_end, so a guest may go away in between. */
 static int bridge_io_begin(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n,
 			   unsigned int prot, struct iovec *iov)
 {
-	struct direct_memory *mem;
-	int r = get_memory(state, domid, &mem);
-
-	if (r < 0)
-		return r;
-	r = direct_io_begin(mem, segs, n, prot, iov);
-	if (r < 0)
-		direct_memory_put(mem);
-	else
-		segs[0].priv = mem;
-	return r;
+	return direct_io_begin(&((struct bridge *)state)->guests, domid, segs, n, prot, iov);
 }
 
 static int bridge_io_end(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n,
 			 unsigned int prot, struct iovec *iov)
 {
-	struct direct_memory *mem = segs[0].priv;
-
-	direct_io_end(mem, segs, n, prot);
-	direct_memory_put(mem);
+	direct_io_end(segs, n, prot);
 	return 0;
+}
+
+static int bridge_translate(void *state, uint16_t domid, uint32_t gref, unsigned int prot,
+			    struct xenhost_page *ret_page)
+{
+	return direct_translate(&((struct bridge *)state)->guests, domid, gref, prot, ret_page);
+}
+
+static int bridge_put(void *state, struct xenhost_page *page)
+{
+	direct_put(page);
+	return 0;
+}
+
+/* bridged knows who else is there now */
+static int bridge_settle(void *state, uint16_t domid)
+{
+	struct bridge *b = state;
+	struct bridge_message answer;
+	bool alone;
+	int r;
+
+	pthread_mutex_lock(&b->client_lock);
+	r = ask_for_guest(b, domid, &answer);
+	pthread_mutex_unlock(&b->client_lock);
+	if (r < 0)
+		return r;
+	alone = answer.frame->attached->alone;
+	bridge_message_fini(&answer);
+	return alone ? direct_settle(&b->guests, domid) : -EBUSY;
 }
 
 /* --- deposits --- */
@@ -734,7 +674,6 @@ static int bridge_hypercall(void *state, unsigned int op, const uint64_t *args, 
 static int bridge_restrict_to(void *state, uint16_t domid)
 {
 	struct bridge *b = state;
-	struct attachment *a, *tmp;
 	int r;
 
 	pthread_mutex_lock(&b->client_lock);
@@ -744,11 +683,7 @@ static int bridge_restrict_to(void *state, uint16_t domid)
 	pthread_mutex_unlock(&b->client_lock);
 	if (r < 0 && r != -EOPNOTSUPP) /* an older bridged: then the library alone keeps to it */
 		return r;
-	pthread_rwlock_wrlock(&b->attach_lock);
-	list_for_each_safe(a, tmp, &b->attachments, link)
-		if (a->domid != domid)
-			attachment_free(a);
-	pthread_rwlock_unlock(&b->attach_lock);
+	direct_guests_drop_others(&b->guests, domid);
 	return 0;
 }
 
@@ -774,6 +709,9 @@ const struct xenhost_transport_ops xh_transport_bridge = {
 	.unmap = bridge_unmap,
 	.io_begin = bridge_io_begin,
 	.io_end = bridge_io_end,
+	.translate = bridge_translate,
+	.put = bridge_put,
+	.settle = bridge_settle,
 	.keep_put = bridge_keep_put,
 	.keep_get = bridge_keep_get,
 	.keep_drop = bridge_keep_drop,

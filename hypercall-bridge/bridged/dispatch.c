@@ -16,7 +16,9 @@
 #include "common/cleanup.h"
 #include "common/fdpass.h"
 #include "common/log.h"
+#include "common/xen.h"
 #include "hypercall-bridge/bridged/client.h"
+#include "hypercall-bridge/bridged/inspect.h"
 #include "hypercall-bridge/bridged/limits.h"
 #include "hypercall-bridge/bridged/policy.h"
 #include "hypercall-bridge/bridged/query.h"
@@ -34,6 +36,8 @@ struct answer {
 		Bridge__DomainInfo info;
 		Bridge__Port port;
 		Bridge__Kept kept;
+		Bridge__GrantSettled settled;
+		struct inspect_grants grants;
 		struct query_ports ports;
 		struct query_results results;
 		struct {
@@ -300,7 +304,7 @@ static int op_domain_reattach(struct client *c, const bridge_frame *req, const i
 /* what it may have missed */
 static void after_domain_reattach(struct client *c)
 {
-	const struct domain *d = c->domain;
+	struct domain *d = c->domain;
 
 	for (uint32_t i = 1; i < d->ports.room; i++)
 		tell_port(d, i);
@@ -308,10 +312,33 @@ static void after_domain_reattach(struct client *c)
 	    d->state == BRIDGE__DOMAIN_STATE__PAUSED)
 		tell_owner(d, BRIDGE__CONTROL_ACTION__UNPAUSE);
 	if ((d->control & 1u << BRIDGE__CONTROL_ACTION__PAUSE) &&
-	    d->state == BRIDGE__DOMAIN_STATE__RUNNING)
+	    d->state == BRIDGE__DOMAIN_STATE__RUNNING) {
+		d->may_go_back = true;
 		tell_owner(d, BRIDGE__CONTROL_ACTION__PAUSE);
+	}
 	if (d->control & 1u << BRIDGE__CONTROL_ACTION__DESTROY)
 		tell_owner(d, BRIDGE__CONTROL_ACTION__DESTROY);
+}
+
+/*
+ * Back it goes only when a tool asked for that, once each time: a pause, or a soft reset. Each change is told
+ * to all who watch, so an owner must not make them as it likes.
+ */
+static bool state_may_follow(struct domain *d, const Bridge__DomainUpdate *u)
+{
+	bool soft = d->state == BRIDGE__DOMAIN_STATE__SHUTDOWN &&
+		    d->shutdown_reason == SHUTDOWN_soft_reset;
+	bool paused = d->state == BRIDGE__DOMAIN_STATE__RUNNING &&
+		      u->state == BRIDGE__DOMAIN_STATE__PAUSED;
+
+	if (u->state < BRIDGE__DOMAIN_STATE__PAUSED || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN)
+		return false;
+	if (u->state >= d->state)
+		return true;
+	if (!d->may_go_back || (!soft && !paused))
+		return false;
+	d->may_go_back = false;
+	return true;
 }
 
 static int op_domain_update(struct client *c, const bridge_frame *req, const int *fds,
@@ -319,10 +346,9 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 {
 	const Bridge__DomainUpdate *u = req->domain_update;
 
-	if (u->state < BRIDGE__DOMAIN_STATE__PAUSED || u->state > BRIDGE__DOMAIN_STATE__SHUTDOWN ||
-	    (c->domain->state == BRIDGE__DOMAIN_STATE__SHUTDOWN &&
-	     u->state != BRIDGE__DOMAIN_STATE__SHUTDOWN)) {
-		a->why = "a domain is paused or runs until it is shut down, and does not come back";
+	if (!state_may_follow(c->domain, u)) {
+		a->why =
+			"a domain goes from paused to running to shutdown, and back only when a tool asks";
 		return -EINVAL;
 	}
 	/* each change is told to all who watch: a repeated one is none */
@@ -408,9 +434,12 @@ static int op_domain_control(struct client *c, const bridge_frame *req, const in
 		return r;
 	if (d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
 		return -ESRCH;
-	if (action <= BRIDGE__CONTROL_ACTION__NOTHING || action > BRIDGE__CONTROL_ACTION__PAUSE)
+	if (action != BRIDGE__CONTROL_ACTION__UNPAUSE && action != BRIDGE__CONTROL_ACTION__PAUSE &&
+	    action != BRIDGE__CONTROL_ACTION__DESTROY)
 		return -EINVAL;
-	if (action != BRIDGE__CONTROL_ACTION__DESTROY) /* the last word counts */
+	d->may_go_back = true;
+	/* the last of these two counts */
+	if (action != BRIDGE__CONTROL_ACTION__DESTROY)
 		d->control &= ~(1u << BRIDGE__CONTROL_ACTION__PAUSE |
 				1u << BRIDGE__CONTROL_ACTION__UNPAUSE);
 	d->control |= 1u << action;
@@ -482,6 +511,7 @@ static int op_attach(struct client *c, const bridge_frame *req, const int *fds, 
 	bridge__attached__init(&a->memory.attached);
 	a->memory.attached.unique_id = d->unique_id;
 	a->memory.attached.regions = a->memory.list;
+	a->memory.attached.alone = inspect_alone(c, d);
 	for (size_t i = 0; i < d->nr_regions; i++)
 		if (region_for(c, &d->regions[i]))
 			add_region(a, &d->regions[i]);
@@ -602,6 +632,53 @@ static int op_keep(struct client *c, const bridge_frame *req, const int *fds, si
 	}
 }
 
+/* --- for those who look on --- */
+
+static int op_grant_query(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			  struct answer *a)
+{
+	struct domain *d;
+	int r = find_domain(c, req->grant_query->domid, &d);
+
+	if (r < 0)
+		return r;
+	a->frame.body_case = BRIDGE__FRAME__BODY_GRANT_LIST;
+	a->frame.grant_list = &a->grants.list;
+	return inspect_grants(d, req->grant_query->from, &a->grants);
+}
+
+static int op_grant_settle(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			   struct answer *a)
+{
+	struct domain *d;
+	int n = find_domain(c, req->grant_settle->domid, &d);
+
+	if (n < 0)
+		return n;
+	if (req->grant_settle->to_domid > BRIDGE_DOMID_SELF)
+		return -EINVAL;
+	n = inspect_settle(c->server, d, (uint16_t)req->grant_settle->to_domid);
+	if (n == -EBUSY)
+		a->why = "a process of that domain is attached, or may come back soon";
+	if (n < 0)
+		return n;
+	log_info("domain %u: %d grants unmarked that domain %u had left in use", d->domid, n,
+		 req->grant_settle->to_domid);
+	bridge__grant_settled__init(&a->settled);
+	a->settled.grants = (uint32_t)n;
+	a->frame.body_case = BRIDGE__FRAME__BODY_GRANT_SETTLED;
+	a->frame.grant_settled = &a->settled;
+	return 0;
+}
+
+static int op_trace(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+		    struct answer *a)
+{
+	c->server->nr_tracers += !c->traces;
+	c->traces = true;
+	return 0;
+}
+
 /* Its domain must be there: it is the unique id that counts, as domids come back. */
 static int op_restrict(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 		       struct answer *a)
@@ -696,6 +773,10 @@ static const struct {
 	{ BRIDGE__FRAME__BODY_HYPERCALL, ANYONE | RESTRICTED, NEED_DOMAIN, op_hypercall, NULL },
 	{ BRIDGE__FRAME__BODY_RESTRICT_TO, R(TOOL) | R(STORE) | R(SERVICE) | RESTRICTED, NEED_HELLO,
 	  op_restrict, NULL },
+	{ BRIDGE__FRAME__BODY_GRANT_QUERY, R(TOOL) | RESTRICTED, NEED_HELLO, op_grant_query, NULL },
+	{ BRIDGE__FRAME__BODY_GRANT_SETTLE, R(TOOL) | RESTRICTED, NEED_HELLO, op_grant_settle,
+	  NULL },
+	{ BRIDGE__FRAME__BODY_TRACE, R(TOOL), NEED_HELLO, op_trace, NULL },
 	{ BRIDGE__FRAME__BODY_KEEP, R(STORE) | R(SERVICE), NEED_HELLO, op_keep, NULL },
 };
 

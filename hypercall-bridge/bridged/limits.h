@@ -6,6 +6,7 @@
 #define LIMIT_CLIENTS 8192 /* connections, all sockets together */
 #define LIMIT_DOMAINS 4096 /* guests */
 #define LIMIT_QUEUE 8192 /* unsent messages of one connection; a peer that reads none is dropped */
+#define LIMIT_TRACE_QUEUE 1024 /* unsent lines of one trace; more are lost */
 #define LIMIT_QUEUED_NEWS \
 	1024 /* unsent messages of one connection before news of domains are left out */
 #define LIMIT_ATTACHMENTS 4096	  /* guests that one connection is attached to */

@@ -29,6 +29,8 @@ struct server {
 	struct policy *policy;
 	struct list clients;
 	unsigned int nr_clients;
+	unsigned int nr_tracers;
+	uint64_t last_client; /* number */
 	struct list listeners;
 };
 

@@ -26,3 +26,11 @@ integ_upper_front_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)/common
 integ_upper_front_LDADD = $(LIBXENHOST) $(LIBCOMMON)
 TESTS += integ/example.sh
 EXTRA_DIST += integ/example.sh
+
+# services killed with grants in use
+check_PROGRAMS += integ/grant-marks
+TESTS += integ/grant-marks
+integ_grant_marks_SOURCES = integ/grant-marks.c $(LOOPBACK_SOURCES)
+integ_grant_marks_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_grant_marks_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_grant_marks_LDADD = $(LOOPBACK_LIBS)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-TESTS += integ/tool-domain.sh integ/tool-store.sh
-EXTRA_DIST += integ/tool-domain.sh integ/tool-store.sh
+TESTS += integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
+EXTRA_DIST += integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
 
 check_PROGRAMS += integ/private-set
 TESTS += integ/private-set
