@@ -108,9 +108,10 @@ static uint32_t scratch(void)
 static uint64_t number(void)
 {
 	static const uint64_t edges[] = {
-		0,	1,	  2,	  3,	  0x7ff0, 0x7ff1,     31,	  32,	     63,
-		64,	1023,	  1024,	  4095,	  4096,	  0x7fffffff, 0x80000000, 0xffffffff, 1ull << 40,
-		1ull << 52, 1ull << 63, ~0ull, 0xfeff8, 0xfeff9, 0xfeff0,     0xfee00,	  32000,      32001,
+		0,	    1,		2,	    3,		0x7ff0,	    0x7ff1,	31,
+		32,	    63,		64,	    1023,	1024,	    4095,	4096,
+		0x7fffffff, 0x80000000, 0xffffffff, 1ull << 40, 1ull << 52, 1ull << 63, ~0ull,
+		0xfeff8,    0xfeff9,	0xfeff0,    0xfee00,	32000,	    32001,
 	};
 
 	switch (below(6)) {
@@ -165,8 +166,8 @@ static word argument(void)
 
 static void random_call(void)
 {
-	static const uint8_t numbers[] = { MEMORY_OP, SET_TIMER, VERSION, GRANT_OP, VM_ASSIST,
-					   VCPU_OP,   SCHED_OP,  EVTCHN_OP, HVM_OP,  CONSOLE_IO };
+	static const uint8_t numbers[] = { MEMORY_OP, SET_TIMER, VERSION,   GRANT_OP, VM_ASSIST,
+					   VCPU_OP,   SCHED_OP,	 EVTCHN_OP, HVM_OP,   CONSOLE_IO };
 	word nr = numbers[below(sizeof(numbers))], op = below(40);
 
 	if (below(50) == 0)
