@@ -49,4 +49,6 @@ done
 check_options xenhost-domain.1.pod "$RUN" xenhost domain
 check_options xenhost-store.1.pod "$RUN" xenhost store
 check_options xenhost-run.1.pod "$RUN" xenhost run
+check_options xenhost-supervise.1.pod "$RUN" xenhost supervise
+check_options xenhost-console.1.pod "$RUN" xenhost console
 exit $failed
