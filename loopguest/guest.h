@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A loopback guest: this process plays a guest of the bridge. It has memory (a memfd), a grant table, a
- * Xenstore ring page and ports like a real one, but its "kernel" is the test, which may do everything
- * that a hostile kernel may. Needs no KVM.
+ * Xenstore ring page and ports like a real one, but its "kernel" is this program, or a test, which may do
+ * everything that a hostile kernel may. Needs no KVM. One thread at a time.
  */
-#ifndef TESTS_SUPPORT_GUEST_H
-#define TESTS_SUPPORT_GUEST_H
+#ifndef LOOPGUEST_GUEST_H
+#define LOOPGUEST_GUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +25,11 @@ int guest_new(const char *rundir, const char *name, size_t nr_pages, struct gues
 /* The domain is gone afterwards. NULL */
 struct guest *guest_free(struct guest *g);
 
+/* readable: guest_process() has something to do */
+int guest_fd(const struct guest *g);
+/* What bridged tells. 1: a tool wants the guest to end; 0; -errno: bridged is lost. Never blocks */
+int guest_process(struct guest *g);
+
 uint16_t guest_domid(const struct guest *g);
 uint64_t guest_store_gfn(const struct guest *g);
 uint32_t guest_store_port(const struct guest *g);
@@ -43,6 +48,9 @@ bool guest_grant_in_use(const struct guest *g, uint32_t gref);
 /* 0, or -EBUSY while it is in use */
 int guest_revoke(struct guest *g, uint32_t gref);
 
+/* joins a port that domid offers to us; it is pending at once */
+int guest_port_bind(struct guest *g, uint16_t domid, uint32_t remote_port,
+		    struct guest_port *ret_port);
 int guest_port_offer(struct guest *g, uint16_t domid, struct guest_port *ret_port);
 void guest_port_close(struct guest *g, struct guest_port *port);
 void guest_port_notify(const struct guest_port *port);

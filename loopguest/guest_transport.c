@@ -14,8 +14,8 @@
 #include <xenhost/transport.h>
 
 #include "common/cleanup.h"
-#include "tests/support/guest.h"
-#include "tests/support/guest_transport.h"
+#include "loopguest/guest.h"
+#include "loopguest/guest_transport.h"
 
 struct state {
 	char rundir[64];

@@ -17,7 +17,7 @@
 #include "common/cleanup.h"
 #include "common/xen.h"
 
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 
 #define GRANT_FRAMES 32u
 #define NR_GREFS (GRANT_FRAMES * XEN_PAGE_SIZE / sizeof(grant_entry_v1_t))
@@ -167,6 +167,30 @@ struct guest *guest_free(struct guest *g)
 	return NULL;
 }
 
+int guest_fd(const struct guest *g)
+{
+	return bridge_client_fd(g->bridge);
+}
+
+/* at most as many as others can make in between, so that it ends */
+int guest_process(struct guest *g)
+{
+	for (int i = 0; i < 64; i++) {
+		struct bridge_message event;
+		int r = bridge_client_event(g->bridge, &event);
+		bool end;
+
+		if (r <= 0)
+			return r;
+		end = event.frame->body_case == BRIDGE__FRAME__BODY_DOMAIN_CONTROL &&
+		      event.frame->domain_control->action == BRIDGE__CONTROL_ACTION__DESTROY;
+		bridge_message_fini(&event);
+		if (end)
+			return 1;
+	}
+	return 0;
+}
+
 uint16_t guest_domid(const struct guest *g)
 {
 	return g->domid;
@@ -235,23 +259,41 @@ int guest_revoke(struct guest *g, uint32_t gref)
 	return 0;
 }
 
-int guest_port_offer(struct guest *g, uint16_t domid, struct guest_port *ret_port)
+static int port_call(struct guest *g, bridge_frame *frame, struct guest_port *ret_port)
 {
-	Bridge__PortAlloc alloc = BRIDGE__PORT_ALLOC__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
 	struct bridge_message answer;
-	int r;
+	int r = bridge_client_call(g->bridge, frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
 
-	alloc.remote_domid = domid;
-	frame.body_case = BRIDGE__FRAME__BODY_PORT_ALLOC;
-	frame.port_alloc = &alloc;
-	r = bridge_client_call(g->bridge, &frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
 	if (r < 0)
 		return r;
 	*ret_port = (struct guest_port){ answer.frame->port->port, answer.fds[0], answer.fds[1] };
 	answer.nr_fds = 0;
 	bridge_message_fini(&answer);
 	return 0;
+}
+
+int guest_port_offer(struct guest *g, uint16_t domid, struct guest_port *ret_port)
+{
+	Bridge__PortAlloc alloc = BRIDGE__PORT_ALLOC__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	alloc.remote_domid = domid;
+	frame.body_case = BRIDGE__FRAME__BODY_PORT_ALLOC;
+	frame.port_alloc = &alloc;
+	return port_call(g, &frame, ret_port);
+}
+
+int guest_port_bind(struct guest *g, uint16_t domid, uint32_t remote_port,
+		    struct guest_port *ret_port)
+{
+	Bridge__PortBind bind = BRIDGE__PORT_BIND__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	bind.remote_domid = domid;
+	bind.remote_port = remote_port;
+	frame.body_case = BRIDGE__FRAME__BODY_PORT_BIND;
+	frame.port_bind = &bind;
+	return port_call(g, &frame, ret_port);
 }
 
 void guest_port_close(struct guest *g, struct guest_port *port)
