@@ -8,13 +8,12 @@ TESTS += $(LOOPBACK_TESTS)
 LOOPBACK_SOURCES = \
 	support/daemon.c support/daemon.h \
 	support/front.c support/front.h \
-	support/guest.c support/guest.h \
 	support/set.c support/set.h \
 	../tools/keeper.c ../tools/keeper.h \
 	../tools/process.c ../tools/process.h
 LOOPBACK_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)/common -DXENHOST_SBINDIR='"$(sbindir)"'
 LOOPBACK_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-LOOPBACK_LIBS = $(LIBXENHOST) $(LIBCOMMON) $(LIBDAEMON) $(CHECK_LIBS) -lpthread
+LOOPBACK_LIBS = $(LIBLOOPGUEST) $(LIBXENHOST) $(LIBCOMMON) $(LIBDAEMON) $(CHECK_LIBS) -lpthread
 
 integ_loopback_blk_SOURCES = integ/loopback-blk.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
 integ_loopback_blk_CPPFLAGS = $(LOOPBACK_CPPFLAGS)

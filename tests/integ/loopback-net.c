@@ -27,7 +27,7 @@
 #include "common/xen.h"
 
 #include "tests/support/front.h"
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 #include "tests/support/netns.h"
 #include "tests/support/nic.h"
 #include "tests/support/set.h"

@@ -13,7 +13,7 @@
 
 #include "common/bridge.h"
 #include "tests/support/daemon.h"
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 #include "tests/support/unit.h"
 #include "tools/private_set.h"
 
