@@ -487,7 +487,7 @@ static int fake_domain_watch(void *state)
 	return 0;
 }
 
-static int fake_domain_control(void *state, uint16_t domid, int destroy)
+static int fake_domain_control(void *state, uint16_t domid, int action)
 {
 	struct fake_domain *d = find_domain(state, domid, NULL);
 
@@ -495,7 +495,7 @@ static int fake_domain_control(void *state, uint16_t domid, int destroy)
 		return -EIO;
 	if (!d)
 		return -ESRCH;
-	if (destroy)
+	if (action == 1)
 		fake_domain_end(d);
 	return 0;
 }

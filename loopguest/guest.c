@@ -19,7 +19,7 @@
 
 #include "loopguest/guest.h"
 
-#define GRANT_FRAMES 8u
+#define GRANT_FRAMES 32u
 #define NR_GREFS (GRANT_FRAMES * XEN_PAGE_SIZE / sizeof(grant_entry_v1_t))
 #define FIRST_GREF 8u	     /* those below are reserved */
 #define STORE_GFN 0xfeffcull /* where Xen's tools put it: beyond all RAM of ours */

@@ -35,6 +35,7 @@ struct domain {
 	char name[BRIDGE_NAME_MAX];
 	Bridge__DomainKind kind;
 	Bridge__DomainState state;
+	bool may_go_back; /* a tool asked for a state that comes before the present one */
 	uint32_t shutdown_reason;
 	uint64_t memory_bytes;
 	uint64_t store_gfn, console_gfn;

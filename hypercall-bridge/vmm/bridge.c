@@ -213,6 +213,8 @@ static void decode_control(const Bridge__DomainControl *c, struct bridge_event *
 {
 	if (c->action == BRIDGE__CONTROL_ACTION__UNPAUSE)
 		ret->kind = BRIDGE_EVENT_UNPAUSE;
+	else if (c->action == BRIDGE__CONTROL_ACTION__PAUSE)
+		ret->kind = BRIDGE_EVENT_PAUSE;
 	else if (c->action == BRIDGE__CONTROL_ACTION__DESTROY)
 		ret->kind = BRIDGE_EVENT_DESTROY;
 }

@@ -22,6 +22,7 @@ struct bridge;
 enum bridge_event_kind {
 	BRIDGE_EVENT_OTHER, /* none of ours */
 	BRIDGE_EVENT_UNPAUSE,
+	BRIDGE_EVENT_PAUSE,
 	BRIDGE_EVENT_DESTROY,
 	BRIDGE_EVENT_PORT,
 };

@@ -358,6 +358,42 @@ START_TEST(test_updates)
 }
 END_TEST
 
+static int update_reason(struct bridge_client *c, Bridge__DomainState state, uint32_t reason)
+{
+	Bridge__DomainUpdate msg = BRIDGE__DOMAIN_UPDATE__INIT;
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_UPDATE, &msg);
+
+	msg.state = state;
+	msg.shutdown_reason = reason;
+	msg.store_port = 1;
+	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+/* an owner cannot make events at will: each step back needs a tool that asked */
+START_TEST(test_updates_back)
+{
+	struct bridge_client *tool = peer_open(rundir, "tool"), *vmm = peer_open(rundir, "vmm");
+	const uint32_t soft = 5;
+
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__PAUSE), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, soft), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 0), 0);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
+	bridge_client_close(vmm);
+	bridge_client_close(tool);
+}
+END_TEST
+
 START_TEST(test_port_limit)
 {
 	struct bridge_client *vmm = peer_open(rundir, "vmm");
@@ -412,4 +448,4 @@ END_TEST
 UNIT_MAIN_WITH("bridged", setup, teardown, test_roles, test_attach_gives_what_the_role_needs,
 	       test_watch, test_service_comes_back, test_ports_of_others, test_garbage,
 	       test_reader_that_does_not, test_empty_message_with_descriptors, test_updates,
-	       test_port_limit, test_port_held_once, test_second_instance)
+	       test_updates_back, test_port_limit, test_port_held_once, test_second_instance)
