@@ -52,4 +52,6 @@ check_options xenhost-grant.1.pod "$RUN" xenhost grant
 check_options xenhost-trace.1.pod "$RUN" xenhost trace
 check_options xenhost-store.1.pod "$RUN" xenhost store
 check_options xenhost-run.1.pod "$RUN" xenhost run
+check_options xenhost-supervise.1.pod "$RUN" xenhost supervise
+check_options xenhost-console.1.pod "$RUN" xenhost console
 exit $failed

@@ -297,7 +297,8 @@ END_TEST
 
 START_TEST(test_slow_watcher)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm"), *tool = peer_open(rundir, "tool"), *c;
+	struct bridge_client *vmm = peer_open(rundir, "vmm"), *tool = peer_open(rundir, "tool"),
+			     *other = peer_open(rundir, "tool"), *c;
 	Bridge__DomainState last = BRIDGE__DOMAIN_STATE__GONE;
 	struct bridge_message m;
 	unsigned int events = 0;
@@ -306,12 +307,13 @@ START_TEST(test_slow_watcher)
 
 	ck_assert_int_eq(peer_own(vmm, "a", &id), 1);
 	ck_assert_int_eq(peer_watch(tool), 0);
-	for (int i = 0; i < 10000; i++)
-		ck_assert_int_eq(peer_update(vmm,
-					     i % 2 ? BRIDGE__DOMAIN_STATE__RUNNING
-						   : BRIDGE__DOMAIN_STATE__PAUSED,
-					     1),
-				 0);
+	for (int i = 0; i < 5000; i++) {
+		ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), 0);
+		ck_assert_int_eq(peer_control(other, 1, BRIDGE__CONTROL_ACTION__PAUSE), 0);
+		ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1), 0);
+	}
+	ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), 0);
+	bridge_client_close(other);
 	c = peer_open(rundir, "vmm");
 	ck_assert_int_eq(peer_own(c, "comes and goes", &id), 2);
 	bridge_client_close(c);

@@ -102,7 +102,7 @@ console_shows()
 		viewers="$viewers $!"
 	done
 	ask one cpus 1 || return
-	for place in $tmp/viewer-1 $tmp/viewer-2 $results/log-one $tmp/tty; do
+	for place in $tmp/viewer-1 $tmp/viewer-2 $results/console-one.log $tmp/tty; do
 		wait_for 60 grep -q 'guest: command .*: cpus 1: 0' $place || return
 	done
 }
@@ -127,7 +127,8 @@ given()
 	done
 }
 
-has_target()
+# the guest does not count what its kernel keeps for itself: less than the target by a constant
+has_now()
 {
 	ask two balloon && same "$answer" "$1"
 }
@@ -137,11 +138,13 @@ balloon()
 {
 	id=$(domid_of two)
 	before=$(given)
+	ask two balloon || return
+	all=$answer
 	xenhost store write /local/domain/$id/memory/target 180224 || return
-	wait_for 60 has_target 180224 || return
+	wait_for 60 has_now $((all - 49152)) || return
 	small=$(given)
 	xenhost store write /local/domain/$id/memory/target 229376 || return
-	wait_for 60 has_target 229376 || return
+	wait_for 60 has_now $all || return
 	after=$(given)
 	note "memory of the guest in the host, KiB: $before, $small, $after"
 	same "$before $small $after" "229376 180224 229376"
@@ -186,7 +189,7 @@ check daemons start_daemons
 check image make_image
 tunctl -t xh0 >/dev/null
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
-	'on-crash = preserve' "console-pty = $tmp/pty-one" "console-log = $results/log-one"
+	'on-crash = preserve' "console-pty = $tmp/pty-one"
 configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
 watch_releases
 xenhost domain watch >$results/domains &

@@ -48,6 +48,7 @@ configure()
 	{
 		echo "kernel = $l2/vmlinuz-${kernel:-6.12}"
 		echo "initrd = $l2/initrd-${kernel:-6.12}"
+		echo "console-log = $results/console-$guest.log"
 		for line in "$@"; do
 			echo "$line"
 		done
@@ -59,7 +60,7 @@ cmdline='append = console=hvc0 quiet panic=-1 xh_steps=commands xh_wait=60'
 # supervise NAME: in the background; $pid_NAME
 supervise()
 {
-	xenhost supervise --config $guests/$1.conf $1 >>$results/console-$1.log \
+	xenhost supervise --config $guests/$1.conf $1 >/dev/null \
 		2>>$results/supervise-$1.log </dev/null &
 	eval "pid_$1=$!"
 	eval "next_$1=0"
@@ -73,7 +74,8 @@ domid_of()
 # wait_for SECONDS COMMAND...: until it succeeds
 wait_for()
 {
-	wait_end=$(($(uptime_s) + $1))
+	# shellcheck disable=SC3043 # busybox has it, and what we wait for may wait itself
+	local wait_end=$(($(uptime_s) + $1))
 	shift
 	until "$@" >$tmp/wait_for 2>&1; do
 		if [ "$(uptime_s)" -ge "$wait_end" ]; then
