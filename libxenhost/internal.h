@@ -82,6 +82,9 @@ int xh_plugin_load(xenhost_t *host, const char *scheme);
 void xh_store_free(struct xh_store *store);
 int xh_store_process(xenhost_t *host);
 
+/* hypercall.c: numbers of values of an op that there is */
+void xh_hypercall_shape(unsigned int op, size_t *ret_nr_args, size_t *ret_nr_results);
+
 /* share.c: those that were never taken back; the transport is closed already */
 void xh_shares_free(xenhost_t *host);
 

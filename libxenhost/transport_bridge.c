@@ -22,6 +22,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <xenhost/hypercall.h>
+
 #include "libxenhost/direct.h"
 #include "libxenhost/internal.h"
 #include "libxenhost/stream.h"
@@ -48,6 +50,8 @@ struct bridge {
 	uint32_t nr_held;
 	bool watching;
 	struct direct_guests guests;
+	bool restricted;
+	uint16_t only_domid;
 };
 
 static int call_with_fds(struct bridge *b, bridge_frame *frame, const int *fds, size_t nr_fds,
@@ -201,12 +205,26 @@ static void resume_port(struct bridge_client *client, uint32_t port, struct held
 		h->lost = true;
 }
 
+/* on the wire, too: what takes over this process cannot ask for more */
+static int send_restrict(struct bridge_client *client, uint16_t domid)
+{
+	Bridge__Restrict msg = BRIDGE__RESTRICT__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	msg.domid = domid;
+	frame.body_case = BRIDGE__FRAME__BODY_RESTRICT_TO;
+	frame.restrict_to = &msg;
+	return bridge_client_call(client, &frame, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
 static int resume(struct bridge_client *client, void *data)
 {
 	struct bridge *b = data;
 	int r = 0;
 
-	if (b->watching)
+	if (b->restricted)
+		r = send_restrict(client, b->only_domid);
+	if (r == 0 && b->watching)
 		r = watch_domains(client);
 	if (r < 0)
 		return r;
@@ -615,10 +633,57 @@ static int bridge_keep_drop(void *state, const char *name)
 	return keep(state, BRIDGE__KEEP__ACTION__DROP, name, -1, NULL);
 }
 
+/* --- hypercalls --- */
+
+_Static_assert(BRIDGE_HYPERCALL_VERSION == XENHOST_HYPERCALL_VERSION &&
+		       BRIDGE_HYPERCALL_EVTCHN_STATUS == XENHOST_HYPERCALL_EVTCHN_STATUS &&
+		       BRIDGE_HYPERCALL_GRANT_SIZE == XENHOST_HYPERCALL_GRANT_SIZE &&
+		       BRIDGE_HYPERCALL_HVM_PARAM == XENHOST_HYPERCALL_HVM_PARAM &&
+		       BRIDGE_HYPERCALL_SHUTDOWN == XENHOST_HYPERCALL_SHUTDOWN &&
+		       BRIDGE_VALUES_MAX == XENHOST_HYPERCALL_VALUES_MAX,
+	       "ops have the same numbers on the wire");
+
+static int bridge_hypercall(void *state, unsigned int op, const uint64_t *args, uint64_t *results)
+{
+	Bridge__Hypercall msg = BRIDGE__HYPERCALL__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge_message answer;
+	const Bridge__HypercallResult *got;
+	size_t nr_results;
+	int r;
+
+	msg.domid = BRIDGE_DOMID_SELF;
+	msg.op = op;
+	msg.args = (uint64_t *)(uintptr_t)args;
+	xh_hypercall_shape(op, &msg.n_args, &nr_results);
+	frame.body_case = BRIDGE__FRAME__BODY_HYPERCALL;
+	frame.hypercall = &msg;
+	r = call(state, &frame, BRIDGE__FRAME__BODY_HYPERCALL_RESULT, &answer);
+	if (r < 0)
+		return r;
+	got = answer.frame->hypercall_result;
+	if (got->n_results == nr_results)
+		memcpy(results, got->results, nr_results * sizeof(*results));
+	else
+		r = -EPROTO;
+	bridge_message_fini(&answer);
+	return r;
+}
+
 /* Memory of others is unmapped as soon as no I/O uses it; xenhost_restrict() keeps it from coming back. */
 static int bridge_restrict_to(void *state, uint16_t domid)
 {
-	direct_guests_drop_others(&((struct bridge *)state)->guests, domid);
+	struct bridge *b = state;
+	int r;
+
+	pthread_mutex_lock(&b->client_lock);
+	r = send_restrict(b->client, domid);
+	b->restricted = r == 0;
+	b->only_domid = domid;
+	pthread_mutex_unlock(&b->client_lock);
+	if (r < 0 && r != -EOPNOTSUPP) /* an older bridged: then the library alone keeps to it */
+		return r;
+	direct_guests_drop_others(&b->guests, domid);
 	return 0;
 }
 
@@ -650,5 +715,6 @@ const struct xenhost_transport_ops xh_transport_bridge = {
 	.keep_put = bridge_keep_put,
 	.keep_get = bridge_keep_get,
 	.keep_drop = bridge_keep_drop,
+	.hypercall = bridge_hypercall,
 	.restrict_to = bridge_restrict_to,
 };

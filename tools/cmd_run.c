@@ -22,7 +22,6 @@ struct run {
 	const char *rundir;
 	struct private_set set;
 	struct life life;
-	struct pollfd fds[1 + SET_MAX]; /* the signals, and the daemons */
 	int signals;
 	bool interrupted;
 };
@@ -52,23 +51,13 @@ static int parse(struct run *run, int argc, char **argv)
 	return r > 0 && guest_complete(&run->guest) < 0 ? -EINVAL : r;
 }
 
-/* daemons have other descriptors when they were started again */
-static void watch_daemons(struct run *run)
-{
-	run->fds[0] = (struct pollfd){ .fd = run->signals, .events = POLLIN };
-	for (int i = 0; i < SET_MAX; i++)
-		run->fds[1 + i] =
-			(struct pollfd){ .fd = run->set.daemons[i].pidfd, .events = POLLIN };
-}
-
 /* a signal ends the guest; daemons that end are started again under it */
 static int on_extra(struct life *l, void *data)
 {
 	struct run *run = data;
 
-	if (private_set_tend(&run->set) < 0)
+	if (private_set_lost(&run->set))
 		return -ECHILD;
-	watch_daemons(run);
 	if (stop_signals_taken(run->signals)) {
 		run->interrupted = true;
 		life_stop(l, 0);
@@ -78,12 +67,14 @@ static int on_extra(struct life *l, void *data)
 
 static int live(struct run *run)
 {
-	watch_daemons(run);
+	struct pollfd fds[] = { { .fd = run->signals, .events = POLLIN },
+				{ .fd = private_set_fd(&run->set), .events = POLLIN } };
+
 	run->life = (struct life){ .guest = &run->guest,
 				   .rundir = run->set.rundir,
 				   .own_terminal = true,
-				   .extra = run->fds,
-				   .nr_extra = ARRAY_SIZE(run->fds),
+				   .extra = fds,
+				   .nr_extra = ARRAY_SIZE(fds),
 				   .on_extra = on_extra,
 				   .data = run };
 	return life_run(&run->life);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -58,10 +59,18 @@ static int make_rundir(struct private_set *set, const char *rundir)
 static int start_daemon(struct private_set *set, int i)
 {
 	const char *const args[] = { "--rundir", set->rundir, NULL };
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct process *p = &set->daemons[i];
+	int r;
 
 	if (i == SET_BRIDGED)
-		return process_start_kept(&set->daemons[i], names[i], args, set->keeper);
-	return process_start(&set->daemons[i], names[i], args, false);
+		r = process_start_kept(p, names[i], args, set->keeper);
+	else
+		r = process_start(p, names[i], args, false);
+	if (r < 0)
+		return r;
+	/* it leaves the set when process_ended() closes it */
+	return epoll_ctl(set->poll_fd, EPOLL_CTL_ADD, p->pidfd, &ev) < 0 ? -errno : 0;
 }
 
 int private_set_start(struct private_set *set, const char *rundir)
@@ -69,6 +78,11 @@ int private_set_start(struct private_set *set, const char *rundir)
 	int r;
 
 	*set = (struct private_set){ 0 };
+	set->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (set->poll_fd < 0) {
+		log_error("cannot watch over daemons: %s", strerror(errno));
+		return -errno;
+	}
 	r = make_rundir(set, rundir);
 	if (r == 0)
 		r = keeper_new(set->rundir, &set->keeper);
@@ -92,6 +106,8 @@ int private_set_stop(struct private_set *set)
 		r = -ECHILD;
 	}
 	set->keeper = keeper_free(set->keeper);
+	closep(&set->poll_fd);
+	set->poll_fd = -1;
 	if (set->own_rundir && nftw(set->rundir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) < 0)
 		log_warning("cannot remove the run directory %s: %s", set->rundir, strerror(errno));
 	set->own_rundir = false;
@@ -127,7 +143,7 @@ static void say_how(const struct process *p)
 }
 
 /* in the order of the set: who is needed by others comes first */
-int private_set_tend(struct private_set *set)
+const char *private_set_lost(struct private_set *set)
 {
 	for (int i = 0; i < SET_MAX; i++) {
 		if (!process_ended(&set->daemons[i]))
@@ -135,11 +151,16 @@ int private_set_tend(struct private_set *set)
 		if (ends_again_and_again(set, i)) {
 			log_error("xenhost-%s ended %d times in %d s; giving up", names[i],
 				  SET_RESTARTS_MAX + 1, SET_RESTARTS_TIME);
-			return -ECHILD;
+			return names[i];
 		}
 		say_how(&set->daemons[i]);
 		if (start_daemon(set, i) < 0)
 			i--; /* it counts as one more end */
 	}
-	return 0;
+	return NULL;
+}
+
+int private_set_fd(const struct private_set *set)
+{
+	return set->poll_fd;
 }

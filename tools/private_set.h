@@ -27,6 +27,7 @@ struct private_set {
 	struct process daemons[SET_MAX];
 	long long restarts[SET_MAX][SET_RESTARTS_MAX]; /* when, in seconds; round */
 	unsigned int nr_restarts[SET_MAX];
+	int poll_fd;	       /* epoll: the ends of all daemons */
 	struct keeper *keeper; /* of bridged's descriptors */
 };
 
@@ -34,7 +35,9 @@ struct private_set {
 int private_set_start(struct private_set *set, const char *rundir);
 /* ends them in reverse order, removes the run directory. -ECHILD when one ended with another status than 0 */
 int private_set_stop(struct private_set *set);
-/* Starts those again that have ended. 0, or -ECHILD when one ends again and again (logged) */
-int private_set_tend(struct private_set *set);
+/* readable: private_set_lost() has something to do */
+int private_set_fd(const struct private_set *set);
+/* Starts those again that have ended. The name of one that ends again and again (logged), else NULL */
+const char *private_set_lost(struct private_set *set);
 
 #endif

@@ -151,6 +151,8 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 		c->nr_queued--;
 		message_free(m);
 	}
+	if (!c->dropped)
+		dispatch_idle(c);
 }
 
 /* 1 one was handled, 0 none there */

@@ -30,6 +30,8 @@ struct client {
 	bool traces;
 	uint32_t trace_lost; /* lines since the last one that was sent */
 	uint64_t number;     /* connections are counted */
+	bool resync;	     /* missed news of domains: gets them all when its queue is empty */
+	uint64_t only;	     /* unique id of the one domain it may reach, 0: no limit */
 	struct domain
 		*domain; /* whose rights it has: domain 0, a service, the guest it owns (or NULL) */
 	uint64_t *attached; /* unique ids of guests */

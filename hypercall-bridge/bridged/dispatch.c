@@ -13,12 +13,14 @@
 #include "hypercall-bridge/bridged/dispatch.h"
 
 #include "common/bridge.h"
+#include "common/cleanup.h"
 #include "common/fdpass.h"
 #include "common/log.h"
 #include "common/xen.h"
 #include "hypercall-bridge/bridged/client.h"
 #include "hypercall-bridge/bridged/inspect.h"
 #include "hypercall-bridge/bridged/limits.h"
+#include "hypercall-bridge/bridged/query.h"
 #include "hypercall-bridge/bridged/server.h"
 
 /* the bodies an answer can have, so that ops need no heap */
@@ -35,6 +37,8 @@ struct answer {
 		Bridge__Kept kept;
 		Bridge__GrantSettled settled;
 		struct inspect_grants grants;
+		struct query_ports ports;
+		struct query_results results;
 		struct {
 			Bridge__Attached attached;
 			Bridge__Region regions[BRIDGE_REGIONS_MAX];
@@ -76,14 +80,30 @@ static void detach(struct client *c, const struct domain *d)
 			c->attached[i] = c->attached[--c->nr_attached];
 }
 
+static bool may_reach(const struct client *c, const struct domain *d)
+{
+	return !c->only || c->only == d->unique_id;
+}
+
+/* Who reads too slowly is told the whole again instead of each change; but a guest that it holds is let go. */
+static void tell_client(struct client *c, const struct domain *d)
+{
+	bool must = d->state == BRIDGE__DOMAIN_STATE__GONE && is_attached(c, d);
+
+	if (!must && (!c->watches_domains || !may_reach(c, d)))
+		return;
+	if (!must && (c->resync || c->nr_queued >= LIMIT_QUEUED_NEWS))
+		c->resync = true;
+	else
+		send_info(c, d, 0);
+}
+
 static void tell_domain(struct server *s, const struct domain *d)
 {
 	struct client *c;
 
 	list_for_each(c, &s->clients, link)
-		if (c->watches_domains ||
-		    (d->state == BRIDGE__DOMAIN_STATE__GONE && is_attached(c, d)))
-			send_info(c, d, 0);
+		tell_client(c, d);
 	if (d->state == BRIDGE__DOMAIN_STATE__GONE)
 		list_for_each(c, &s->clients, link)
 			detach(c, d);
@@ -129,6 +149,19 @@ static void end_domain(struct server *s, struct domain *d)
 }
 
 /* --- ops --- */
+
+/* the domain that a request is about. -ESRCH, -EPERM */
+static int find_domain(const struct client *c, uint32_t domid, struct domain **ret_domain)
+{
+	struct domain *d = domain_get(&c->server->domains, domid);
+
+	if (c->only && (!d || !may_reach(c, d)))
+		return -EPERM;
+	if (!d)
+		return -ESRCH;
+	*ret_domain = d;
+	return 0;
+}
 
 static void store_path(const struct client *c, char *buf, size_t size)
 {
@@ -182,10 +215,6 @@ static int op_domain_create(struct client *c, const bridge_frame *req, const int
 	struct domain *d = domain_by_name(&c->server->domains, req->domain_create->name);
 	int r;
 
-	if (c->domain) {
-		a->why = "this connection owns a domain already";
-		return -EBUSY;
-	}
 	if (d && !d->owner && domain_knows(d, &req->domain_create->secret)) {
 		own(c, d, a);
 		return 0;
@@ -214,10 +243,6 @@ static int op_domain_reattach(struct client *c, const bridge_frame *req, const i
 {
 	struct domain *d = by_unique_id(c->server, req->domain_reattach->unique_id);
 
-	if (c->domain) {
-		a->why = "this connection owns a domain already";
-		return -EBUSY;
-	}
 	if (!d)
 		return -ESRCH;
 	if (!domain_knows(d, &req->domain_reattach->secret)) {
@@ -284,7 +309,8 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 		return -EINVAL;
 	}
 	/* each change is told to all who watch: a repeated one is none */
-	if (u->state == c->domain->state && (c->domain->store_port || !u->store_port))
+	if (u->state == c->domain->state && u->shutdown_reason == c->domain->shutdown_reason &&
+	    u->store_port == c->domain->store_port && u->console_port == c->domain->console_port)
 		return 0;
 	c->domain->state = u->state;
 	c->domain->shutdown_reason = u->shutdown_reason;
@@ -299,11 +325,15 @@ static int op_domain_query(struct client *c, const bridge_frame *req, const int 
 			   struct answer *a)
 {
 	const Bridge__DomainQuery *q = req->domain_query;
-	const struct domain *d = *q->name ? domain_by_name(&c->server->domains, q->name)
-					  : domain_get(&c->server->domains, q->domid);
+	const struct domain *named = *q->name ? domain_by_name(&c->server->domains, q->name) : NULL;
+	struct domain *d;
+	int r;
 
-	if (!d)
-		return -ESRCH;
+	if (*q->name && !named)
+		return c->only ? -EPERM : -ESRCH;
+	r = find_domain(c, named ? named->domid : q->domid, &d);
+	if (r < 0)
+		return r;
 	domain_to_wire(d, &a->info);
 	a->frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_INFO;
 	a->frame.domain_info = &a->info;
@@ -318,24 +348,48 @@ static int op_domain_watch(struct client *c, const bridge_frame *req, const int 
 	return 0;
 }
 
+static struct domain *next_reachable(const struct client *c, const struct domain *after)
+{
+	const struct list *all = &c->server->domains.all, *at = after ? &after->link : all;
+
+	for (at = at->next; at != all; at = at->next) {
+		struct domain *d = list_entry(at, struct domain, link);
+
+		if (may_reach(c, d))
+			return d;
+	}
+	return NULL;
+}
+
 static void after_domain_watch(struct client *c)
 {
-	const struct list *all = &c->server->domains.all;
-	struct domain *d;
+	struct domain *d = next_reachable(c, NULL), *next;
+	uint32_t snapshot = BRIDGE_SNAPSHOT_FIRST;
 
-	list_for_each(d, all, link)
-		send_info(c, d,
-			  (d->link.prev == all ? BRIDGE_SNAPSHOT_FIRST : 0) |
-				  (d->link.next == all ? BRIDGE_SNAPSHOT_LAST : 0));
+	for (; d; d = next, snapshot = 0) {
+		next = next_reachable(c, d);
+		send_info(c, d, snapshot | (next ? 0 : BRIDGE_SNAPSHOT_LAST));
+	}
+}
+
+void dispatch_idle(struct client *c)
+{
+	if (!c->resync)
+		return;
+	c->resync = false;
+	after_domain_watch(c);
 }
 
 static int op_domain_control(struct client *c, const bridge_frame *req, const int *fds,
 			     size_t nr_fds, struct answer *a)
 {
-	struct domain *d = domain_get(&c->server->domains, req->domain_control->domid);
 	Bridge__ControlAction action = req->domain_control->action;
+	struct domain *d;
+	int r = find_domain(c, req->domain_control->domid, &d);
 
-	if (!d || d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
+	if (r < 0)
+		return r;
+	if (d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
 		return -ESRCH;
 	if (action != BRIDGE__CONTROL_ACTION__UNPAUSE && action != BRIDGE__CONTROL_ACTION__PAUSE &&
 	    action != BRIDGE__CONTROL_ACTION__DESTROY)
@@ -394,11 +448,11 @@ static void add_region(struct answer *a, const struct memory_region *m)
 static int op_attach(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 		     struct answer *a)
 {
-	const struct domain *d = domain_get(&c->server->domains, req->attach->domid);
-	int r;
+	struct domain *d;
+	int r = find_domain(c, req->attach->domid, &d);
 
-	if (!d)
-		return -ESRCH;
+	if (r < 0)
+		return r;
 	if (d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
 		return -EPERM;
 	r = remember_attached(c, d);
@@ -437,12 +491,11 @@ static int op_port_alloc(struct client *c, const bridge_frame *req, const int *f
 			 struct answer *a)
 {
 	const Bridge__PortAlloc *p = req->port_alloc;
-	const struct domain *remote = domain_get(&c->server->domains, p->remote_domid);
-	int number;
+	struct domain *remote;
+	int number = find_domain(c, p->remote_domid, &remote);
 
-	if (!remote)
-		return -ESRCH;
-	number = check_port_room(c);
+	if (number == 0)
+		number = check_port_room(c);
 	if (number == 0)
 		number = evtchn_alloc(&c->domain->ports, p->port, &remote->ports, p->key);
 	if (number < 0)
@@ -455,12 +508,11 @@ static int op_port_bind(struct client *c, const bridge_frame *req, const int *fd
 			struct answer *a)
 {
 	const Bridge__PortBind *p = req->port_bind;
-	struct domain *remote = domain_get(&c->server->domains, p->remote_domid);
-	int number;
+	struct domain *remote;
+	int number = find_domain(c, p->remote_domid, &remote);
 
-	if (!remote)
-		return -ESRCH;
-	number = check_port_room(c);
+	if (number == 0)
+		number = check_port_room(c);
 	if (number == 0)
 		number = evtchn_bind(&c->domain->ports, &remote->ports, p->remote_port, p->port);
 	if (number < 0)
@@ -482,6 +534,8 @@ static int op_port_close(struct client *c, const bridge_frame *req, const int *f
 	if (!p)
 		return -EINVAL;
 	remote = domain_get(&c->server->domains, p->remote_domid);
+	if (c->only && (!remote || !may_reach(c, remote)))
+		return -EPERM;
 	remote_port = p->remote_port;
 	r = evtchn_close(&c->domain->ports, remote ? &remote->ports : NULL, number);
 	if (r == 0 && remote)
@@ -524,10 +578,11 @@ static int op_keep(struct client *c, const bridge_frame *req, const int *fds, si
 static int op_grant_query(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 			  struct answer *a)
 {
-	const struct domain *d = domain_get(&c->server->domains, req->grant_query->domid);
+	struct domain *d;
+	int r = find_domain(c, req->grant_query->domid, &d);
 
-	if (!d)
-		return -ESRCH;
+	if (r < 0)
+		return r;
 	a->frame.body_case = BRIDGE__FRAME__BODY_GRANT_LIST;
 	a->frame.grant_list = &a->grants.list;
 	return inspect_grants(d, req->grant_query->from, &a->grants);
@@ -536,11 +591,11 @@ static int op_grant_query(struct client *c, const bridge_frame *req, const int *
 static int op_grant_settle(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
 			   struct answer *a)
 {
-	const struct domain *d = domain_get(&c->server->domains, req->grant_settle->domid);
-	int n;
+	struct domain *d;
+	int n = find_domain(c, req->grant_settle->domid, &d);
 
-	if (!d)
-		return -ESRCH;
+	if (n < 0)
+		return n;
 	if (req->grant_settle->to_domid > BRIDGE_DOMID_SELF)
 		return -EINVAL;
 	n = inspect_settle(c->server, d, (uint16_t)req->grant_settle->to_domid);
@@ -565,48 +620,140 @@ static int op_trace(struct client *c, const bridge_frame *req, const int *fds, s
 	return 0;
 }
 
+/* Its domain must be there: it is the unique id that counts, as domids come back. */
+static int op_restrict(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+		       struct answer *a)
+{
+	struct domain *d;
+	int r = find_domain(c, req->restrict_to->domid, &d);
+
+	if (r < 0)
+		return r;
+	c->only = d->unique_id;
+	r = is_attached(c, d);
+	c->nr_attached = 0;
+	return r ? remember_attached(c, d) : 0;
+}
+
+static int op_hypercall(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			struct answer *a)
+{
+	const Bridge__Hypercall *call = req->hypercall;
+	bool self = call->domid == BRIDGE_DOMID_SELF;
+	struct domain *d = c->domain;
+	int r = self ? 0 : find_domain(c, call->domid, &d);
+
+	if (r < 0)
+		return r;
+	if (!self && c->role == BRIDGE__ROLE__SERVICE && !is_attached(c, d))
+		return -EPERM;
+	a->frame.body_case = BRIDGE__FRAME__BODY_HYPERCALL_RESULT;
+	a->frame.hypercall_result = &a->results.result;
+	return query_hypercall(d, c->role, self || d == c->domain, call, &a->results);
+}
+
+static int op_port_query(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			 struct answer *a)
+{
+	struct domain *d;
+	int r = find_domain(c, req->port_query->domid, &d);
+
+	if (r < 0)
+		return r;
+	query_ports(d, req->port_query->from, &a->ports);
+	a->frame.body_case = BRIDGE__FRAME__BODY_PORT_LIST;
+	a->frame.port_list = &a->ports.list;
+	return 0;
+}
+
 /* --- the permit table --- */
 
 #define R(role) (1u << BRIDGE__ROLE__##role)
 #define ANYONE (R(TOOL) | R(STORE) | R(OWNER) | R(SERVICE))
 
+/* what must have gone before */
+enum need {
+	NEED_HELLO = 0,
+	NEED_DOMAIN = 1, /* an owner has none before it made it */
+	NEED_NO_DOMAIN,
+	NEED_NOTHING, /* hello itself */
+	NEED_MAX,
+};
+
+/* of roles: also when the connection is restricted; the op itself asks find_domain() */
+#define RESTRICTED (1u << 31)
+
+/* who may ask, when; for what is not said here the answer is no */
 static const struct {
 	Bridge__Frame__BodyCase body;
 	unsigned int roles;
-	bool needs_domain; /* an owner has none before it made it */
+	enum need need;
 	op_fn op;
 	void (*after)(struct client *c); /* when the answer was sent */
 } ops[] = {
-	{ BRIDGE__FRAME__BODY_HELLO, ANYONE, false, op_hello, NULL },
-	{ BRIDGE__FRAME__BODY_DOMAIN_CREATE, R(OWNER), false, op_domain_create, NULL },
-	{ BRIDGE__FRAME__BODY_DOMAIN_REATTACH, R(OWNER), false, op_domain_reattach,
+	{ BRIDGE__FRAME__BODY_HELLO, ANYONE, NEED_NOTHING, op_hello, NULL },
+	{ BRIDGE__FRAME__BODY_DOMAIN_CREATE, R(OWNER), NEED_NO_DOMAIN, op_domain_create, NULL },
+	{ BRIDGE__FRAME__BODY_DOMAIN_REATTACH, R(OWNER), NEED_NO_DOMAIN, op_domain_reattach,
 	  after_domain_reattach },
-	{ BRIDGE__FRAME__BODY_DOMAIN_UPDATE, R(OWNER), true, op_domain_update, NULL },
-	{ BRIDGE__FRAME__BODY_DOMAIN_QUERY, ANYONE, false, op_domain_query, NULL },
-	{ BRIDGE__FRAME__BODY_DOMAIN_WATCH, R(TOOL) | R(STORE) | R(SERVICE), false, op_domain_watch,
-	  after_domain_watch },
-	{ BRIDGE__FRAME__BODY_DOMAIN_CONTROL, R(TOOL), false, op_domain_control, NULL },
-	{ BRIDGE__FRAME__BODY_ATTACH, R(STORE) | R(SERVICE), false, op_attach, NULL },
-	{ BRIDGE__FRAME__BODY_PORT_ALLOC, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_alloc,
+	{ BRIDGE__FRAME__BODY_DOMAIN_UPDATE, R(OWNER), NEED_DOMAIN, op_domain_update, NULL },
+	{ BRIDGE__FRAME__BODY_DOMAIN_QUERY, ANYONE | RESTRICTED, NEED_HELLO, op_domain_query,
 	  NULL },
-	{ BRIDGE__FRAME__BODY_PORT_BIND, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_bind,
+	{ BRIDGE__FRAME__BODY_DOMAIN_WATCH, R(TOOL) | R(STORE) | R(SERVICE) | RESTRICTED,
+	  NEED_HELLO, op_domain_watch, after_domain_watch },
+	{ BRIDGE__FRAME__BODY_DOMAIN_CONTROL, R(TOOL) | RESTRICTED, NEED_HELLO, op_domain_control,
 	  NULL },
-	{ BRIDGE__FRAME__BODY_PORT_CLOSE, R(STORE) | R(OWNER) | R(SERVICE), true, op_port_close,
+	{ BRIDGE__FRAME__BODY_ATTACH, R(STORE) | R(SERVICE) | RESTRICTED, NEED_HELLO, op_attach,
 	  NULL },
-	{ BRIDGE__FRAME__BODY_GRANT_QUERY, R(TOOL), false, op_grant_query, NULL },
-	{ BRIDGE__FRAME__BODY_GRANT_SETTLE, R(TOOL), false, op_grant_settle, NULL },
-	{ BRIDGE__FRAME__BODY_TRACE, R(TOOL), false, op_trace, NULL },
-	{ BRIDGE__FRAME__BODY_KEEP, R(STORE) | R(SERVICE), false, op_keep, NULL },
+	{ BRIDGE__FRAME__BODY_PORT_ALLOC, R(STORE) | R(OWNER) | R(SERVICE) | RESTRICTED,
+	  NEED_DOMAIN, op_port_alloc, NULL },
+	{ BRIDGE__FRAME__BODY_PORT_BIND, R(STORE) | R(OWNER) | R(SERVICE) | RESTRICTED, NEED_DOMAIN,
+	  op_port_bind, NULL },
+	{ BRIDGE__FRAME__BODY_PORT_CLOSE, R(STORE) | R(OWNER) | R(SERVICE) | RESTRICTED,
+	  NEED_DOMAIN, op_port_close, NULL },
+	{ BRIDGE__FRAME__BODY_PORT_QUERY, R(TOOL) | RESTRICTED, NEED_HELLO, op_port_query, NULL },
+	{ BRIDGE__FRAME__BODY_HYPERCALL, ANYONE | RESTRICTED, NEED_DOMAIN, op_hypercall, NULL },
+	{ BRIDGE__FRAME__BODY_RESTRICT_TO, R(TOOL) | R(STORE) | R(SERVICE) | RESTRICTED, NEED_HELLO,
+	  op_restrict, NULL },
+	{ BRIDGE__FRAME__BODY_GRANT_QUERY, R(TOOL) | RESTRICTED, NEED_HELLO, op_grant_query, NULL },
+	{ BRIDGE__FRAME__BODY_GRANT_SETTLE, R(TOOL) | RESTRICTED, NEED_HELLO, op_grant_settle,
+	  NULL },
+	{ BRIDGE__FRAME__BODY_TRACE, R(TOOL), NEED_HELLO, op_trace, NULL },
+	{ BRIDGE__FRAME__BODY_KEEP, R(STORE) | R(SERVICE), NEED_HELLO, op_keep, NULL },
 };
+
+/* by what is needed, what it is called when it is not so */
+static const struct {
+	int error;
+	const char *why;
+} unmet[NEED_MAX] = {
+	[NEED_HELLO] = { -EPROTO, "hello comes first, and once" },
+	[NEED_DOMAIN] = { -EINVAL, "create the domain first" },
+	[NEED_NO_DOMAIN] = { -EBUSY, "this connection owns a domain already" },
+	[NEED_NOTHING] = { -EPROTO, "hello comes first, and once" },
+};
+
+static enum need check_need(const struct client *c, enum need need, bool *ret_met)
+{
+	*ret_met = c->greeted == (need != NEED_NOTHING);
+	if (!*ret_met)
+		return NEED_HELLO;
+	if (need == NEED_DOMAIN)
+		*ret_met = c->domain != NULL;
+	else if (need == NEED_NO_DOMAIN)
+		*ret_met = c->domain == NULL;
+	return need;
+}
 
 static int find_op(const struct client *c, const bridge_frame *req, size_t *ret_i,
 		   const char **ret_why)
 {
+	enum need missing;
+	bool met;
 	size_t i = 0;
 
-	while (i < sizeof(ops) / sizeof(ops[0]) && ops[i].body != req->body_case)
+	while (i < ARRAY_SIZE(ops) && ops[i].body != req->body_case)
 		i++;
-	if (i == sizeof(ops) / sizeof(ops[0])) {
+	if (i == ARRAY_SIZE(ops)) {
 		*ret_why = "unknown request";
 		return -EOPNOTSUPP;
 	}
@@ -614,13 +761,14 @@ static int find_op(const struct client *c, const bridge_frame *req, size_t *ret_
 		*ret_why = "not permitted on this socket";
 		return -EPERM;
 	}
-	if (c->greeted == (req->body_case == BRIDGE__FRAME__BODY_HELLO)) {
-		*ret_why = "hello comes first, and once";
-		return -EPROTO;
+	missing = check_need(c, ops[i].need, &met);
+	if (!met) {
+		*ret_why = unmet[missing].why;
+		return unmet[missing].error;
 	}
-	if (ops[i].needs_domain && !c->domain) {
-		*ret_why = "create the domain first";
-		return -EINVAL;
+	if (c->only && !(ops[i].roles & RESTRICTED)) {
+		*ret_why = "this connection is restricted to one domain";
+		return -EPERM;
 	}
 	*ret_i = i;
 	return 0;
@@ -629,7 +777,7 @@ static int find_op(const struct client *c, const bridge_frame *req, size_t *ret_
 void dispatch_request(struct client *c, const bridge_frame *frame, const int *fds, size_t nr_fds)
 {
 	struct answer a = { .frame = BRIDGE__FRAME__INIT };
-	size_t i;
+	size_t i = 0;
 	int r = find_op(c, frame, &i, &a.why);
 
 	if (r == 0)

@@ -13,6 +13,9 @@ struct server;
 /* answers, or drops the client. frame and fds stay the caller's */
 void dispatch_request(struct client *c, const bridge_frame *frame, const int *fds, size_t nr_fds);
 
+/* it has read all that was sent to it */
+void dispatch_idle(struct client *c);
+
 /* its guest dies with it; a service's domain stays */
 void dispatch_client_gone(struct client *c);
 

@@ -215,6 +215,11 @@ static int check_memory(const Bridge__Region *r, int fd, const char **ret_why)
 		*ret_why = "guest memory must be a memfd sealed against shrinking (F_SEAL_SHRINK)";
 		return -EINVAL;
 	}
+	if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) ||
+	    (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR) {
+		*ret_why = "guest memory must be writable for services";
+		return -EINVAL;
+	}
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return -errno;
 	if (fs.f_type !=

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,9 @@ int mem_new(const struct kvm *kvm, uint64_t size, bool sparse, struct mem **ret)
 			return r;
 		}
 	}
+	m->given = calloc(1, size / XEN_PAGE_SIZE / 8 + 1); /* not touched before ballooning */
+	if (!m->given)
+		return -ENOMEM;
 	r = map_all(m);
 	if (r < 0)
 		return r;
@@ -157,6 +161,7 @@ struct mem *mem_free(struct mem *m)
 			munmap(m->files[i].view, m->files[i].size);
 		closep(&m->files[i].fd);
 	}
+	free(m->given);
 	free(m);
 	return NULL;
 }
@@ -289,4 +294,48 @@ void mem_clear_grants(struct mem *m)
 	const size_t seeded = GNTTAB_NR_RESERVED_ENTRIES * sizeof(struct grant_entry_v1);
 
 	memset(f->view + seeded, 0, f->size - seeded);
+}
+
+static bool is_given(const struct mem *m, uint64_t page)
+{
+	return m->given[page / 8] >> page % 8 & 1;
+}
+
+/* of the pages from `first` on: how many have the wrong owner, and now the right one */
+static uint64_t mark(struct mem *m, uint64_t first, uint64_t nr, bool give)
+{
+	uint64_t changed = 0;
+
+	for (uint64_t page = first; page < first + nr; page++) {
+		if (is_given(m, page) == give)
+			continue;
+		m->given[page / 8] ^= (uint8_t)(1u << page % 8);
+		changed++;
+	}
+	return changed;
+}
+
+static bool has_grant_frame(const struct mem *m, uint64_t gfn, uint64_t nr)
+{
+	for (uint32_t i = 0; i < MEM_GRANT_FRAMES; i++)
+		if (m->grant_gfn[i] && m->grant_gfn[i] >= gfn && m->grant_gfn[i] - gfn < nr)
+			return true;
+	return false;
+}
+
+int mem_balloon(struct mem *m, uint64_t gfn, uint64_t nr, bool give)
+{
+	const struct mem_file *ram = &m->files[MEM_KIND_RAM];
+	uint8_t *at = mem_ram(m, gfn * XEN_PAGE_SIZE, nr * XEN_PAGE_SIZE);
+	int mode = give ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : 0;
+	off_t offset;
+
+	if (!at || nr > INT_MAX)
+		return -EINVAL;
+	if (has_grant_frame(m, gfn, nr))
+		return -EBUSY;
+	offset = at - ram->view;
+	if ((give || !m->sparse) && fallocate(ram->fd, mode, offset, (off_t)(nr * XEN_PAGE_SIZE)))
+		return -errno;
+	return (int)mark(m, (uint64_t)offset / XEN_PAGE_SIZE, nr, give);
 }

@@ -60,6 +60,7 @@ static const int always[] = {
 	SCMP_SYS(madvise),
 	SCMP_SYS(brk),
 	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(sched_yield),

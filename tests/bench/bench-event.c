@@ -26,7 +26,7 @@
 #include <xenhost/gnttab.h>
 
 #include "tests/bench/bench.h"
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 #include "tests/support/set.h"
 
 #define SEGS 32u

@@ -483,7 +483,8 @@ static const struct scenario scenarios[] = {
 	  "one writer, ARG others watch something else" },
 	{ "matching", 401, 1, setup_matching, next_writer, NULL,
 	  "one writer, 400 others watch what it writes" },
-	{ "flat", 1, 32, setup_flat, next_flat, NULL, "a directory of ARG nodes" },
+	{ "flat", 1, 1, setup_flat, next_flat, NULL, "a directory of ARG nodes, one at a time" },
+	{ "flat-deep", 1, 32, setup_flat, next_flat, NULL, "the same 32 deep" },
 	{ "introduced", 16, 8, setup_introduce, next_90_10, NULL, "mix, ARG domains introduced" },
 	{ "nothing", 1, 1, setup_none, next_read, NULL, NULL },
 };

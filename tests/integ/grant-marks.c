@@ -18,7 +18,7 @@
 
 #include "common/bridge.h"
 #include "common/bridge_client.h"
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 #include "tests/support/set.h"
 #include "tests/support/unit.h"
 

@@ -27,7 +27,7 @@
 #include <xenhost/gnttab.h>
 #include <xenhost/xenhost.h>
 
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 #include "tests/support/set.h"
 #include "tests/support/unit.h"
 #include "tools/keeper.h"

@@ -48,10 +48,9 @@ struct request {
 	int fds[3];
 };
 
-static void fill(struct request *req, const char *name)
+static void fill_with(struct request *req, const char *name, const int fds[3])
 {
-	*req = (struct request){ .fds = { peer_memory(RAM_SIZE), peer_memory(4096),
-					  peer_memory(4096) } };
+	*req = (struct request){ .fds = { fds[0], fds[1], fds[2] } };
 	bridge__domain_create__init(&req->msg);
 	for (unsigned int i = 0; i < 3; i++) {
 		bridge__region__init(&req->regions[i]);
@@ -66,14 +65,28 @@ static void fill(struct request *req, const char *name)
 	req->msg.n_regions = 3;
 }
 
+static void fill(struct request *req, const char *name)
+{
+	const int fds[3] = { peer_memory(RAM_SIZE), peer_memory(4096), peer_memory(4096) };
+
+	fill_with(req, name, fds);
+}
+
 int peer_create(struct bridge_client *c, const char *name)
+{
+	const int fds[3] = { peer_memory(RAM_SIZE), peer_memory(4096), peer_memory(4096) };
+
+	return peer_create_with(c, name, fds);
+}
+
+int peer_create_with(struct bridge_client *c, const char *name, const int fds[3])
 {
 	struct bridge_message answer;
 	struct request req;
 	bridge_frame f;
 	int r;
 
-	fill(&req, name);
+	fill_with(&req, name, fds);
 	f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_CREATE, &req.msg);
 	r = bridge_client_call(c, &f, req.fds, 3, BRIDGE__FRAME__BODY_DOMAIN_CREATED, &answer);
 	if (r == 0) {
@@ -131,6 +144,40 @@ int peer_query(struct bridge_client *c, uint32_t domid, struct bridge_message *r
 
 	msg.domid = domid;
 	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY_DOMAIN_INFO, ret_answer);
+}
+
+int peer_restrict(struct bridge_client *c, uint32_t domid)
+{
+	Bridge__Restrict msg = BRIDGE__RESTRICT__INIT;
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_RESTRICT_TO, &msg);
+
+	msg.domid = domid;
+	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+int peer_hypercall(struct bridge_client *c, uint32_t domid, uint32_t op, size_t nr_args,
+		   uint64_t arg, struct bridge_message *ret_answer)
+{
+	Bridge__Hypercall msg = BRIDGE__HYPERCALL__INIT;
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_HYPERCALL, &msg);
+	uint64_t args[BRIDGE_VALUES_MAX] = { arg };
+
+	msg.domid = domid;
+	msg.op = op;
+	msg.args = args;
+	msg.n_args = nr_args;
+	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY_HYPERCALL_RESULT, ret_answer);
+}
+
+int peer_port_query(struct bridge_client *c, uint32_t domid, uint32_t from,
+		    struct bridge_message *ret_answer)
+{
+	Bridge__PortQuery msg = BRIDGE__PORT_QUERY__INIT;
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_PORT_QUERY, &msg);
+
+	msg.domid = domid;
+	msg.from = from;
+	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY_PORT_LIST, ret_answer);
 }
 
 int peer_port_close(struct bridge_client *c, uint32_t port)

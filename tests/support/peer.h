@@ -14,11 +14,18 @@ bridge_frame peer_frame_of(Bridge__Frame__BodyCase body, void *message);
 int peer_memory(off_t size);
 /* a guest with RAM, grant frames and a store ring; its domid, or the error. create: without a secret */
 int peer_create(struct bridge_client *c, const char *name);
+/* the same with three descriptors of one's own, which are closed */
+int peer_create_with(struct bridge_client *c, const char *name, const int fds[3]);
 int peer_own(struct bridge_client *c, const char *name, uint64_t *ret_unique_id);
 int peer_reattach(struct bridge_client *c, uint64_t unique_id, uint8_t *secret, size_t len);
 int peer_watch(struct bridge_client *c);
 int peer_control(struct bridge_client *c, uint32_t domid, Bridge__ControlAction action);
 int peer_query(struct bridge_client *c, uint32_t domid, struct bridge_message *ret_answer);
+int peer_restrict(struct bridge_client *c, uint32_t domid);
+int peer_hypercall(struct bridge_client *c, uint32_t domid, uint32_t op, size_t nr_args,
+		   uint64_t arg, struct bridge_message *ret_answer);
+int peer_port_query(struct bridge_client *c, uint32_t domid, uint32_t from,
+		    struct bridge_message *ret_answer);
 int peer_port_close(struct bridge_client *c, uint32_t port);
 int peer_attach(struct bridge_client *c, uint32_t domid, struct bridge_message *ret_answer);
 int peer_port_alloc(struct bridge_client *c, uint32_t port, uint32_t remote,

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <ftw.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,14 +35,7 @@ int set_start_bridged(struct set *set)
 
 int set_kill_bridged(struct set *set)
 {
-	struct pollfd pfd = { .fd = set->bridged.pidfd, .events = POLLIN };
-
-	if (process_ended(&set->bridged) || kill(set->bridged.pid, SIGKILL) < 0)
-		return -ESRCH;
-	while (!process_ended(&set->bridged))
-		if (poll(&pfd, 1, PATIENCE_MS) == 0)
-			return -ETIMEDOUT;
-	return 0;
+	return process_kill(&set->bridged);
 }
 
 static int start_set(struct set *set, bool kept)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,11 +20,11 @@
 
 #include "common/bridge.h"
 #include "hypercall-bridge/bridged/state.h"
+#include "tests/support/daemon.h"
 #include "tests/support/peer.h"
 #include "tests/support/tempdir.h"
 #include "tests/support/unit.h"
 #include "tools/keeper.h"
-#include "tools/process.h"
 
 #define PATIENCE_MS 30000
 
@@ -42,11 +41,7 @@ static void start_with(const char *option, const char *value)
 
 static void kill_bridged(void)
 {
-	struct pollfd p = { .fd = bridged.pidfd, .events = POLLIN };
-
-	ck_assert_int_eq(kill(bridged.pid, SIGKILL), 0);
-	while (!process_ended(&bridged))
-		ck_assert_int_eq(poll(&p, 1, PATIENCE_MS), 1);
+	ck_assert_int_eq(process_kill(&bridged), 0);
 }
 
 static void restart(void)

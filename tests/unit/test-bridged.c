@@ -361,7 +361,7 @@ END_TEST
 static int update_reason(struct bridge_client *c, Bridge__DomainState state, uint32_t reason)
 {
 	Bridge__DomainUpdate msg = BRIDGE__DOMAIN_UPDATE__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_UPDATE, &msg);
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_UPDATE, &msg);
 
 	msg.state = state;
 	msg.shutdown_reason = reason;
@@ -369,35 +369,25 @@ static int update_reason(struct bridge_client *c, Bridge__DomainState state, uin
 	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
 }
 
-static int control(struct bridge_client *c, uint32_t domid, Bridge__ControlAction action)
-{
-	Bridge__DomainControl msg = BRIDGE__DOMAIN_CONTROL__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_CONTROL, &msg);
-
-	msg.domid = domid;
-	msg.action = action;
-	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
-}
-
 /* an owner cannot make events at will: each step back needs a tool that asked */
 START_TEST(test_updates_back)
 {
-	struct bridge_client *tool = open_as("tool"), *vmm = open_as("vmm");
+	struct bridge_client *tool = peer_open(rundir, "tool"), *vmm = peer_open(rundir, "vmm");
 	const uint32_t soft = 5;
 
-	ck_assert_int_eq(create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
-	ck_assert_int_eq(control(tool, 1, BRIDGE__CONTROL_ACTION__PAUSE), 0);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__PAUSE), 0);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), 0);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, soft), 0);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
-	ck_assert_int_eq(control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 0), 0);
-	ck_assert_int_eq(control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
 	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
 	bridge_client_close(vmm);
 	bridge_client_close(tool);

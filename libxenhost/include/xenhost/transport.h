@@ -42,7 +42,8 @@ struct xenhost_transport_ops {
 	int (*domain_info)(void *state, uint16_t domid, const char *name, /* name NULL: by domid */
 			   struct xenhost_domain_info *ret_info);
 	int (*domain_watch)(void *state); /* from now on tell all domains, then changes */
-	int (*domain_control)(void *state, uint16_t domid, int action); /* 0 unpause, 1 destroy, 2 pause */
+	int (*domain_control)(void *state, uint16_t domid,
+			      int action); /* 0 unpause, 1 destroy, 2 pause */
 
 	int (*port_bind)(void *state, uint16_t domid, uint32_t remote_port,
 			 struct xenhost_port_fds *ret);

@@ -102,7 +102,7 @@ console_shows()
 		viewers="$viewers $!"
 	done
 	ask one cpus 1 || return
-	for place in $tmp/viewer-1 $tmp/viewer-2 $results/log-one $tmp/tty; do
+	for place in $tmp/viewer-1 $tmp/viewer-2 $results/console-one.log $tmp/tty; do
 		wait_for 60 grep -q 'guest: command .*: cpus 1: 0' $place || return
 	done
 }
@@ -113,6 +113,41 @@ console_takes()
 	echo "typed by a viewer" | xenhost console one >$tmp/viewer-3 &
 	viewers="$viewers $!"
 	answered && same "$answer" "typed by a viewer"
+}
+
+# what the host gives for the memory of guest two, in KiB
+given()
+{
+	for fd in /proc/[0-9]*/fd/*; do
+		case $(readlink $fd) in *memfd:xenhost-ram*) ;; *) continue ;; esac
+		process=${fd%/fd/*}
+		tr '\0' ' ' <$process/cmdline | grep -q -- '--name two ' || continue
+		echo $(($(stat -L -c %b $fd) / 2))
+		return
+	done
+}
+
+# the guest does not count what its kernel keeps for itself: less than the target by a constant
+has_now()
+{
+	ask two balloon && same "$answer" "$1"
+}
+
+# memory/target is answered by the guest's kernel, and the host has what was given away
+balloon()
+{
+	id=$(domid_of two)
+	before=$(given)
+	ask two balloon || return
+	all=$answer
+	xenhost store write /local/domain/$id/memory/target 180224 || return
+	wait_for 60 has_now $((all - 49152)) || return
+	small=$(given)
+	xenhost store write /local/domain/$id/memory/target 229376 || return
+	wait_for 60 has_now $all || return
+	after=$(given)
+	note "memory of the guest in the host, KiB: $before, $small, $after"
+	same "$before $small $after" "229376 180224 229376"
 }
 
 # A paused guest does nothing: what it is told before is answered when it goes on.
@@ -154,7 +189,7 @@ check daemons start_daemons
 check image make_image
 tunctl -t xh0 >/dev/null
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
-	'on-crash = preserve' "console-pty = $tmp/pty-one" "console-log = $results/log-one"
+	'on-crash = preserve' "console-pty = $tmp/pty-one"
 configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
 watch_releases
 xenhost domain watch >$results/domains &
@@ -172,6 +207,7 @@ cat <$tmp/pty-one >$tmp/tty &
 check console-tty test "$(readlink $tmp/pty-one)" = "$(xenhost store read /local/domain/$(domid_of one)/console/tty)"
 check console-shows console_shows
 check console-takes console_takes
+check two/balloon balloon
 check two/pause pause_and_go_on
 
 # a new domain, the same guest

@@ -48,6 +48,7 @@ configure()
 	{
 		echo "kernel = $l2/vmlinuz-${kernel:-6.12}"
 		echo "initrd = $l2/initrd-${kernel:-6.12}"
+		echo "console-log = $results/console-$guest.log"
 		for line in "$@"; do
 			echo "$line"
 		done
@@ -59,7 +60,7 @@ cmdline='append = console=hvc0 quiet panic=-1 xh_steps=commands xh_wait=60'
 # supervise NAME: in the background; $pid_NAME
 supervise()
 {
-	xenhost supervise --config $guests/$1.conf $1 >>$results/console-$1.log \
+	xenhost supervise --config $guests/$1.conf $1 >/dev/null \
 		2>>$results/supervise-$1.log </dev/null &
 	eval "pid_$1=$!"
 	eval "next_$1=0"
@@ -73,7 +74,8 @@ domid_of()
 # wait_for SECONDS COMMAND...: until it succeeds
 wait_for()
 {
-	wait_end=$(($(uptime_s) + $1))
+	# shellcheck disable=SC3043 # busybox has it, and what we wait for may wait itself
+	local wait_end=$(($(uptime_s) + $1))
 	shift
 	until "$@" >$tmp/wait_for 2>&1; do
 		if [ "$(uptime_s)" -ge "$wait_end" ]; then
@@ -155,4 +157,49 @@ finished()
 	}
 	supervisor_status=0
 	wait $supervisor || supervisor_status=$?
+}
+
+# attach_disk NAME DEVID FILE: the nodes of one more disk, as a toolstack writes them
+attach_disk()
+{
+	attach_id=$(domid_of $1) || return
+	attach_front=/local/domain/$attach_id/device/vbd/$2
+	attach_back=/local/domain/32000/backend/vbd/$attach_id/$2
+	xenhost store write $attach_front '' && xenhost store chmod $attach_front n$attach_id,r32000 &&
+		xenhost store write $attach_back '' &&
+		xenhost store chmod $attach_back n32000,r$attach_id || return
+	while read -r attach_node attach_value; do
+		xenhost store write $attach_back/$attach_node "$attach_value" || return
+	done <<-EOF
+		frontend $attach_front
+		frontend-id $attach_id
+		online 1
+		params $3
+		type file
+		mode w
+		dev xvdb
+		device-type disk
+		removable 0
+		state 1
+	EOF
+	while read -r attach_node attach_value; do
+		xenhost store write $attach_front/$attach_node "$attach_value" || return
+	done <<-EOF
+		backend $attach_back
+		backend-id 32000
+		virtual-device $2
+		device-type disk
+		state 1
+	EOF
+}
+
+# detach_disk NAME DEVID: asks both ends to close, then removes what is left
+detach_disk()
+{
+	detach_id=$(domid_of $1) || return
+	detach_front=/local/domain/$detach_id/device/vbd/$2
+	detach_back=/local/domain/32000/backend/vbd/$detach_id/$2
+	xenhost store write $detach_back/online 0 && xenhost store write $detach_back/state 5 &&
+		wait_for 60 node_is $detach_back/state 6 && xenhost store rm $detach_back &&
+		xenhost store rm $detach_front
 }
