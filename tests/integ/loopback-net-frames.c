@@ -43,8 +43,13 @@ static void make(struct nic *n, const char *name, unsigned int address)
 	nic_start(n);
 }
 
+static bool is_probe(void)
+{
+	return got.data[12] == NIC_PROBE_TYPE >> 8 && got.data[13] == (uint8_t)NIC_PROBE_TYPE;
+}
+
 /* in whichever queue the kernel puts it; our frames and no others. 0: none in time */
-static int receive(struct nic *n, int timeout_ms)
+static int receive_kind(struct nic *n, int timeout_ms, bool probe)
 {
 	struct pollfd p[NIC_QUEUES_MAX];
 
@@ -55,7 +60,8 @@ static int receive(struct nic *n, int timeout_ms)
 			nic_post_all(&n->q[i]);
 			while ((len = nic_take(&n->q[i], &got, 0)) != 0) {
 				ck_assert_int_gt(len, 0);
-				if (got.data[11] == (n == &left ? RIGHT : LEFT))
+				if (got.data[11] == (n == &left ? RIGHT : LEFT) &&
+				    is_probe() == probe)
 					return len;
 			}
 			p[i] = (struct pollfd){ n->q[i].rx_port.wait_fd, POLLIN, 0 };
@@ -63,6 +69,11 @@ static int receive(struct nic *n, int timeout_ms)
 		if (poll(p, n->nr_queues, timeout_ms) == 0)
 			return 0;
 	}
+}
+
+static int receive(struct nic *n)
+{
+	return receive_kind(n, NIC_PATIENCE_MS, false);
 }
 
 static void address(struct nic_frame *f, uint8_t from, uint8_t to)
@@ -84,12 +95,10 @@ static void send_on(struct nic *from, unsigned int queue)
 static void meet(struct nic *from, struct nic *to, uint8_t a, uint8_t b)
 {
 	do {
-		nic_fill(&sent, 60, 1);
+		nic_fill_probe(&sent);
 		address(&sent, a, b);
 		send_on(from, 0);
-	} while (receive(to, 50) == 0);
-	while (receive(to, 20) > 0)
-		;
+	} while (receive_kind(to, 50, true) == 0);
 }
 
 static void connect_both(const struct nic_config *l, const struct nic_config *r)
@@ -132,7 +141,7 @@ static void one_frame(struct nic *from, struct nic *to, size_t len, unsigned int
 	nic_fill(&sent, len, (uint32_t)len * 3 + queue);
 	address(&sent, a, LEFT + RIGHT - a);
 	send_on(from, queue);
-	ck_assert_int_eq(receive(to, NIC_PATIENCE_MS), (int)len);
+	ck_assert_int_eq(receive(to), (int)len);
 	ck_assert_mem_eq(got.data, sent.data, len);
 }
 
@@ -159,7 +168,7 @@ static void one_stream(struct nic *from, struct nic *to, const struct packet *p)
 	while (seen < p->payload) {
 		struct packet q;
 
-		ck_assert_int_gt(receive(to, NIC_PATIENCE_MS), 0);
+		ck_assert_int_gt(receive(to), 0);
 		packet_check(&got, &q);
 		ck_assert_uint_eq(q.seq, p->seq + (p->protocol == IPPROTO_TCP ? seen : 0));
 		if (q.v6 && got.flags & NETRXF_csum_blank)
