@@ -1,35 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* xenhost-blkbackd: one host, all disks of its guests, one event loop. */
+/* xenhost-blkbackd: one host, all disks of its guests. */
 #include "config.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "backend/backend_daemon.h"
 #include "common/cleanup.h"
-#include "common/daemon.h"
 #include "common/log.h"
 
-#include <xenhost/event.h>
-
 #include "blkbackd/vbd.h"
-
-struct blkbackd {
-	struct daemon daemon;
-	const char *uri;
-	struct vbd_driver driver;
-	xenhost_t *host;
-	xenhost_backend_t *backend;
-	struct xenhost_event event;
-	bool lost;
-};
-
-static int set_host(void *data, const char *value)
-{
-	((struct blkbackd *)data)->uri = value;
-	return 0;
-}
 
 static int set_engine(void *data, const char *value)
 {
@@ -41,97 +21,105 @@ static int set_engine(void *data, const char *value)
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (!strcmp(value, names[i])) {
-			((struct blkbackd *)data)->driver.engine = (enum blk_io_engine)i;
+			((struct vbd_driver *)data)->engine = (enum blk_io_engine)i;
 			return 0;
 		}
 	}
 	return -EINVAL;
 }
 
-static const struct daemon_option options[] = {
-	{ "host", "URI", "whom to serve (default: bridge:RUNDIR/bridge/blkback.sock)", set_host },
+static int set_cache(void *data, const char *value)
+{
+	if (strcmp(value, "none") && strcmp(value, "page"))
+		return -EINVAL;
+	((struct vbd_driver *)data)->page_cache = value[0] == 'p';
+	return 0;
+}
+
+static int set_barrier(void *data, const char *value)
+{
+	((struct vbd_driver *)data)->barrier = true;
+	return 0;
+}
+
+static int set_number(const char *value, unsigned int max, unsigned int *ret_number)
+{
+	unsigned long long n;
+	int r = options_number(value, 0, max, &n);
+
+	if (r == 0)
+		*ret_number = (unsigned int)n;
+	return r;
+}
+
+static int set_threads(void *data, const char *value)
+{
+	return set_number(value, WORKERS_MAX, &((struct vbd_driver *)data)->nr_threads);
+}
+
+static int set_queues(void *data, const char *value)
+{
+	unsigned int *queues = &((struct vbd_driver *)data)->nr_queues;
+
+	return *value == '0' ? -EINVAL : set_number(value, JOURNAL_QUEUES_MAX, queues);
+}
+
+static int set_poll(void *data, const char *value)
+{
+	return set_number(value, 1000, &((struct vbd_driver *)data)->poll_us);
+}
+
+static const struct option_spec options[] = {
+	{ "barrier", NULL, "offer write barriers, for front ends that know no flush", set_barrier },
+	{ "cache", "NAME",
+	  "none (past the host's page cache where it can be) or page (default: none)", set_cache },
 	{ "engine", "NAME", "disk I/O by uring, sync or auto (default: auto)", set_engine },
+	{ "poll", "US", "look for more requests so long before sleeping (default: 0)", set_poll },
+	{ "queues", "N", "queues that a disk may have (default: as many as threads)", set_queues },
+	{ "threads", "N", "threads that serve queues (default: as many as CPUs, at most 16)",
+	  set_threads },
 	{ 0 },
 };
 
-static void on_lost(xenhost_t *host, int error, void *data)
+static int start(void *data, struct event_base *base)
 {
-	struct blkbackd *b = data;
-
-	log_error("lost the host %s: %s; start xenhost-bridged and this program again", b->uri,
-		  strerror(-error));
-	b->lost = true;
-	event_base_loopbreak(b->daemon.base);
-}
-
-static int start(struct blkbackd *b)
-{
+	struct vbd_driver *driver = data;
 	int r;
 
-	r = xenhost_open(b->uri, 0, &b->host);
+	driver->base = base;
+	r = mailbox_init(&driver->box, base);
+	if (r == 0)
+		r = workers_start(&driver->workers, driver->nr_threads);
 	if (r < 0) {
-		log_error("cannot reach the host %s: %s; is xenhost-bridged running?", b->uri,
-			  strerror(-r));
+		log_error("cannot start threads: %s", strerror(-r));
 		return r;
 	}
-	r = xenhost_backend_new(b->host, &vbd_ops, &b->driver, &b->backend);
-	if (r < 0) {
-		log_error("cannot watch the Xenstore of %s: %s; is xenhost-xenstored running?",
-			  b->uri, strerror(-r));
-		return r;
-	}
-	return xenhost_event_init(&b->event, b->daemon.base, b->host, on_lost, b);
+	if (driver->nr_queues == 0)
+		driver->nr_queues = driver->workers.nr;
+	return 0;
 }
 
-static void stop(struct blkbackd *b)
+static void stop(void *data)
 {
-	xenhost_event_fini(&b->event);
-	xenhost_backend_free(b->backend);
-	xenhost_close(b->host);
-	daemon_loop_free(&b->daemon);
-}
+	struct vbd_driver *driver = data;
 
-static int serve(struct blkbackd *b)
-{
-	int r;
-
-	r = daemon_loop_new(&b->daemon);
-	if (r < 0)
-		return r;
-	b->driver.base = b->daemon.base;
-	r = start(b);
-	if (r < 0)
-		return r;
-	r = daemon_ready(&b->daemon);
-	if (r < 0) {
-		log_error("cannot write to the descriptor of --ready-fd: %s", strerror(-r));
-		return r;
-	}
-	event_base_dispatch(b->daemon.base);
-	return b->lost ? -ECONNRESET : 0;
+	workers_stop(&driver->workers);
+	mailbox_fini(&driver->box);
 }
 
 int main(int argc, char **argv)
 {
-	struct blkbackd b = {
-		.daemon = { .name = "xenhost-blkbackd",
-			    .purpose = "Serves guests' disks from files and block devices." },
+	struct vbd_driver driver = { 0 };
+	const struct backend_daemon daemon = {
+		.name = "xenhost-blkbackd",
+		.purpose = "Serves guests' disks from files and block devices.",
+		.service = SERVICE_BLKBACK,
+		.ops = &vbd_ops,
+		.options = options,
+		.driver = &driver,
+		.start = start,
+		.stop = stop,
 	};
-	char path[PATH_MAX], uri[PATH_MAX + 16];
-	int r = daemon_options(&b.daemon, argc, argv, options, &b);
 
-	if (r != 0)
-		return r > 0 ? 0 : 2;
-	if (!b.uri) {
-		r = daemon_path(&b.daemon, "bridge/blkback.sock", path, sizeof(path));
-		if (r < 0) {
-			log_error("the path of the run directory is too long");
-			return 1;
-		}
-		snprintf(uri, sizeof(uri), "bridge:%s", path);
-		b.uri = uri;
-	}
-	r = serve(&b);
-	stop(&b);
-	return r < 0 ? 1 : 0;
+	return backend_daemon_run(&daemon, argc, argv);
 }

@@ -43,7 +43,7 @@ void xh_backend_add(xenhost_backend_t *b, uint16_t front, uint32_t devid)
 
 static void try_device(xenhost_backend_t *b, uint16_t front, uint32_t devid)
 {
-	if (find_device(b, front, devid))
+	if (!xh_allowed(b->host, front) || find_device(b, front, devid))
 		return;
 	if (b->nr_devices >= XH_DEVICES_MAX)
 		b->ignored = true;

@@ -56,11 +56,18 @@ static int do_probe(xenhost_device_t *dev, uint32_t own, uint32_t state)
 	int r;
 
 	dev->keep_writes = true;
+	dev->waits = dev->continued = false;
 	r = dev->backend->ops.probe(dev);
 	dev->keep_writes = false;
-	dev->probed = r >= 0;
-	if (!dev->probed)
+	dev->probing = r == XENHOST_LATER;
+	dev->probed = r >= 0 && !dev->probing;
+	if (r < 0)
 		dev->data = NULL;
+	if (dev->probing && !dev->failed) {
+		xh_device_drop_writes(dev);
+		dev->waits = !dev->continued;
+		return 0;
+	}
 	r = driver_result(dev, "probe", r);
 	if (r < 0 || dev->ending) {
 		xh_device_drop_writes(dev);
@@ -96,7 +103,7 @@ static void do_disconnect(xenhost_device_t *dev)
 
 static void do_remove(xenhost_device_t *dev)
 {
-	dev->probed = false;
+	dev->probed = dev->probing = dev->waits = dev->deferred = false;
 	dev->backend->ops.remove(dev);
 	dev->data = NULL;
 }
@@ -208,7 +215,7 @@ static int look(xenhost_device_t *dev, struct xh_xenbus_view *view)
 	    (view->front == XENHOST_STATE_CLOSED || view->front == 0))
 		dev->failed = false;
 	view->front_gone = view->front == 0 && front_domain_gone(dev);
-	view->probed = dev->probed;
+	view->probed = dev->probed || dev->probing;
 	view->connected = dev->connected;
 	view->failed = dev->failed || dev->refused;
 	return 0;
@@ -226,20 +233,42 @@ static bool replaced(const xenhost_device_t *dev, const struct xh_xenbus_view *v
 #define GONE 1	/* the folder is not there any more, or another one is in its place */
 #define AGAIN 2 /* not settled yet, but others shall have their turn */
 
+/* A probe that waits stands in the way of all that goes forward, and of nothing that goes back. */
+static struct xh_xenbus_step next_step(const xenhost_device_t *dev,
+				       const struct xh_xenbus_view *view)
+{
+	struct xh_xenbus_step step = xh_xenbus_next(view);
+	bool back = step.action == XH_XENBUS_REMOVE ||
+		    (step.action == XH_XENBUS_SWITCH &&
+		     (step.state == XENHOST_STATE_CLOSING || step.state == XENHOST_STATE_CLOSED));
+
+	if (!dev->probing || back)
+		return step;
+	if (dev->waits || view->front == 0)
+		return (struct xh_xenbus_step){ XH_XENBUS_NOTHING, 0 };
+	return (struct xh_xenbus_step){
+		XH_XENBUS_PROBE,
+		step.action == XH_XENBUS_SWITCH ? step.state : view->own,
+	};
+}
+
 /* Takes steps until there is nothing to do: 0, GONE, AGAIN, or -errno. */
 static int advance(xenhost_device_t *dev)
 {
 	for (int i = 0; i < STEPS_MAX; i++) {
 		struct xh_xenbus_view view;
 		struct xh_xenbus_step step;
-		int r = look(dev, &view);
+		int r;
 
+		if (dev->deferred)
+			return 0;
+		r = look(dev, &view);
 		if (xh_device_not_there(r) || (r == 0 && replaced(dev, &view)))
 			return GONE;
 		if (r < 0 || dev->stuck)
 			return r;
 		dev->own = view.own;
-		step = xh_xenbus_next(&view);
+		step = next_step(dev, &view);
 		if (step.action != XH_XENBUS_NOTHING)
 			r = act(dev, view.own, step);
 		else if (dev->changed && dev->connected)
@@ -258,12 +287,16 @@ static int advance(xenhost_device_t *dev)
 	return AGAIN;
 }
 
-static void stop(xenhost_device_t *dev)
+/* false: disconnect is not over */
+static bool stop(xenhost_device_t *dev)
 {
 	if (dev->connected)
 		do_disconnect(dev);
-	if (dev->probed)
+	if (dev->deferred && !dev->ending)
+		return false;
+	if (dev->probed || dev->probing)
 		do_remove(dev);
+	return true;
 }
 
 static void device_free(xenhost_device_t *dev)
@@ -288,7 +321,11 @@ static void folder_gone(xenhost_device_t *dev)
 	uint32_t devid = dev->devid;
 	bool ending;
 
-	stop(dev);
+	dev->gone = true;
+	if (!stop(dev)) {
+		dev->busy = false;
+		return;
+	}
 	xh_device_clear_error(dev);
 	ending = dev->ending; /* a callback freed the back end */
 	device_free(dev);
@@ -331,7 +368,7 @@ static void device_work(struct xh_work *work)
 	int r;
 
 	dev->busy = true;
-	r = advance(dev);
+	r = dev->gone ? GONE : advance(dev);
 	if (r == GONE) {
 		folder_gone(dev);
 		return;
@@ -351,6 +388,32 @@ void xh_device_end(xenhost_device_t *dev)
 	dev->busy = true;
 	stop(dev);
 	device_free(dev);
+}
+
+int xenhost_device_defer(xenhost_device_t *dev)
+{
+	if (!dev)
+		return -EINVAL;
+	if (dev->ending)
+		return -EBUSY;
+	dev->deferred = true;
+	return 0;
+}
+
+void xenhost_device_continue(xenhost_device_t *dev)
+{
+	if (!dev)
+		return;
+	dev->deferred = dev->waits = false;
+	dev->continued = true;
+	if (!dev->ending)
+		xh_work_queue(dev->backend->host->store, &dev->work);
+}
+
+void xenhost_device_look(xenhost_device_t *dev)
+{
+	if (dev)
+		xh_device_event(dev, "*");
 }
 
 void xh_device_event(xenhost_device_t *dev, const char *node)

@@ -41,12 +41,18 @@ struct xenhost_device {
 	uint32_t own; /* our state when last looked at */
 	bool written; /* by us, so Initialising there is another folder's */
 	bool refused; /* its folder makes no sense: closed, never probed */
+	bool probing; /* probe said XENHOST_LATER */
 	bool probed;
 	bool connected;
 	bool failed;	 /* see xh_xenbus_view */
 	bool stuck;	 /* we cannot even write our state: out of use until the folder goes */
 	bool changed;	 /* a node other than the states: event() is due */
 	bool error_node; /* we wrote one */
+
+	bool waits;	/* with `probing`: for xenhost_device_continue() */
+	bool continued; /* that came already */
+	bool deferred;	/* disconnect is not over */
+	bool gone;	/* its folder; ends when disconnect is over */
 
 	bool busy;	  /* its work runs, perhaps a callback */
 	bool ending;	  /* end it when that returns */

@@ -398,6 +398,53 @@ int xenhost_device_map_ring(xenhost_device_t *dev, const char *node, size_t nr_p
 				  XENHOST_READ | XENHOST_WRITE, ret_map);
 }
 
+/* a number that may be missing */
+static int read_optional(xenhost_device_t *dev, const char *node, uint32_t max, uint32_t absent,
+			 uint32_t *ret_value)
+{
+	uint64_t value = absent;
+	int r = xenhost_device_read_u64(dev, XENHOST_FRONT, node, max, &value);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret_value = (uint32_t)value;
+	return 0;
+}
+
+int xenhost_device_queues(xenhost_device_t *dev, uint32_t max, uint32_t *ret_queues)
+{
+	uint32_t queues = 0;
+	int r;
+
+	if (!dev || !ret_queues)
+		return -EINVAL;
+	r = read_optional(dev, "multi-queue-num-queues", max, 1, &queues);
+	if (r < 0)
+		return r;
+	if (queues == 0)
+		return -EINVAL;
+	*ret_queues = queues;
+	return 0;
+}
+
+int xenhost_device_ring_order(xenhost_device_t *dev, uint32_t max, uint32_t *ret_order)
+{
+	if (!dev || !ret_order)
+		return -EINVAL;
+	return read_optional(dev, "ring-page-order", max, 0, ret_order);
+}
+
+int xenhost_device_queue_node(uint32_t queue, uint32_t nr, const char *node, char *buf, size_t size)
+{
+	int n;
+
+	if (!node || !buf || queue >= nr)
+		return -EINVAL;
+	n = nr == 1 ? snprintf(buf, size, "%s", node)
+		    : snprintf(buf, size, "queue-%" PRIu32 "/%s", queue, node);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
 int xenhost_device_bind_port(xenhost_device_t *dev, const char *node, xenhost_port_t **ret_port)
 {
 	uint64_t port;

@@ -1,119 +1,105 @@
 /* SPDX-License-Identifier: MIT */
-/* xenhost-netbackd: one host, all network cards of its guests, one event loop. */
+/* xenhost-netbackd: one host, all network cards of its guests. */
 #include "config.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "common/cleanup.h"
-#include "common/daemon.h"
+#include "backend/backend_daemon.h"
 #include "common/log.h"
-
-#include <xenhost/event.h>
 
 #include "netbackd/vif.h"
 
-struct netbackd {
-	struct daemon daemon;
-	const char *uri;
-	struct vif_driver driver;
-	xenhost_t *host;
-	xenhost_backend_t *backend;
-	struct xenhost_event event;
-	bool lost;
-};
+#define STALL_DEFAULT_MS 60000
 
-static int set_host(void *data, const char *value)
+static int set_number(const char *value, unsigned int min, unsigned int max,
+		      unsigned int *ret_number)
 {
-	((struct netbackd *)data)->uri = value;
+	unsigned long long n;
+	int r = options_number(value, min, max, &n);
+
+	if (r == 0)
+		*ret_number = (unsigned int)n;
+	return r;
+}
+
+static int set_anti_spoof(void *data, const char *value)
+{
+	((struct vif_driver *)data)->anti_spoof = true;
 	return 0;
 }
 
-static const struct daemon_option options[] = {
-	{ "host", "URI", "whom to serve (default: bridge:RUNDIR/bridge/netback.sock)", set_host },
+static int set_queues(void *data, const char *value)
+{
+	return set_number(value, 1, TAP_QUEUES_MAX, &((struct vif_driver *)data)->nr_queues);
+}
+
+static int set_stall(void *data, const char *value)
+{
+	unsigned int seconds;
+	int r = set_number(value, 0, 86400, &seconds);
+
+	if (r == 0)
+		((struct vif_driver *)data)->stall_ms = seconds * 1000;
+	return r;
+}
+
+static int set_threads(void *data, const char *value)
+{
+	return set_number(value, 0, WORKERS_MAX, &((struct vif_driver *)data)->nr_threads);
+}
+
+static const struct option_spec options[] = {
+	{ "anti-spoof", NULL,
+	  "cards send from their own address only, unless their nodes say otherwise",
+	  set_anti_spoof },
+	{ "queues", "N", "queues that a card may have (default: as many as threads)", set_queues },
+	{ "stall", "SECONDS",
+	  "a guest without buffers for so long has no carrier; 0: never (default: 60)", set_stall },
+	{ "threads", "N", "threads that serve queues (default: as many as CPUs, at most 16)",
+	  set_threads },
 	{ 0 },
 };
 
-static void on_lost(xenhost_t *host, int error, void *data)
+static int start(void *data, struct event_base *base)
 {
-	struct netbackd *n = data;
-
-	log_error("lost the host %s: %s; start xenhost-bridged and this program again", n->uri,
-		  strerror(-error));
-	n->lost = true;
-	event_base_loopbreak(n->daemon.base);
-}
-
-static int start(struct netbackd *n)
-{
+	struct vif_driver *driver = data;
 	int r;
 
-	r = xenhost_open(n->uri, 0, &n->host);
+	driver->base = base;
+	r = mailbox_init(&driver->box, base);
+	if (r == 0)
+		r = workers_start(&driver->workers, driver->nr_threads);
 	if (r < 0) {
-		log_error("cannot reach the host %s: %s; is xenhost-bridged running?", n->uri,
-			  strerror(-r));
+		log_error("cannot start threads: %s", strerror(-r));
 		return r;
 	}
-	r = xenhost_backend_new(n->host, &vif_ops, &n->driver, &n->backend);
-	if (r < 0) {
-		log_error("cannot watch the Xenstore of %s: %s; is xenhost-xenstored running?",
-			  n->uri, strerror(-r));
-		return r;
-	}
-	return xenhost_event_init(&n->event, n->daemon.base, n->host, on_lost, n);
+	if (driver->nr_queues == 0)
+		driver->nr_queues = driver->workers.nr;
+	return 0;
 }
 
-static void stop(struct netbackd *n)
+static void stop(void *data)
 {
-	xenhost_event_fini(&n->event);
-	xenhost_backend_free(n->backend);
-	xenhost_close(n->host);
-	daemon_loop_free(&n->daemon);
-}
+	struct vif_driver *driver = data;
 
-static int serve(struct netbackd *n)
-{
-	int r;
-
-	r = daemon_loop_new(&n->daemon);
-	if (r < 0)
-		return r;
-	n->driver.base = n->daemon.base;
-	r = start(n);
-	if (r < 0)
-		return r;
-	r = daemon_ready(&n->daemon);
-	if (r < 0) {
-		log_error("cannot write to the descriptor of --ready-fd: %s", strerror(-r));
-		return r;
-	}
-	event_base_dispatch(n->daemon.base);
-	return n->lost ? -ECONNRESET : 0;
+	workers_stop(&driver->workers);
+	mailbox_fini(&driver->box);
 }
 
 int main(int argc, char **argv)
 {
-	struct netbackd n = {
-		.daemon = { .name = "xenhost-netbackd",
-			    .purpose = "Serves guests' network cards from TAP interfaces." },
+	struct vif_driver driver = { .stall_ms = STALL_DEFAULT_MS };
+	const struct backend_daemon daemon = {
+		.name = "xenhost-netbackd",
+		.purpose = "Serves guests' network cards from TAP interfaces.",
+		.service = SERVICE_NETBACK,
+		.ops = &vif_ops,
+		.options = options,
+		.driver = &driver,
+		.start = start,
+		.stop = stop,
 	};
-	char path[PATH_MAX], uri[PATH_MAX + 16];
-	int r = daemon_options(&n.daemon, argc, argv, options, &n);
 
-	if (r != 0)
-		return r > 0 ? 0 : 2;
-	if (!n.uri) {
-		r = daemon_path(&n.daemon, "bridge/netback.sock", path, sizeof(path));
-		if (r < 0) {
-			log_error("the path of the run directory is too long");
-			return 1;
-		}
-		snprintf(uri, sizeof(uri), "bridge:%s", path);
-		n.uri = uri;
-	}
-	r = serve(&n);
-	stop(&n);
-	return r < 0 ? 1 : 0;
+	return backend_daemon_run(&daemon, argc, argv);
 }

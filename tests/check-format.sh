@@ -4,7 +4,7 @@
 set -eu
 cd "${SRCDIR:-$(dirname "$0")/..}"
 failed=0
-files=$(find common libxenhost hypercall-bridge xenstored blkbackd netbackd tools tests examples -name '*.[ch]' | sort)
+files=$(find common libxenhost hypercall-bridge xenstored backend blkbackd netbackd tools tests examples -name '*.[ch]' | sort)
 
 for tool in clang-format-14 clang-format; do
 	command -v $tool > /dev/null && break

@@ -46,8 +46,19 @@ struct server {
 	struct state *state; /* NULL: nothing is kept beyond the process */
 	uint64_t generation; /* processes that had this store before */
 	int lock_fd;
-	uint64_t fixed_seed;   /* of hashes, for tests that must repeat; 0: a random one */
-	struct conn *favoured; /* guests' requests wait until its transaction ends, or NULL */
+	uint64_t last_conn; /* number of the newest connection */
+	char **argv;	    /* of this program; for another one in its place */
+	struct live *live;  /* a session of live-update, or NULL */
+	bool taking_over;   /* from the program before us in this process, which left */
+	int take_over_fd;   /* that (state_image()) */
+	const char *import; /* a migration stream to begin with, or NULL */
+	size_t import_len;
+	char *complaint; /* what is wrong with it, instead of in the log; or NULL */
+	size_t complaint_size;
+	struct transfer *transfer; /* one in pieces, or NULL */
+	bool rehearsal;		   /* only to see whether that can be read */
+	uint64_t fixed_seed;	   /* of hashes, for tests that must repeat; 0: a random one */
+	struct conn *favoured;	   /* guests' requests wait until its transaction ends, or NULL */
 	struct event *favour_end;
 	struct event *settling; /* at the end of this pass of the loop, or NULL */
 	unsigned int unsettled;
@@ -60,9 +71,15 @@ struct server {
 int server_start(struct server *s);
 void server_stop(struct server *s);
 
+/* Only tries whether state_image() of another process can be read. 0, or -errno, said why */
+int server_rehearse(struct server *s);
+
 /* store, watches and domains without sockets, as tests use them; close also after a failed open */
 int server_open(struct server *s);
 void server_close(struct server *s);
+
+/* what every store has, as far as it is not there. -errno, said why */
+int server_first_nodes(struct server *s);
 
 void server_settle(struct server *s);
 /*

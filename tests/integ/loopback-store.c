@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +16,9 @@
 
 #include "common/xen.h"
 
+#include "tests/support/daemon.h"
 #include "tests/support/front.h"
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 #include "tests/support/set.h"
 
 #define PATIENCE_MS 20000
@@ -84,12 +84,8 @@ static void expect(const struct guest *g, uint32_t type, const char *payload, si
 
 static void kill_store(void)
 {
-	const char *const args[] = { "--rundir", set.rundir, NULL };
-
-	ck_assert_int_eq(kill(set.xenstored.pid, SIGKILL), 0);
-	while (!process_ended(&set.xenstored))
-		;
-	ck_assert_int_eq(process_start(&set.xenstored, "xenstored", args, false), 0);
+	ck_assert_int_eq(process_kill(&set.xenstored), 0);
+	ck_assert_int_eq(process_run_daemon(&set.xenstored, "xenstored", set.rundir, NULL), 0);
 }
 
 static void write_as_tool(const struct guest *g, const char *value)
@@ -107,15 +103,13 @@ START_TEST(test_killed)
 {
 	const struct xsd_sockmsg half = { .type = XS_READ, .req_id = 1, .len = 2 };
 	struct guest *g;
-	xenhost_t *host;
+	struct front f;
 
-	ck_assert_int_eq(guest_new(set.rundir, "guest", 16, &g), 0);
-	ck_assert_int_eq(set_open(&set, &host), 0);
-	front_make_home(host, guest_domid(g));
-	ck_assert_int_eq(xenhost_store_introduce(host, guest_domid(g), guest_store_gfn(g),
+	set_guest(&set, "guest", 16, &f);
+	g = f.guest;
+	ck_assert_int_eq(xenhost_store_introduce(f.host, guest_domid(g), guest_store_gfn(g),
 						 guest_store_port(g)),
 			 0);
-	xenhost_close(host);
 	REQUEST(g, XS_WATCH, "k\0t\0");
 	EXPECT(g, XS_WATCH, "OK\0");
 	EXPECT(g, XS_WATCH_EVENT, "k\0t\0");
@@ -130,7 +124,7 @@ START_TEST(test_killed)
 		send_bytes(g, "k", 2);
 		EXPECT(g, XS_READ, "value");
 	}
-	guest_free(g);
+	front_free(&f);
 }
 END_TEST
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 # xenstored by itself, without guests or with some that are played by files (the plug-in of libxenhost.mk).
 XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh integ/xenstored-restart.sh \
-	integ/xenstored-stock-daemons.sh integ/xenstored-libxenstore.sh
+	integ/xenstored-live-update.sh integ/xenstored-stock-daemons.sh integ/xenstored-migrate.sh \
+	integ/xenstored-migrate-stock.sh integ/xenstored-libxenstore.sh
 TESTS += $(XENSTORED_TESTS)
-EXTRA_DIST += $(XENSTORED_TESTS) integ/libxenstore.c integ/xenstored-restart.py support/restart-xenstored.sh \
-	support/stock-xen support/stock-daemon
+EXTRA_DIST += $(XENSTORED_TESTS) integ/xenstored-restart.py integ/xenstored-live-update.py integ/libxenstore.c \
+	support/stock-xen support/stock-daemon support/through-ours
 
 # What Debian's own daemons are preloaded with. They are not ours to sanitize.
 check_LTLIBRARIES += xen-stub.la

@@ -39,6 +39,7 @@ void front_init(struct front *f, xenhost_t *host, struct guest *g, uint16_t serv
 {
 	uint16_t domid = guest_domid(g);
 
+	/* host and g may be those of *f */
 	*f = (struct front){ .host = host, .guest = g, .service = service };
 	snprintf(f->front, sizeof(f->front), "/local/domain/%u/device/%s/%u", domid, class, devid);
 	snprintf(f->back, sizeof(f->back), "/local/domain/%u/backend/%s/%u/%u", service, class,
@@ -122,6 +123,20 @@ void front_wait(struct front *f, unsigned int state)
 		}
 	}
 	xenhost_unwatch(watch);
+}
+
+void front_disconnect(struct front *f)
+{
+	front_set_state(f, XENHOST_STATE_CLOSING);
+	front_wait(f, XENHOST_STATE_CLOSING);
+	front_set_state(f, XENHOST_STATE_CLOSED);
+	front_wait(f, XENHOST_STATE_CLOSED);
+}
+
+void front_free(struct front *f)
+{
+	f->guest = guest_free(f->guest);
+	f->host = xenhost_close(f->host);
 }
 
 void front_unplug(struct front *f)

@@ -13,7 +13,7 @@
 #include <xenhost/backend.h>
 #include <xenhost/ring.h>
 
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 
 struct front {
 	xenhost_t *host; /* a tool's handle: may write everywhere */
@@ -37,6 +37,10 @@ const char *front_read(struct front *f, int side, const char *node);
 void front_set_state(struct front *f, unsigned int state);
 /* waits until the back end's state is `state`, which must come; 0 stands for its folder being gone */
 void front_wait(struct front *f, unsigned int state);
+/* The way of a front end that goes: 5, waits for 5, 6, waits for 6. Then nothing of ours is in use. */
+void front_disconnect(struct front *f);
+/* the guest dies, the handle is closed */
+void front_free(struct front *f);
 /* as the toolstack: unplugs, and removes both folders when the back end let go */
 void front_unplug(struct front *f);
 

@@ -8,38 +8,62 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <check.h>
+
 #include "common/bridge.h"
 #include "common/cleanup.h"
 
+#include "tests/support/daemon.h"
 #include "tests/support/set.h"
+#include "tools/keeper.h"
 
-#define ARGS_MAX 16
 #define PATIENCE_MS 30000
 
 static int start(struct set *set, struct process *p, const char *name, const char *const *args)
 {
-	const char *argv[ARGS_MAX] = { "--rundir", set->rundir };
-	size_t n = 2;
-
-	for (; args && *args && n < ARGS_MAX - 1; args++)
-		argv[n++] = *args;
-	argv[n] = NULL;
-	return process_start(p, name, argv, false);
+	return process_run_daemon(p, name, set->rundir, args);
 }
 
-int set_start(struct set *set)
+int set_start_bridged(struct set *set)
 {
-	int r;
+	const char *const args[] = { "--rundir", set->rundir, NULL };
+
+	if (!set->keeper)
+		return start(set, &set->bridged, "bridged", NULL);
+	return process_start_kept(&set->bridged, "bridged", args, set->keeper);
+}
+
+int set_kill_bridged(struct set *set)
+{
+	return process_kill(&set->bridged);
+}
+
+static int start_set(struct set *set, bool kept)
+{
+	int r = 0;
 
 	*set = (struct set){ .rundir = "/tmp/xenhost-set-XXXXXX" };
 	if (!mkdtemp(set->rundir))
 		return -errno;
-	r = start(set, &set->bridged, "bridged", NULL);
+	if (kept)
+		r = keeper_new(set->rundir, &set->keeper);
+	if (r == 0)
+		r = set_start_bridged(set);
 	if (r == 0)
 		r = start(set, &set->xenstored, "xenstored", NULL);
 	if (r < 0)
 		set_stop(set);
 	return r;
+}
+
+int set_start(struct set *set)
+{
+	return start_set(set, false);
+}
+
+int set_start_kept(struct set *set)
+{
+	return start_set(set, true);
 }
 
 int set_add(struct set *set, const char *name, const char *const *args)
@@ -51,6 +75,18 @@ int set_add(struct set *set, const char *name, const char *const *args)
 	r = start(set, &set->services[set->nr_services], name, args);
 	if (r == 0)
 		set->nr_services++;
+	return r;
+}
+
+int set_start_with(struct set *set, const char *name, const char *const *args)
+{
+	int r = set_start(set);
+
+	if (r < 0)
+		return r;
+	r = set_add(set, name, args);
+	if (r < 0)
+		set_stop(set);
 	return r;
 }
 
@@ -79,6 +115,7 @@ int set_stop(struct set *set)
 		r |= stop(&set->services[--set->nr_services]);
 	r |= stop(&set->xenstored);
 	r |= stop(&set->bridged);
+	set->keeper = keeper_free(set->keeper);
 	(void)nftw(set->rundir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	return r < 0 ? -ECHILD : 0;
 }
@@ -115,4 +152,12 @@ int set_open(const struct set *set, xenhost_t **ret_host)
 
 	snprintf(uri, sizeof(uri), "bridge:%s/%s", set->rundir, BRIDGE_SOCKET_TOOL);
 	return xenhost_open(uri, 0, ret_host);
+}
+
+void set_guest(const struct set *set, const char *name, size_t nr_pages, struct front *f)
+{
+	*f = (struct front){ 0 };
+	ck_assert_int_eq(set_open(set, &f->host), 0);
+	ck_assert_int_eq(guest_new(set->rundir, name, nr_pages, &f->guest), 0);
+	front_make_home(f->host, guest_domid(f->guest));
 }

@@ -8,6 +8,7 @@
 
 #include <xenhost/xenhost.h>
 
+#include "tests/support/front.h"
 #include "tools/process.h"
 
 #define SET_SERVICES_MAX 3
@@ -18,12 +19,20 @@ struct set {
 	char rundir[64];
 	struct process bridged, xenstored, services[SET_SERVICES_MAX];
 	unsigned int nr_services;
+	struct keeper *keeper; /* of bridged's descriptors, NULL: they end with it */
 };
 
 /* bridged and xenstored. 0 or -errno; what is wrong was printed */
 int set_start(struct set *set);
+/* the same with a keeper, as xenhost run has one */
+int set_start_kept(struct set *set);
+/* bridged is killed; the next one gets what it left. 0 or -errno */
+int set_kill_bridged(struct set *set);
+int set_start_bridged(struct set *set);
 /* one more daemon, with arguments of its own behind --rundir, ended by NULL */
 int set_add(struct set *set, const char *name, const char *const *args);
+/* both */
+int set_start_with(struct set *set, const char *name, const char *const *args);
 /* Ends all by SIGTERM; 0 when each ended with status 0, also those that ended before. */
 int set_stop(struct set *set);
 
@@ -32,5 +41,8 @@ int set_lose_host(struct set *set);
 
 /* a tool's handle */
 int set_open(const struct set *set, xenhost_t **ret_host);
+
+/* A guest with its home in the store and a tool's handle, for front_init(); front_free(). Must not fail */
+void set_guest(const struct set *set, const char *name, size_t nr_pages, struct front *f);
 
 #endif

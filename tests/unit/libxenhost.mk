@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 LIBCORE = $(top_builddir)/libxenhost/libcore.la
-DAEMON_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
+# what starts daemons of the build tree
+TEST_DAEMON = ../support/daemon.c ../support/daemon.h ../../tools/keeper.c ../../tools/keeper.h \
+	../../tools/process.c ../../tools/process.h
+DAEMON_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"' -DXENHOST_SBINDIR='"$(sbindir)"'
 
 check_PROGRAMS += test-fake test-handle test-ring test-store test-store-wire test-xenbus
 test_fake_SOURCES = test-fake.c
@@ -19,20 +22,20 @@ test_xenbus_LDADD = $(LIBCORE) $(CHECK_LIBS)
 
 # against our own xenstored
 check_PROGRAMS += test-backend test-frontend test-store-daemon
-test_frontend_SOURCES = test-frontend.c ../support/daemon.c ../support/daemon.h
+test_frontend_SOURCES = test-frontend.c $(TEST_DAEMON)
 test_frontend_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_frontend_LDADD = $(LIBCORE) $(CHECK_LIBS)
-test_backend_SOURCES = test-backend.c ../support/daemon.c ../support/daemon.h
+test_frontend_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
+test_backend_SOURCES = test-backend.c $(TEST_DAEMON)
 test_backend_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_backend_LDADD = $(LIBCORE) $(CHECK_LIBS)
-test_store_daemon_SOURCES = test-store-daemon.c ../support/daemon.c ../support/daemon.h
+test_backend_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
+test_store_daemon_SOURCES = test-store-daemon.c $(TEST_DAEMON)
 test_store_daemon_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_store_daemon_LDADD = $(LIBCORE) $(CHECK_LIBS)
+test_store_daemon_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
 
 # with memory that runs out: the linker leads allocations of all that is linked in to support/faults.c
 check_PROGRAMS += test-faults
-test_faults_SOURCES = test-faults.c ../support/daemon.c ../support/daemon.h ../support/faults.c ../support/faults.h
+test_faults_SOURCES = test-faults.c $(TEST_DAEMON) ../support/faults.c ../support/faults.h
 test_faults_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray \
 	-Wl,--wrap=strdup,--wrap=asprintf,--wrap=vasprintf
-test_faults_LDADD = $(LIBCORE) $(CHECK_LIBS)
+test_faults_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)

@@ -40,6 +40,10 @@ static struct driver {
 	const char *write_in_event;
 	bool kill_in_probe, kill_in_connect; /* the store */
 	bool unplug_in_connect;		     /* the toolstack is faster than our answer */
+	bool waiting;			     /* the last probe said so */
+	int later;			     /* so many probes have to wait */
+	bool defer, continue_at_once;
+	int defer_result;
 	xenhost_device_t *dev;
 	int seen_data;
 } driver;
@@ -58,13 +62,20 @@ static int probe(xenhost_device_t *dev)
 {
 	char *node;
 
-	ck_assert_ptr_null(xenhost_device_data(dev));
+	ck_assert_ptr_eq(xenhost_device_data(dev), driver.waiting ? &driver : NULL);
 	xenhost_device_set_data(dev, &driver);
+	driver.waiting = driver.later > 0;
 	driver.dev = dev;
 	note("probe");
 	ck_assert_int_eq(xenhost_device_printf(dev, "feature-x", "%d", 7), 0);
 	if (driver.free_in_probe)
 		xenhost_backend_free(backend);
+	if (driver.later > 0) {
+		driver.later--;
+		if (driver.continue_at_once)
+			xenhost_device_continue(dev);
+		return XENHOST_LATER;
+	}
 	if (driver.kill_in_probe) {
 		driver.kill_in_probe = false;
 		test_daemon_kill(&xenstored);
@@ -98,6 +109,8 @@ static int on_connect(xenhost_device_t *dev)
 static void on_disconnect(xenhost_device_t *dev)
 {
 	note("disconnect");
+	if (driver.defer)
+		driver.defer_result = xenhost_device_defer(dev);
 	if (driver.free_in_disconnect)
 		xenhost_backend_free(backend);
 }
@@ -107,6 +120,7 @@ static void on_remove(xenhost_device_t *dev)
 	ck_assert_ptr_eq(xenhost_device_data(dev), &driver);
 	note("remove");
 	driver.dev = NULL;
+	driver.waiting = false;
 }
 
 static void on_event(xenhost_device_t *dev)
@@ -957,6 +971,203 @@ START_TEST(store_dies_in_connect)
 }
 END_TEST
 
+/* a probe that waits is called again, keeps its data, and writes nothing before */
+START_TEST(probe_waits)
+{
+	attach();
+	front_state("1");
+	driver.later = 2;
+	start_backend(&quiet_ops);
+	assert_calls("probe");
+	assert_state("1");
+	assert_node(BACK_DIR, "feature-x", NULL);
+	write_node(BACK_DIR, "something", "else");
+	front_state("3");
+	assert_calls("");
+	xenhost_device_continue(driver.dev);
+	assert_calls("probe");
+	xenhost_device_continue(driver.dev);
+	assert_calls("probe connect");
+	assert_state("4");
+	assert_node(BACK_DIR, "feature-x", "7");
+}
+END_TEST
+
+START_TEST(probe_continued_at_once)
+{
+	attach();
+	front_state("1");
+	driver.later = 3;
+	driver.continue_at_once = true;
+	start_backend(&quiet_ops);
+	assert_calls("probe probe probe probe");
+	assert_state("2");
+}
+END_TEST
+
+static void start_waiting(void)
+{
+	attach();
+	front_state("1");
+	driver.later = 1;
+	start_backend(&quiet_ops);
+	assert_calls("probe");
+}
+
+/* what goes while its probe waits is removed: by force, by unplug, with the back end */
+START_TEST(removed_while_probe_waits)
+{
+	start_waiting();
+	ck_assert_int_eq(xenhost_store_rm(ts, 0, BACK_DIR), 0);
+	assert_calls("remove");
+}
+END_TEST
+
+START_TEST(unplugged_while_probe_waits)
+{
+	start_waiting();
+	write_node(BACK_DIR, "online", "0");
+	front_state("6");
+	assert_calls("remove");
+	assert_state("6");
+}
+END_TEST
+
+START_TEST(freed_while_probe_waits)
+{
+	start_waiting();
+	backend = xenhost_backend_free(backend);
+	ck_assert_str_eq(driver.calls, "remove");
+	assert_state("1");
+}
+END_TEST
+
+/* the state stays and nothing is called until it is over, whatever happens */
+START_TEST(disconnect_waits)
+{
+	attach();
+	start_backend(&quiet_ops);
+	front_state("4");
+	assert_calls("probe connect");
+	driver.defer = true;
+	front_state("5");
+	assert_calls("");
+	front_state("6");
+	assert_calls("disconnect");
+	ck_assert_int_eq(driver.defer_result, 0);
+	assert_state("5");
+	front_state("1");
+	assert_calls("");
+	assert_state("5");
+	xenhost_device_continue(driver.dev);
+	assert_calls("");
+	assert_state("2");
+	front_state("4");
+	assert_calls("connect");
+	/* by force */
+	ck_assert_int_eq(xenhost_store_rm(ts, 0, BACK_DIR), 0);
+	ck_assert_int_eq(xenhost_store_rm(ts, 0, FRONT_DIR), 0);
+	assert_calls("disconnect");
+	attach();
+	assert_calls("");
+	assert_state("1");
+	xenhost_device_continue(driver.dev);
+	assert_calls("remove probe");
+	assert_state("2");
+}
+END_TEST
+
+START_TEST(freed_while_disconnect_waits)
+{
+	attach();
+	start_backend(&quiet_ops);
+	front_state("4");
+	assert_calls("probe connect");
+	driver.defer = true;
+	front_state("6");
+	assert_calls("disconnect");
+	backend = xenhost_backend_free(backend);
+	ck_assert_str_eq(driver.calls, "remove");
+	assert_state("4");
+}
+END_TEST
+
+/* there is no later then */
+START_TEST(no_waiting_when_freed)
+{
+	attach();
+	start_backend(&quiet_ops);
+	front_state("4");
+	assert_calls("probe connect");
+	driver.defer = true;
+	backend = xenhost_backend_free(backend);
+	ck_assert_str_eq(driver.calls, "disconnect remove");
+	ck_assert_int_eq(driver.defer_result, -EBUSY);
+	assert_state("4");
+}
+END_TEST
+
+START_TEST(looks_when_told)
+{
+	attach();
+	start_backend(&event_ops);
+	assert_calls("probe");
+	front_state("4");
+	settle();
+	driver.calls[0] = '\0';
+	xenhost_device_look(driver.dev);
+	assert_calls("event");
+}
+END_TEST
+
+START_TEST(queues_and_orders)
+{
+	uint32_t n = 77;
+	char node[64];
+
+	attach();
+	front_state("1");
+	start_backend(&quiet_ops);
+	assert_calls("probe");
+	ck_assert_int_eq(xenhost_device_queues(driver.dev, 4, &n), 0);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(xenhost_device_ring_order(driver.dev, 4, &n), 0);
+	ck_assert_uint_eq(n, 0);
+	write_node(FRONT_DIR, "multi-queue-num-queues", "4");
+	write_node(FRONT_DIR, "ring-page-order", "3");
+	ck_assert_int_eq(xenhost_device_queues(driver.dev, 4, &n), 0);
+	ck_assert_uint_eq(n, 4);
+	ck_assert_int_eq(xenhost_device_queues(driver.dev, 3, &n), -ERANGE);
+	ck_assert_int_eq(xenhost_device_ring_order(driver.dev, 3, &n), 0);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_int_eq(xenhost_device_ring_order(driver.dev, 2, &n), -ERANGE);
+	write_node(FRONT_DIR, "multi-queue-num-queues", "0");
+	ck_assert_int_eq(xenhost_device_queues(driver.dev, 4, &n), -EINVAL);
+	write_node(FRONT_DIR, "multi-queue-num-queues", "1x");
+	ck_assert_int_eq(xenhost_device_queues(driver.dev, 4, &n), -EINVAL);
+	write_node(FRONT_DIR, "multi-queue-num-queues", "4294967297");
+	ck_assert_int_eq(xenhost_device_queues(driver.dev, 4, &n), -ERANGE);
+	ck_assert_int_eq(xenhost_device_queue_node(0, 1, "ring-ref", node, sizeof(node)), 0);
+	ck_assert_str_eq(node, "ring-ref");
+	ck_assert_int_eq(xenhost_device_queue_node(2, 3, "ring-ref", node, sizeof(node)), 0);
+	ck_assert_str_eq(node, "queue-2/ring-ref");
+	ck_assert_int_eq(xenhost_device_queue_node(3, 3, "ring-ref", node, sizeof(node)), -EINVAL);
+	ck_assert_int_eq(xenhost_device_queue_node(2, 3, "ring-ref", node, 16), -ENAMETOOLONG);
+}
+END_TEST
+
+/* who gave up all guests but one leaves the others' devices to others */
+START_TEST(restricted_host)
+{
+	ck_assert_int_eq(xenhost_restrict(svc, FRONT + 1), 0);
+	attach();
+	front_state("4");
+	start_backend(&quiet_ops);
+	assert_calls("");
+	assert_state("1");
+}
+END_TEST
+
 enum { MANY = 1030 };
 
 /* of refused devices, which need no front end: those that were looked at are Closed */
@@ -1003,4 +1214,8 @@ UNIT_MAIN_WITH("backend", setup, teardown, whole_life, written_node_by_node, mis
 	       unplug_races_connect, probe_fails, connect_fails, device_fails, events, reconfigures,
 	       successor_resumes, refuses_wrong_identity, ignores_other_names, freed_in_callbacks,
 	       reads_nodes, maps_and_binds, bad_arguments, store_restarts, store_restarts_empty,
-	       store_restarts_with_news, store_dies_in_probe, store_dies_in_connect, many_devices)
+	       store_restarts_with_news, store_dies_in_probe, store_dies_in_connect, many_devices,
+	       probe_waits, probe_continued_at_once, removed_while_probe_waits,
+	       unplugged_while_probe_waits, freed_while_probe_waits, disconnect_waits,
+	       freed_while_disconnect_waits, no_waiting_when_freed, looks_when_told,
+	       queues_and_orders, restricted_host)

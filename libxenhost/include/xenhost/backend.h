@@ -12,6 +12,9 @@
  * probe and connect return 0 or -errno; on an error the helper writes the error node and goes to Closing,
  * and neither remove (of that probe) nor disconnect (of that connect) follows.
  * After remove the same device may be probed again, with its data NULL, when the front end comes back.
+ * A probe that has to wait returns XENHOST_LATER: it is called again, with the data it has set, after
+ * xenhost_device_continue(), or remove is, if the device goes in the meantime. A disconnect that has to
+ * wait calls xenhost_device_defer(). Nothing of this may block: other devices are served by the same thread.
  * What probe, connect and event write with xenhost_device_printf() reaches the store together with the
  * change of state, in one transaction, after they have returned; of event only if it changes something.
  * A device whose state is Connected when the back end starts was a predecessor's: it is probed and
@@ -42,6 +45,8 @@ typedef struct xenhost_device xenhost_device_t;
 #define XENHOST_STATE_CLOSED 6u
 #define XENHOST_STATE_RECONFIGURING 7u
 #define XENHOST_STATE_RECONFIGURED 8u
+
+#define XENHOST_LATER 1 /* result of probe */
 
 struct xenhost_backend_ops {
 	size_t size;	  /* sizeof(struct xenhost_backend_ops): members are only ever appended */
@@ -99,6 +104,28 @@ XENHOST_API int xenhost_device_map_ring(xenhost_device_t *dev, const char *node,
 					xenhost_map_t **ret_map);
 XENHOST_API int xenhost_device_bind_port(xenhost_device_t *dev, const char *node,
 					 xenhost_port_t **ret_port);
+
+/*
+ * What the front end asked for within what the back end offered: multi-queue-num-queues, 1 if there is
+ * none, and ring-page-order, 0 if there is none. 0, -EINVAL no number or zero queues, -ERANGE above max
+ */
+XENHOST_API int xenhost_device_queues(xenhost_device_t *dev, uint32_t max, uint32_t *ret_queues);
+XENHOST_API int xenhost_device_ring_order(xenhost_device_t *dev, uint32_t max, uint32_t *ret_order);
+/* Where the front end has a node of one of its nr queues: queue-N/NODE, or NODE when nr is 1. -ENAMETOOLONG */
+XENHOST_API int xenhost_device_queue_node(uint32_t queue, uint32_t nr, const char *node, char *buf,
+					  size_t size);
+
+/*
+ * In disconnect: it is over when the driver says xenhost_device_continue(), not when it returns; until then
+ * nothing of this device is called and its state does not move. 0, or -EBUSY: the back end is being freed,
+ * disconnect must be over when it returns. When the back end is freed later, remove comes at once and has
+ * to finish what was deferred.
+ */
+XENHOST_API int xenhost_device_defer(xenhost_device_t *dev);
+/* what had to wait can go on, from xenhost_process() */
+XENHOST_API void xenhost_device_continue(xenhost_device_t *dev);
+/* event will be called if the device is connected, as if a node had changed */
+XENHOST_API void xenhost_device_look(xenhost_device_t *dev);
 
 /*
  * The device is broken: one line into our error node (error/OUR-PATH/error), then Closing; disconnect
