@@ -310,6 +310,8 @@ START_TEST(test_slow_watcher)
 	for (int i = 0; i < 5000; i++) {
 		ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), 0);
 		ck_assert_int_eq(peer_control(other, 1, BRIDGE__CONTROL_ACTION__PAUSE), 0);
+		peer_next_event(vmm, &m);
+		bridge_message_fini(&m);
 		ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1), 0);
 	}
 	ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), 0);
