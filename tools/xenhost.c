@@ -16,6 +16,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
+	{ "block", cmd_block, "disks of running guests: attach, detach, resize, figures" },
 	{ "domain", cmd_domain, "list domains, show one" },
 	{ "run", cmd_run, "run one guest with daemons of its own, on this terminal" },
 	{ "store", cmd_store, "read and change the Xenstore" },

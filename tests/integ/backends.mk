@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Back ends driven by loopback guests; each is a Check program that starts a set of daemons of this build.
-check_PROGRAMS += integ/loopback-blk integ/loopback-blk-restart integ/loopback-net integ/loopback-store
-TESTS += integ/loopback-blk integ/loopback-blk-restart integ/loopback-net integ/loopback-store
+check_PROGRAMS += integ/loopback-blk integ/loopback-blk-restart integ/loopback-blk-tool integ/loopback-net integ/loopback-store
+TESTS += integ/loopback-blk integ/loopback-blk-restart integ/loopback-blk-tool integ/loopback-net integ/loopback-store
 
 LOOPBACK_SOURCES = \
 	support/daemon.c support/daemon.h \
@@ -22,6 +22,11 @@ integ_loopback_blk_restart_SOURCES = integ/loopback-blk-restart.c support/disk.c
 integ_loopback_blk_restart_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_restart_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_restart_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_blk_tool_SOURCES = integ/loopback-blk-tool.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
+integ_loopback_blk_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_tool_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_blk_tool_LDADD = $(LOOPBACK_LIBS)
 
 integ_loopback_net_SOURCES = integ/loopback-net.c $(LOOPBACK_SOURCES)
 integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
