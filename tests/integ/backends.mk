@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Back ends driven by loopback guests; each is a Check program that starts a set of daemons of this build.
-LOOPBACK_TESTS = integ/loopback-blk integ/loopback-blk-restart integ/loopback-net integ/loopback-net-frames \
-	integ/loopback-restart integ/loopback-store
+LOOPBACK_TESTS = integ/loopback-blk integ/loopback-blk-restart integ/loopback-blk-tool integ/loopback-net \
+	integ/loopback-net-frames integ/loopback-restart integ/loopback-store
 check_PROGRAMS += $(LOOPBACK_TESTS)
 TESTS += $(LOOPBACK_TESTS)
 
@@ -24,6 +24,11 @@ integ_loopback_blk_restart_SOURCES = integ/loopback-blk-restart.c support/disk.c
 integ_loopback_blk_restart_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_restart_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_restart_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_blk_tool_SOURCES = integ/loopback-blk-tool.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
+integ_loopback_blk_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_tool_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_blk_tool_LDADD = $(LOOPBACK_LIBS)
 
 LOOPBACK_NET_SOURCES = \
 	support/nic.c support/nic.h \
