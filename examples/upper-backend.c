@@ -92,13 +92,14 @@ static int probe(xenhost_device_t *dev)
 {
 	return xenhost_device_printf(dev, "max-len", "4096");
 }
-static void on_remove(xenhost_device_t *dev)
-{
-	(void)dev;
-}
 
-static const struct xenhost_backend_ops ops = { sizeof(ops),   "upper",	  probe, on_connect,
-						on_disconnect, on_remove, NULL };
+static const struct xenhost_backend_ops ops = {
+	.size = sizeof(ops),
+	.type = "upper",
+	.probe = probe,
+	.connect = on_connect,
+	.disconnect = on_disconnect,
+};
 
 int main(int argc, char **argv)
 {
