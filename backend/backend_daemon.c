@@ -103,7 +103,8 @@ static int read_options(struct state *s, int argc, char **argv)
 	char help[PATH_MAX + 64];
 	size_t n = 0;
 
-	snprintf(help, sizeof(help), "whom to serve (default: bridge:RUNDIR/%s)", s->spec->socket);
+	snprintf(help, sizeof(help), "whom to serve (default: bridge:RUNDIR/bridge/%s.sock)",
+		 service_builtin[s->spec->service].name);
 	all[n++] = (struct option_spec){ "host", "URI", help, set_host };
 	for (const struct option_spec *o = s->spec->options; o && o->name && n < OPTIONS_MAX - 1;
 	     o++)
@@ -117,19 +118,17 @@ int backend_daemon_run(const struct backend_daemon *spec, int argc, char **argv)
 		.spec = spec,
 		.daemon = { .name = spec->name, .purpose = spec->purpose },
 	};
-	char path[PATH_MAX], uri[PATH_MAX + 16];
+	char uri[PATH_MAX];
 	int r = read_options(&s, argc, argv);
 
 	if (r != 0)
 		return r > 0 ? 0 : 2;
 	s.uri = host_option;
 	if (!s.uri) {
-		r = daemon_path(&s.daemon, spec->socket, path, sizeof(path));
-		if (r < 0) {
-			log_error("the path of the run directory is too long");
+		r = daemon_service_uri(&s.daemon, service_builtin[spec->service].name, uri,
+				       sizeof(uri));
+		if (r < 0)
 			return 1;
-		}
-		snprintf(uri, sizeof(uri), "bridge:%s", path);
 		s.uri = uri;
 	}
 	r = serve(&s);

@@ -9,13 +9,14 @@
 #include <xenhost/backend.h>
 
 #include "common/options.h"
+#include "common/service.h"
 
 struct event_base;
 
 struct backend_daemon {
-	const char *name;    /* of the program */
-	const char *purpose; /* one line for --help */
-	const char *socket;  /* of the default host, below the run directory */
+	const char *name;	 /* of the program */
+	const char *purpose;	 /* one line for --help */
+	enum service_id service; /* whose socket the default host is */
 	const struct xenhost_backend_ops *ops;
 	const struct option_spec
 		*options; /* beside the common ones; ends with a NULL name, or NULL */

@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 	const struct backend_daemon daemon = {
 		.name = "xenhost-blkbackd",
 		.purpose = "Serves guests' disks from files and block devices.",
-		.socket = "bridge/blkback.sock",
+		.service = SERVICE_BLKBACK,
 		.ops = &vbd_ops,
 		.options = options,
 		.driver = &driver,

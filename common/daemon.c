@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <systemd/sd-daemon.h>
 
+#include "common/bridge.h"
 #include "common/cleanup.h"
 #include "common/daemon.h"
 #include "common/log.h"
@@ -137,6 +138,16 @@ int daemon_ready(struct daemon *d)
 	close(d->ready_fd);
 	d->ready_fd = -1;
 	return 0;
+}
+
+int daemon_service_uri(const struct daemon *d, const char *service, char *buf, unsigned long size)
+{
+	int n = snprintf(buf, size, "bridge:%s/" BRIDGE_DIR "/%s.sock", d->rundir, service);
+
+	if (n >= 0 && (unsigned long)n < size)
+		return 0;
+	log_error("the path of the run directory %s is too long", d->rundir);
+	return -ENAMETOOLONG;
 }
 
 int daemon_path(const struct daemon *d, const char *suffix, char *buf, unsigned long size)

@@ -12,9 +12,6 @@
 
 struct event_base;
 
-/* an older name */
-#define daemon_option option_spec
-
 struct daemon {
 	const char *name;    /* of the program, as in messages */
 	const char *purpose; /* one line for --help */
@@ -39,6 +36,9 @@ void daemon_loop_free(struct daemon *d);
 
 /* says "READY\n" on --ready-fd and READY=1 to systemd. 0 or -errno */
 int daemon_ready(struct daemon *d);
+
+/* the URI by which a service reaches this run directory's bridged. 0 or -ENAMETOOLONG, logged */
+int daemon_service_uri(const struct daemon *d, const char *service, char *buf, unsigned long size);
 
 /* RUNDIR/suffix in a static buffer of the caller. 0 or -ENAMETOOLONG */
 int daemon_path(const struct daemon *d, const char *suffix, char *buf, unsigned long size);

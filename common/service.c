@@ -9,12 +9,15 @@
 
 #include "common/service.h"
 
+const struct service service_builtin[SERVICE_BUILTIN_MAX] = {
+	[SERVICE_BLKBACK] = { "blkback", 32000 },
+	[SERVICE_NETBACK] = { "netback", 32001 },
+};
+
 void service_table_init(struct service_table *table)
 {
-	*table = (struct service_table){
-		.nr = 2,
-		.entries = { { "blkback", 32000 }, { "netback", 32001 } },
-	};
+	*table = (struct service_table){ .nr = SERVICE_BUILTIN_MAX };
+	memcpy(table->entries, service_builtin, sizeof(service_builtin));
 }
 
 /* a name becomes a file name, so nothing but [a-z0-9-] */

@@ -9,6 +9,13 @@
 
 #include <stdint.h>
 
+/* those that every host has, in this order in each table */
+enum service_id {
+	SERVICE_BLKBACK,
+	SERVICE_NETBACK,
+	SERVICE_BUILTIN_MAX,
+};
+
 #define SERVICE_MAX 32
 #define SERVICE_NAME_MAX 32
 #define SERVICE_DOMID_MIN 32000 /* guests get lower ids */
@@ -24,7 +31,10 @@ struct service_table {
 	struct service entries[SERVICE_MAX];
 };
 
-/* blkback=32000 and netback=32001 */
+/* blkback=32000 and netback=32001: the one place that says so */
+extern const struct service service_builtin[SERVICE_BUILTIN_MAX];
+
+/* the built-in ones */
 void service_table_init(struct service_table *table);
 
 /* "NAME=DOMID": adds it, or changes the id of a known name. -EINVAL, -EEXIST (id taken), -ENOSPC */

@@ -11,6 +11,8 @@
 
 #include "libxenhost/internal.h"
 
+#define STALE (1u << 31) /* of flags, in our copy: not told again since the snapshot began */
+
 struct xh_domains {
 	void (*fn)(xenhost_t *host, const struct xenhost_domain_info *info, void *data);
 	void *data;
@@ -76,25 +78,77 @@ static void forget(struct xh_domains *d, struct xenhost_domain_info *known)
 	d->nr--;
 }
 
-void xenhost_transport_domain(xenhost_t *host, const struct xenhost_domain_info *info)
+/* Nobody said so, but it must be: its domid has another domain now, or none. */
+static void tell_gone(xenhost_t *host, struct xenhost_domain_info *known)
 {
 	struct xh_domains *d = host->domains;
+	struct xenhost_domain_info gone = *known;
+
+	gone.state = XENHOST_DOMAIN_GONE;
+	gone.flags = 0;
+	forget(d, known);
+	if (d->fn)
+		d->fn(host, &gone, d->data);
+}
+
+void xh_domains_snapshot(xenhost_t *host)
+{
+	struct xh_domains *d = host->domains;
+
+	for (size_t i = 0; d && i < d->nr; i++)
+		d->known[i].flags |= STALE;
+}
+
+/* A callback may ask what is known, but cannot change it; still each round looks from the start. */
+static void end_snapshot(xenhost_t *host)
+{
+	struct xh_domains *d = host->domains;
+	size_t i = 0;
+
+	while (i < d->nr)
+		if (d->known[i].flags & STALE)
+			tell_gone(host, &d->known[i]);
+		else
+			i++;
+}
+
+static int remember(xenhost_t *host, const struct xenhost_domain_info *info)
+{
+	struct xh_domains *d = host->domains;
+	struct xenhost_domain_info *known = get(d, info->domid);
+
+	if (info->state == XENHOST_DOMAIN_GONE) {
+		if (known && known->unique_id == info->unique_id)
+			forget(d, known);
+		return 0;
+	}
+	if (known && known->unique_id != info->unique_id) {
+		tell_gone(host, known);
+		known = NULL;
+	}
+	if (!known)
+		return insert(d, info);
+	*known = *info;
+	return 0;
+}
+
+void xenhost_transport_domain(xenhost_t *host, const struct xenhost_domain_info *info)
+{
 	struct xenhost_domain_info *known;
+	struct xh_domains *d = host->domains;
+	int r;
 
 	if (!d)
 		return;
 	xh_trace(host, XENHOST_LOG_DOMAIN, "domain %u (%s) is in state %u", info->domid, info->name,
 		 info->state);
+	r = remember(host, info);
 	known = get(d, info->domid);
-	if (info->state == XENHOST_DOMAIN_GONE) {
-		if (known)
-			forget(d, known);
-	} else if (known) {
-		*known = *info;
-	} else if (insert(d, info) < 0) {
-		return; /* not known, so asked for when needed */
-	}
-	if (d->fn)
+	if (known)
+		known->flags = 0;
+	if (info->flags & XENHOST_DOMAIN_F_SNAPSHOT_END)
+		end_snapshot(host);
+	if (r == 0 && d->fn) /* else not known, so asked for when needed */
 		d->fn(host, info, d->data);
 }
 
@@ -161,10 +215,11 @@ int xenhost_domain_known(xenhost_t *host, uint16_t domid, struct xenhost_domain_
 	if (!known)
 		return -ESRCH;
 	*ret_info = *known;
+	ret_info->flags = 0;
 	return 0;
 }
 
-static int control(xenhost_t *host, uint16_t domid, int destroy)
+static int control(xenhost_t *host, uint16_t domid, int action)
 {
 	if (!host)
 		return -EINVAL;
@@ -172,12 +227,17 @@ static int control(xenhost_t *host, uint16_t domid, int destroy)
 		return -EOPNOTSUPP;
 	if (!xh_allowed(host, domid))
 		return -EPERM;
-	return host->ops->domain_control(host->state, domid, destroy);
+	return host->ops->domain_control(host->state, domid, action);
 }
 
 int xenhost_domain_unpause(xenhost_t *host, uint16_t domid)
 {
 	return control(host, domid, 0);
+}
+
+int xenhost_domain_pause(xenhost_t *host, uint16_t domid)
+{
+	return control(host, domid, 2);
 }
 
 int xenhost_domain_destroy(xenhost_t *host, uint16_t domid)

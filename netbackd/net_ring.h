@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Network requests as bytes of ring slots (Xen's public/io/netif.h) and the few headers of a frame
- * that we must understand. Pure: slots and headers are copies, nothing here looks at shared memory.
+ * Network requests as bytes of ring slots (Xen's public/io/netif.h). Pure: slots are copies, nothing
+ * here looks at shared memory.
  *
  * A frame of the guest's is a chain of slots: the first piece, extra infos, further pieces. The
  * size in the first slot is that of the whole frame.
@@ -25,7 +25,8 @@
 #define NET_TX_CHAIN_MAX 21u  /* of a frame that is answered; more is no front end but an attack */
 #define NET_TX_EXTRAS_MAX 8u
 
-#define NET_HEADERS_MAX 256u /* bytes of a frame in which its headers must be */
+#define NET_FRAME_MAX 65535u
+#define NET_RX_PIECES_MAX 16u /* pages of the longest frame; one slot more for an extra info */
 
 struct net_tx_piece {
 	uint32_t gref;
@@ -34,14 +35,19 @@ struct net_tx_piece {
 	uint16_t id;
 };
 
+enum net_mcast { NET_MCAST_NONE, NET_MCAST_ADD, NET_MCAST_REMOVE };
+
 struct net_tx_frame {
 	unsigned int nr_pieces;
 	unsigned int nr_extras;
 	bool want_extra;  /* the next slot is an extra info */
 	bool more;	  /* pieces follow */
-	bool not_offered; /* it asks for what we do not offer */
 	uint16_t flags;	  /* NETTXF_* of the first slot */
 	uint16_t size;	  /* of the whole frame */
+	uint8_t gso_type; /* XEN_NETIF_GSO_TYPE_TCPV*, 0: none */
+	uint16_t gso_size;
+	enum net_mcast mcast; /* no frame at all, but a change of the list */
+	uint8_t mcast_address[6];
 	struct net_tx_piece pieces[NET_TX_CHAIN_MAX];
 };
 
@@ -77,14 +83,6 @@ size_t net_tx_segs(const struct net_tx_frame *frame, struct xenhost_seg segs[NET
 /* Response `i` of net_tx_slots(), NET_TX_RSP_SIZE bytes. status: NETIF_RSP_* */
 void net_tx_response(const struct net_tx_frame *frame, unsigned int i, int16_t status, void *buf);
 
-/*
- * Where the TCP or UDP checksum of a frame starts and where, counted from there, it is stored.
- * headers: the first len bytes of a frame of frame_size bytes. -EINVAL: no checksum there that can
- * be completed.
- */
-int net_csum_locate(const uint8_t *headers, size_t len, size_t frame_size, uint16_t *ret_start,
-		    uint16_t *ret_offset);
-
 /* a buffer that the guest offers */
 struct net_rx_req {
 	uint16_t id;
@@ -93,10 +91,9 @@ struct net_rx_req {
 
 void net_rx_parse(const void *slot, struct net_rx_req *req);
 
-/* NETRXF_* for the flags of a virtio_net_hdr */
-uint16_t net_rx_flags(uint8_t vnet_flags);
-
 /* NET_RX_RSP_SIZE bytes; status: bytes at the start of the page, or NETIF_RSP_* */
 void net_rx_response(const struct net_rx_req *req, uint16_t flags, int16_t status, void *buf);
+/* The extra info behind the first response of a frame that is to be segmented, NET_RX_RSP_SIZE bytes */
+void net_rx_gso(uint8_t type, uint16_t size, void *buf);
 
 #endif

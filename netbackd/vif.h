@@ -1,45 +1,112 @@
 /* SPDX-License-Identifier: MIT */
-/* A network card of a guest: its nodes in the Xenstore, its TAP, its queue. Driver of
- * xenhost/backend.h. */
+/*
+ * A network card of a guest: its nodes in the Xenstore, its TAP, its queues. Driver of xenhost/backend.h,
+ * in the main thread; each queue has a thread of the pool.
+ */
 #ifndef NETBACKD_VIF_H
 #define NETBACKD_VIF_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <xenhost/backend.h>
 
+#include "backend/worker.h"
+
+#include "netbackd/mcast.h"
+#include "netbackd/tap.h"
+
 struct event_base;
-struct tap;
 struct vif_queue;
 
 /* data of xenhost_backend_new() */
 struct vif_driver {
-	struct event_base *base;
+	struct event_base *base; /* of the main thread */
+	struct mailbox box;
+	struct workers workers;
+	/* options */
+	unsigned int nr_threads;
+	unsigned int nr_queues; /* offered */
+	unsigned int stall_ms;	/* a guest without buffers loses its carrier; 0: never */
+	bool anti_spoof;	/* unless a card says otherwise */
 };
 
+#define VIF_STATS(X)                                                  \
+	X(tx_frames) /* from the guest to the TAP */                  \
+	X(tx_bytes)                                                   \
+	X(tx_errors) /* the front end's fault */                      \
+	X(tx_drops)  /* the kernel did not take it */                 \
+	X(tx_spoofs) /* not from the card's own address */            \
+	X(rx_frames)                                                  \
+	X(rx_bytes)                                                   \
+	X(rx_errors)   /* buffers that cannot be used */              \
+	X(rx_drops)    /* too short or too long for the guest */      \
+	X(rx_filtered) /* multicast that the guest did not ask for */ \
+	X(events)      /* times the front end woke us */              \
+	X(notifies)    /* times we woke it */                         \
+	X(stalls)      /* times it left us without buffers for too long */
+
+/* of one queue: its thread writes, the main thread looks */
 struct vif_stats {
-	uint64_t tx_frames; /* from the guest to the TAP */
-	uint64_t tx_bytes;
-	uint64_t tx_errors; /* the front end's fault */
-	uint64_t tx_drops;  /* the kernel did not take it */
-	uint64_t rx_frames;
-	uint64_t rx_bytes;
-	uint64_t rx_errors;
-	uint64_t rx_drops; /* too short or too long for the guest */
-	uint64_t events;   /* times the front end woke us */
-	uint64_t notifies; /* times we woke it */
+#define X(name) _Atomic uint64_t name;
+	VIF_STATS(X)
+#undef X
+};
+
+#define VIF_STATS_COUNT (sizeof(struct vif_stats) / sizeof(_Atomic uint64_t))
+
+/* what the front end can do with what we send, settled while it is connected */
+struct vif_features {
+	bool sg;
+	bool gso4, gso6;
+	bool csum4, csum6;
+	bool rx_notify; /* tells us of new buffers */
 };
 
 struct vif {
 	xenhost_device_t *dev;
 	struct vif_driver *driver;
 	struct tap *tap;
-	struct vif_queue *queue; /* NULL while not connected */
-	bool rx_notify;		 /* the front end tells us of new buffers */
-	struct vif_stats stats;
+	struct vif_features features;
+	uint8_t mac[6];
+	bool have_mac;
+	bool connected;
+	bool resumed; /* the front end was connected to a predecessor */
+	bool carrier; /* as last told to the TAP */
+	unsigned int nr_stalled;
+	uint32_t nr_queues;
+	struct vif_queue *queues[TAP_QUEUES_MAX]; /* while connected */
+	struct vif_stats stats;			  /* of those that are gone */
+
+	/* for the queues' threads as well */
+	struct mcast mcast;
+	_Atomic bool mcast_filter;
+	_Atomic bool anti_spoof;
+	_Atomic bool unplugged;			/* somebody has drawn the cable */
+	_Atomic uint64_t rate_bytes, rate_usec; /* of each queue; 0: no limit */
 };
 
 extern const struct xenhost_backend_ops vif_ops;
+
+/* in a letter of a queue: it has no buffers for a long time, or has some again */
+void vif_stalled(struct vif *vif, bool stalled);
+/* sum over all queues, those that are and those that were */
+void vif_sum_stats(const struct vif *vif, uint64_t sums[VIF_STATS_COUNT]);
+
+/* --- vif_nodes.c --- */
+
+/* One line for the log and for the error node. Returns the error. */
+int vif_error(xenhost_device_t *dev, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* the TAP's name, into TAP_NAME_MAX + 1 bytes; logged */
+int vif_read_name(xenhost_device_t *dev, char *name);
+/* what the front end says; logged */
+int vif_read_front_end(struct vif *vif);
+/* what may change at any time */
+void vif_read_settings(struct vif *vif);
+/* `mtu`, with what the front end's features allow; logged */
+int vif_read_mtu(struct vif *vif, unsigned int *ret_mtu);
+int vif_publish_features(struct vif *vif);
 
 #endif

@@ -5,11 +5,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <xenhost/backend.h>
 #include <xenhost/store.h>
 
 #include "common/cleanup.h"
+#include "common/service.h"
 #include "tools/guest.h"
 #include "tools/guest_nodes.h"
 
@@ -97,6 +99,31 @@ static void write_control(struct writer *w)
 		folder(w, guests_own[i], domid, domid);
 }
 
+/* where xenconsole and its like look for the console */
+static void write_tty(struct writer *w)
+{
+	char tty[256];
+	ssize_t n = -1;
+
+	if (w->guest->console_pty)
+		n = readlink(w->guest->console_pty, tty, sizeof(tty) - 1);
+	if (n <= 0)
+		return;
+	tty[n] = '\0';
+	node(w, "console/tty", "%s", tty);
+}
+
+/* a guest takes a processor that it knows and does not find here for one that is to be switched off */
+static void write_cpus(struct writer *w)
+{
+	for (unsigned int i = 0; i < w->guest->vcpus; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "cpu/%u/availability", i);
+		node(w, name, "online");
+	}
+}
+
 static void write_home(struct writer *w)
 {
 	const struct xenhost_domain_info *info = w->info;
@@ -114,7 +141,8 @@ static void write_home(struct writer *w)
 	node(w, "console/ring-ref", "%llu", (unsigned long long)info->console_gfn);
 	node(w, "console/port", "%u", info->console_port);
 	node(w, "console/type", "xenhost-vmm");
-	node(w, "cpu/0/availability", "online");
+	write_tty(w);
+	write_cpus(w);
 	write_control(w);
 	folder(w, "device", 0, info->domid);
 	base(w, "/vm/%s", w->guest->uuid);
@@ -148,7 +176,8 @@ static void write_disk(struct writer *w, const struct guest_disk *disk, unsigned
 	char number[16];
 
 	snprintf(number, sizeof(number), "%u", devid);
-	write_device(w, GUEST_DOMID_BLKBACK, "vbd", devid, "virtual-device", number);
+	write_device(w, service_builtin[SERVICE_BLKBACK].domid, "vbd", devid, "virtual-device",
+		     number);
 	node(w, "dev", "xvd%c", (int)('a' + i));
 	node(w, "type", "file");
 	node(w, "params", "%s", disk->path);
@@ -168,7 +197,7 @@ static void write_vif(struct writer *w, const struct guest_vif *vif, unsigned in
 
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
 		 m[5]);
-	write_device(w, GUEST_DOMID_NETBACK, "vif", i, "mac", mac);
+	write_device(w, service_builtin[SERVICE_NETBACK].domid, "vif", i, "mac", mac);
 	node(w, "mac", "%s", mac);
 	node(w, "handle", "%u", i);
 	node(w, "type", "vif");
@@ -206,11 +235,11 @@ int guest_nodes_backend(const struct guest *g, uint16_t domid, unsigned int i, c
 			size_t size)
 {
 	if (i < g->nr_disks)
-		snprintf(path, size, "/local/domain/%u/backend/vbd/%u/%u", GUEST_DOMID_BLKBACK,
-			 domid, XVDA + i * 16);
+		snprintf(path, size, "/local/domain/%u/backend/vbd/%u/%u",
+			 service_builtin[SERVICE_BLKBACK].domid, domid, XVDA + i * 16);
 	else if (i - g->nr_disks < g->nr_vifs)
-		snprintf(path, size, "/local/domain/%u/backend/vif/%u/%u", GUEST_DOMID_NETBACK,
-			 domid, i - g->nr_disks);
+		snprintf(path, size, "/local/domain/%u/backend/vif/%u/%u",
+			 service_builtin[SERVICE_NETBACK].domid, domid, i - g->nr_disks);
 	else
 		return -ENOENT;
 	return 0;

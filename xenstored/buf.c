@@ -44,6 +44,11 @@ char *buf_add(struct buf *b, size_t len)
 	return p;
 }
 
+void buf_cut(struct buf *b, size_t len)
+{
+	b->len = len;
+}
+
 void buf_consume(struct buf *b, size_t len)
 {
 	b->start += len;

@@ -17,6 +17,7 @@ static inline char *buf_head(const struct buf *b)
 
 /* len more bytes at the end, for the caller to fill. NULL: out of memory, nothing changed */
 char *buf_add(struct buf *b, size_t len);
+void buf_cut(struct buf *b, size_t len);     /* at the end: only len <= b->len are left */
 void buf_consume(struct buf *b, size_t len); /* <= b->len; gives large memory back when empty */
 void buf_fini(struct buf *b);
 

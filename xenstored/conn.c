@@ -32,7 +32,9 @@ struct conn_pending {
 
 void conn_init(struct conn *c, struct server *s, struct domain *d, const struct conn_ops *ops)
 {
-	*c = (struct conn){ .server = s, .domain = d, .ops = ops, .reads = true };
+	*c = (struct conn){
+		.server = s, .domain = d, .ops = ops, .reads = true, .number = ++s->last_conn
+	};
 	list_append(&s->conns, &c->of_server);
 	list_init(&c->of_dirty);
 	list_init(&c->of_touched);
@@ -141,6 +143,7 @@ static size_t run(struct conn *c, const char *data, size_t len)
 		}
 		if (n == 0 || (size_t)n > len - used)
 			break;
+		c->nr_requests++;
 		ops_handle(c, &h, data + used + WIRE_HEADER_SIZE);
 		used += (size_t)n;
 	}
@@ -385,6 +388,7 @@ static void queue_event(struct conn *c, const char *payload, size_t len, bool fi
 	if (!p)
 		return;
 	memcpy(p, payload, len);
+	c->nr_events++;
 	if (!place->offset)
 		c->nr_pending++;
 	*place = (struct conn_pending){ offset, hash, (uint32_t)len };

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -23,13 +24,21 @@ _Static_assert(sizeof(struct head) == JOURNAL_RECORD_MIN, "no holes");
 _Static_assert(sizeof(struct perm) == 4, "permissions are kept as they are");
 
 /* what a part may be */
-enum kind { NOTHING, BYTES, PATH, WATCHED, PERMS, VALUE, TOKEN };
+enum kind { NOTHING, BYTES, PATH, WATCHED, PERMS, VALUE, TOKEN, TALLY, PERMS_OR_NOTHING };
 
 static const uint8_t shapes[JOURNAL_TYPES][JOURNAL_PARTS] = {
-	[JOURNAL_NODE] = { PATH, PERMS, VALUE }, [JOURNAL_GONE] = { PATH },
-	[JOURNAL_SPECIAL] = { NOTHING, PERMS },	 [JOURNAL_RING] = { BYTES, BYTES },
-	[JOURNAL_RING_IO] = { BYTES, BYTES },	 [JOURNAL_WATCH] = { WATCHED, TOKEN },
+	[JOURNAL_NODE] = { PATH, PERMS, VALUE },
+	[JOURNAL_GONE] = { PATH },
+	[JOURNAL_SPECIAL] = { NOTHING, PERMS },
+	[JOURNAL_RING] = { BYTES, BYTES },
+	[JOURNAL_RING_IO] = { BYTES, BYTES },
+	[JOURNAL_WATCH] = { WATCHED, TOKEN },
 	[JOURNAL_UNWATCH] = { WATCHED, TOKEN },
+	[JOURNAL_LISTEN] = { BYTES },
+	[JOURNAL_SOCKET] = { BYTES, BYTES },
+	[JOURNAL_TXN_TOUCH] = { PATH, PERMS_OR_NOTHING, VALUE },
+	[JOURNAL_TXN_TALLY] = { NOTHING, NOTHING, TALLY },
+	[JOURNAL_TXN_SPECIAL] = { NOTHING, PERMS_OR_NOTHING },
 };
 
 static size_t padded(size_t n)
@@ -100,6 +109,10 @@ static bool good_part(enum kind kind, const struct journal_part *p)
 		return good_path(p->data, p->len, true);
 	case PERMS:
 		return good_perms(p->data, p->len);
+	case PERMS_OR_NOTHING:
+		return !p->len || good_perms(p->data, p->len);
+	case TALLY:
+		return p->len == sizeof(struct journal_tally);
 	case VALUE:
 	case TOKEN:
 		return p->len <= WIRE_PAYLOAD_MAX;
@@ -107,6 +120,12 @@ static bool good_part(enum kind kind, const struct journal_part *p)
 		break;
 	}
 	return true;
+}
+
+static bool has_what_it_says(const struct journal_record *r)
+{
+	return !(r->flags & ~(JOURNAL_HAS | JOURNAL_SEEN)) &&
+	       !(r->flags & JOURNAL_HAS) == !r->part[1].len;
 }
 
 static bool good_numbers(const struct journal_record *r)
@@ -124,7 +143,19 @@ static bool good_numbers(const struct journal_record *r)
 		return r->n[1] <= r->part[0].len;
 	case JOURNAL_TXN_START:
 	case JOURNAL_TXN_END:
+	case JOURNAL_TXN_KEEP:
 		return r->n[0] != 0;
+	case JOURNAL_LOCK:
+	case JOURNAL_LISTEN:
+		return r->n[0] <= INT_MAX;
+	case JOURNAL_SOCKET:
+		return r->n[0] <= INT_MAX && r->id;
+	case JOURNAL_TXN_TOUCH:
+		return r->n[0] && has_what_it_says(r) && (r->part[1].len || !r->part[2].len);
+	case JOURNAL_TXN_TALLY:
+		return r->n[0] && r->n[1] <= UINT16_MAX;
+	case JOURNAL_TXN_SPECIAL:
+		return r->n[0] && r->n[1] < 2 && has_what_it_says(r);
 	default:
 		return true;
 	}

@@ -25,10 +25,28 @@ enum journal_type {
 	JOURNAL_DROP,	   /* all watches and transactions of the ring */
 	JOURNAL_TXN_START, /* n[0] id */
 	JOURNAL_TXN_END,   /* n[0] id */
+	/* only in what one process hands over to another program in its place (state_image()) */
+	JOURNAL_LOCK,	  /* n[0] descriptor */
+	JOURNAL_LISTEN,	  /* n[0] descriptor, n[1] the path is ours to remove; part 0 path */
+	JOURNAL_SOCKET,	  /* n: descriptor, last transaction, unread; parts 0 input, 1 output */
+	JOURNAL_TXN_KEEP, /* n[0] id, n[1] failed: what it did follows */
+	JOURNAL_TXN_TOUCH, /* n: id, TXN_*; flags; part 0 path, with JOURNAL_HAS 1 perms and 2 value */
+	JOURNAL_TXN_TALLY,   /* n: id, domid; part 2 struct journal_tally */
+	JOURNAL_TXN_SPECIAL, /* n: id, enum store_special; flags; with JOURNAL_HAS part 1 perms */
 	JOURNAL_TYPES
 };
 
-enum journal_reset { JOURNAL_NO_RESET, JOURNAL_RESET, JOURNAL_DRAIN, JOURNAL_RESETS };
+struct journal_tally {
+	int64_t nodes, bytes;
+};
+
+enum journal_reset {
+	JOURNAL_NO_RESET,
+	JOURNAL_RESET,
+	JOURNAL_DRAIN,
+	JOURNAL_RESETS,
+	JOURNAL_AS_IS = JOURNAL_RESETS /* in no journal: the page knows alone where it goes on */
+};
 
 #define JOURNAL_NEW_GUESTS 65535u
 #define JOURNAL_PARTS 3
@@ -41,6 +59,10 @@ enum journal_reset { JOURNAL_NO_RESET, JOURNAL_RESET, JOURNAL_DRAIN, JOURNAL_RES
 #define JOURNAL_SHUT 4u
 #define JOURNAL_FLAGS 7u
 
+/* flags of what transactions did */
+#define JOURNAL_HAS 1u	/* that is there, and follows */
+#define JOURNAL_SEEN 2u /* special permissions that it looked at, as they are outside of it */
+
 struct journal_part {
 	const void *data;
 	size_t len;
@@ -51,7 +73,7 @@ struct journal_record {
 	uint8_t flags;
 	uint16_t domid;
 	uint32_t n[JOURNAL_NUMBERS];
-	uint64_t id;
+	uint64_t id; /* of the connection, 0: the domain's ring; JOURNAL_DOMAIN: see there */
 	struct journal_part part[JOURNAL_PARTS];
 };
 

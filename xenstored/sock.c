@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct listener {
 	unsigned int nr_conns;
 	unsigned int complaints; /* logged, or left out because there were too many */
 	bool paused;
+	bool ours; /* the socket's file is ours to remove */
 	int fd;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
@@ -137,7 +139,7 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 		conn_input(&sc->conn, s->scratch, (size_t)n);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		conn_end(&sc->conn, 0);
-	server_settle(s);
+	server_settle_soon(s);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *data)
@@ -145,25 +147,36 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 	struct sock_conn *sc = data;
 
 	conn_mark(&sc->conn);
-	server_settle(sc->conn.server);
+	server_settle_soon(sc->conn.server);
 }
 
 /* fd becomes the connection's, or is closed */
-static int sock_new(struct listener *l, int fd)
+static struct sock_conn *conn_open(struct server *s, struct domain *d, int fd)
 {
 	_cleanup_close_ int own = fd;
 	struct sock_conn *sc = calloc(1, sizeof(*sc));
 
 	if (!sc)
-		return -ENOMEM;
-	conn_init(&sc->conn, l->server, l->domain, &sock_ops);
+		return NULL;
+	conn_init(&sc->conn, s, d, &sock_ops);
 	sc->fd = steal_fd(&own);
-	sc->readable = event_new(l->server->base, fd, EV_READ | EV_PERSIST, on_readable, sc);
-	sc->writable = event_new(l->server->base, fd, EV_WRITE | EV_PERSIST, on_writable, sc);
+	if (fd < 0)
+		return sc;
+	sc->readable = event_new(s->base, fd, EV_READ | EV_PERSIST, on_readable, sc);
+	sc->writable = event_new(s->base, fd, EV_WRITE | EV_PERSIST, on_writable, sc);
 	if (!sc->readable || !sc->writable || event_add(sc->readable, NULL) < 0) {
 		sock_free(&sc->conn);
-		return -ENOMEM;
+		return NULL;
 	}
+	return sc;
+}
+
+static int sock_new(struct listener *l, int fd)
+{
+	struct sock_conn *sc = conn_open(l->server, l->domain, fd);
+
+	if (!sc)
+		return -ENOMEM;
 	sc->listener = l;
 	l->nr_conns++;
 	return 0;
@@ -244,7 +257,8 @@ static void listener_free(struct listener *l)
 		event_free(l->again);
 	if (l->fd >= 0) {
 		close(l->fd);
-		unlink(l->path);
+		if (l->ours)
+			unlink(l->path);
 	}
 	list_remove(&l->of_server);
 	free(l);
@@ -252,35 +266,187 @@ static void listener_free(struct listener *l)
 
 static int listener_open(struct listener *l)
 {
-	int r = bind_path(l->path, &l->fd);
+	if (l->fd < 0) {
+		int r = bind_path(l->path, &l->fd);
 
-	if (r < 0)
-		return r;
+		if (r < 0)
+			return r;
+		l->ours = true;
+	}
 	l->readable = event_new(l->server->base, l->fd, EV_READ | EV_PERSIST, on_connect, l);
 	l->again = evtimer_new(l->server->base, on_again, l);
 	return l->readable && l->again && event_add(l->readable, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-int sock_listen(struct server *s, const char *path, struct domain *d)
+static struct listener *listener_new(struct server *s, struct domain *d, const char *path,
+				     size_t len)
 {
 	struct listener *l = calloc(1, sizeof(*l));
-	int n, r;
 
-	if (!l) {
-		log_error("no memory for the socket %s", path);
-		return -ENOMEM;
-	}
+	if (!l)
+		return NULL;
 	l->server = s;
 	l->domain = d;
 	l->fd = -1;
+	memcpy(l->path, path, len);
 	list_append(&s->listeners, &l->of_server);
-	n = snprintf(l->path, sizeof(l->path), "%s/%s", s->rundir, path);
-	r = (size_t)n < sizeof(l->path) ? listener_open(l) : -ENAMETOOLONG;
-	if (r < 0) {
-		log_error("cannot listen on %s/%s: %s", s->rundir, path, strerror(-r));
+	return l;
+}
+
+static struct listener *find_listener(struct server *s, const char *path)
+{
+	struct listener *l;
+
+	list_for_each(l, &s->listeners, of_server)
+		if (!strcmp(l->path, path))
+			return l;
+	return NULL;
+}
+
+static int listen_on(struct server *s, const char *path, struct domain *d)
+{
+	struct listener *l = find_listener(s, path);
+	int r;
+
+	if (strlen(path) >= sizeof(l->path))
+		return -ENAMETOOLONG;
+	if (!l)
+		l = listener_new(s, d, path, strlen(path));
+	if (!l)
+		return -ENOMEM;
+	l->domain = d;
+	r = listener_open(l);
+	if (r < 0)
+		listener_free(l);
+	return r;
+}
+
+int sock_listen(struct server *s, const char *path, struct domain *d)
+{
+	char full[4096];
+	const int n = snprintf(full, sizeof(full), "%s/%s", s->rundir, path);
+	const int r = (size_t)n < sizeof(full) ? listen_on(s, full, d) : -ENAMETOOLONG;
+
+	if (r < 0)
+		log_error("cannot listen on %s: %s", full, strerror(-r));
+	return r;
+}
+
+/* --- one program in place of another --- */
+
+int sock_fd(const struct conn *c)
+{
+	return c->ops == &sock_ops ? list_entry(c, const struct sock_conn, conn)->fd : -1;
+}
+
+int sock_pid(const struct conn *c)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+	const int fd = sock_fd(c);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return 0;
+	return cred.pid;
+}
+
+void sock_each_listener(struct server *s,
+			void (*fn)(void *data, uint16_t domid, int fd, const char *path, bool ours),
+			void *data)
+{
+	const struct listener *l;
+
+	list_for_each(l, &s->listeners, of_server)
+		fn(data, l->domain->domid, l->fd, l->path, l->ours);
+}
+
+int sock_stay_open(struct server *s, bool stay)
+{
+	const int flags = stay ? 0 : FD_CLOEXEC;
+	struct listener *l;
+	struct conn *c;
+
+	list_for_each(l, &s->listeners, of_server)
+		if (fcntl(l->fd, F_SETFD, flags) < 0)
+			return -errno;
+	list_for_each(c, &s->conns, of_server)
+		if (!c->dead && sock_fd(c) >= 0 && fcntl(sock_fd(c), F_SETFD, flags) < 0)
+			return -errno;
+	return 0;
+}
+
+int sock_restore_listener(struct server *s, struct domain *d, const char *path, size_t len, int fd,
+			  bool ours)
+{
+	struct listener *l;
+
+	if (len >= sizeof(l->path) || memchr(path, 0, len))
+		return -EPROTO;
+	l = listener_new(s, d, path, len);
+	if (!l)
+		return -ENOMEM;
+	l->fd = fd;
+	l->ours = ours;
+	return fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+}
+
+/* The limit counts connections by listener: any of their domain is as good. */
+static struct listener *listener_of(struct server *s, const struct domain *d)
+{
+	struct listener *l;
+
+	list_for_each(l, &s->listeners, of_server)
+		if (l->domain == d)
+			return l;
+	return NULL;
+}
+
+int sock_restore(struct server *s, struct domain *d, uint64_t number, int fd,
+		 struct conn **ret_conn)
+{
+	struct sock_conn *sc;
+
+	if (fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	sc = conn_open(s, d, fd);
+	if (!sc)
+		return -ENOMEM;
+	sc->conn.number = number;
+	if (s->last_conn < number)
+		s->last_conn = number;
+	sc->listener = listener_of(s, d);
+	if (sc->listener)
+		sc->listener->nr_conns++;
+	*ret_conn = &sc->conn;
+	conn_mark(&sc->conn);
+	return 0;
+}
+
+/* from the end: what is restored belongs to the last one most of the time */
+struct conn *sock_find(struct server *s, uint64_t number)
+{
+	for (struct list *l = s->conns.prev; l != &s->conns; l = l->prev) {
+		struct conn *c = list_entry(l, struct conn, of_server);
+
+		if (c->number == number && !c->dead)
+			return c;
+	}
+	return NULL;
+}
+
+void sock_drop_unused(struct server *s)
+{
+	struct listener *l, *tmp;
+	struct conn *c;
+
+	list_for_each_safe(l, tmp, &s->listeners, of_server) {
+		if (l->readable)
+			continue;
+		list_for_each(c, &s->conns, of_server)
+			if (c->ops == &sock_ops && sock_of(c)->listener == l)
+				sock_of(c)->listener = NULL;
 		listener_free(l);
 	}
-	return r;
 }
 
 void sock_close_all(struct server *s)

@@ -7,11 +7,13 @@
 
 #include <xenhost/keep.h>
 
+#include "common/cleanup.h"
 #include "common/log.h"
 #include "xenstored/conn.h"
 #include "xenstored/domain.h"
 #include "xenstored/journal.h"
 #include "xenstored/server.h"
+#include "xenstored/sock.h"
 #include "xenstored/state.h"
 #include "xenstored/txn.h"
 
@@ -23,11 +25,17 @@ struct state {
 	struct journal journal;
 	size_t image; /* bytes of what there was at its beginning */
 	struct list touched;
+	bool whole; /* for another program in our place: with what ends with a process */
 };
 
 static void append(const struct server *s, const struct journal_record *r)
 {
 	journal_append(&s->state->journal, r);
+}
+
+void state_append(struct server *s, const struct journal_record *r)
+{
+	append(s, r);
 }
 
 /* --- nodes, domains, limits --- */
@@ -97,7 +105,12 @@ void state_quota(struct server *s, uint16_t domid, unsigned int item, uint32_t v
 
 static bool is_kept(const struct conn *c)
 {
-	return c->kept && c->server->state;
+	return c->server->state && (c->kept || c->server->state->whole);
+}
+
+uint64_t state_conn_id(const struct conn *c)
+{
+	return c->kept ? 0 : c->number;
 }
 
 static void append_watch(struct conn *c, const struct watch *w, enum journal_type type)
@@ -106,6 +119,7 @@ static void append_watch(struct conn *c, const struct watch *w, enum journal_typ
 		.type = (uint8_t)type,
 		.domid = c->domain->domid,
 		.n = { (uint32_t)w->depth, w->strip },
+		.id = state_conn_id(c),
 		.part = { { watch_path(w), w->path_len }, { watch_token(w), w->token_len } },
 	};
 
@@ -125,9 +139,9 @@ void state_unwatch(struct conn *c, const struct watch *w)
 
 static void append_plain(struct conn *c, enum journal_type type, uint32_t n)
 {
-	const struct journal_record r = { .type = (uint8_t)type,
-					  .domid = c->domain->domid,
-					  .n = { n } };
+	const struct journal_record r = {
+		.type = (uint8_t)type, .domid = c->domain->domid, .n = { n }, .id = state_conn_id(c)
+	};
 
 	if (is_kept(c))
 		append(c->server, &r);
@@ -261,16 +275,74 @@ static void write_limits(struct server *s)
 				state_quota(s, a->domid, i, a->limit[i]);
 }
 
-static void write_conn(struct conn *c)
+static void write_watches(struct conn *c)
 {
-	const struct txn *t;
 	struct watch *w;
 
-	state_ring(c, c->ops->position(c), JOURNAL_NO_RESET);
 	list_for_each(w, &c->watches.watches, of_owner)
 		state_watch(c, w);
-	list_for_each(t, &c->txns, of_owner)
-		state_txn(c, t->id, 1);
+}
+
+static void write_ring(struct conn *c)
+{
+	state_ring(c, c->ops->position(c), JOURNAL_NO_RESET);
+	write_watches(c);
+}
+
+/* Behind the nodes, which is what transactions are told apart from. */
+static void write_txns(struct server *s)
+{
+	const struct txn *t;
+	struct conn *c;
+
+	list_for_each(c, &s->conns, of_server) {
+		if (c->dead || !is_kept(c))
+			continue;
+		list_for_each(t, &c->txns, of_owner) {
+			state_txn(c, t->id, 1);
+			if (s->state->whole)
+				state_txn_write(c, t);
+		}
+	}
+}
+
+static void write_socket(struct conn *c, int fd)
+{
+	const struct journal_record r = {
+		.type = JOURNAL_SOCKET,
+		.domid = c->domain->domid,
+		.id = c->number,
+		.n = { (uint32_t)fd, c->last_txn, c->unread },
+		.part = { bytes_of(&c->in, 0), bytes_of(&c->out, 0) },
+	};
+
+	append(c->server, &r);
+	write_watches(c);
+}
+
+static void write_listener(void *data, uint16_t domid, int fd, const char *path, bool ours)
+{
+	const struct journal_record r = {
+		.type = JOURNAL_LISTEN,
+		.domid = domid,
+		.n = { (uint32_t)fd, ours },
+		.part = { { path, strlen(path) } },
+	};
+
+	append(data, &r);
+}
+
+static void write_process(struct server *s)
+{
+	const struct journal_record lock = { .type = JOURNAL_LOCK, .n = { (uint32_t)s->lock_fd } };
+	struct conn *c;
+
+	if (s->lock_fd >= 0)
+		append(s, &lock);
+	sock_each_listener(s, write_listener, s);
+	list_for_each(c, &s->conns, of_server)
+		if (!c->dead && sock_fd(c) >= 0)
+			write_socket(c, sock_fd(c));
 }
 
 static void write_all(struct server *s)
@@ -282,11 +354,35 @@ static void write_all(struct server *s)
 	list_for_each(d, domains_all(s), of_domains) {
 		state_domain(s, d);
 		if (d->conn && d->conn->kept && !d->conn->dead)
-			write_conn(d->conn);
+			write_ring(d->conn);
 	}
 	write_nodes(&w, s->store.root, 0);
 	for (unsigned int i = 0; i < STORE_SPECIALS; i++)
 		state_special(s, i, s->store.special[i]);
+	if (s->state->whole)
+		write_process(s);
+	write_txns(s);
+}
+
+int state_image(struct server *s, int *ret_fd)
+{
+	struct state image = { .server = s, .whole = true }, *kept;
+	int r = journal_new(s->generation, &image.journal);
+
+	if (r < 0)
+		return r;
+	list_init(&image.touched);
+	state_commit(s);
+	kept = s->state;
+	s->state = &image;
+	write_all(s);
+	s->state = kept;
+	journal_commit(&image.journal);
+	r = image.journal.failed ? -ENOMEM : 0;
+	if (r == 0)
+		*ret_fd = steal_fd(&image.journal.fd);
+	journal_close(&image.journal);
+	return r;
 }
 
 /* A new journal in place of the old one, which counts until the host has the new one. */
@@ -323,6 +419,17 @@ void state_settle(struct server *s)
 	r = s->state ? rewrite(s) : 0;
 	if (r < 0)
 		give_up(s, r);
+}
+
+int state_renew(struct server *s)
+{
+	int r;
+
+	state_commit(s);
+	r = s->state ? rewrite(s) : 0;
+	if (r < 0)
+		give_up(s, r);
+	return 0;
 }
 
 static void on_changed(void *data, const char *path, size_t len, const struct node *n)

@@ -34,6 +34,8 @@ struct xenhost;
 int state_start(struct server *s, struct xenhost *host);
 void state_stop(struct server *s); /* what was deposited stays */
 void state_commit(struct server *s);
+/* all is different from what the journal says: a new one. 0: also when the daemon goes on without */
+int state_renew(struct server *s);
 /* between requests: makes the journal short again when it has grown too long */
 void state_settle(struct server *s);
 /* a journal is kept, or being written */
@@ -66,6 +68,20 @@ void state_touch(struct conn *c);
  * 1, or 0: there is none. -errno, said why
  */
 int state_load(struct server *s, struct xenhost *host);
+/* all of it or an error: nothing that is damaged is left out */
 int state_load_fd(struct server *s, int fd);
+
+/*
+ * All there is, socket clients and what open transactions did included, for another program in our
+ * place: a journal of its own that counts beside the one that is kept. The descriptor is the caller's.
+ */
+int state_image(struct server *s, int *ret_fd);
+
+/* for state_txn.c */
+struct txn;
+void state_append(struct server *s, const struct journal_record *r);
+uint64_t state_conn_id(const struct conn *c);
+void state_txn_write(struct conn *c, const struct txn *t);
+int state_txn_load(struct server *s, struct conn *c, const struct journal_record *r);
 
 #endif

@@ -2,8 +2,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <xenhost/keep.h>
 
@@ -13,6 +16,7 @@
 #include "xenstored/domain.h"
 #include "xenstored/journal.h"
 #include "xenstored/server.h"
+#include "xenstored/sock.h"
 #include "xenstored/state.h"
 
 /* --- nodes --- */
@@ -135,6 +139,8 @@ static struct conn *conn_for(struct server *s, const struct journal_record *r)
 {
 	struct domain *d = domain_find(s, r->domid);
 
+	if (r->id)
+		return sock_find(s, r->id);
 	return d && !d->fixed ? d->conn : NULL;
 }
 
@@ -260,6 +266,66 @@ static int load_txn_end(struct server *s, const struct journal_record *r)
 	return 0;
 }
 
+/* --- what comes from a process that this program replaces --- */
+
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static int load_lock(struct server *s, const struct journal_record *r)
+{
+	if (s->lock_fd >= 0 || s->rehearsal)
+		return 0;
+	s->lock_fd = (int)r->n[0];
+	return fcntl(s->lock_fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+}
+
+/* Nobody serves a domain that is not configured any more: its sockets are closed. */
+static int load_listen(struct server *s, const struct journal_record *r)
+{
+	struct domain *d = domain_find(s, r->domid);
+	const int fd = s->rehearsal ? -1 : (int)r->n[0];
+
+	if (fd >= 0 && !is_socket(fd))
+		return -EBADF;
+	if (!d || !d->fixed)
+		d = domain_find(s, 0);
+	return sock_restore_listener(s, d, r->part[0].data, r->part[0].len, fd, r->n[1]);
+}
+
+static int load_socket(struct server *s, const struct journal_record *r)
+{
+	struct domain *d = domain_find(s, r->domid);
+	const int fd = s->rehearsal ? -1 : (int)r->n[0];
+	struct conn *c;
+	int res;
+
+	if (fd >= 0 && !is_socket(fd))
+		return -EBADF;
+	if (!d || !d->fixed) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	res = sock_restore(s, d, r->id, fd, &c);
+	if (res < 0)
+		return res;
+	c->last_txn = r->n[1];
+	c->unread = r->n[2];
+	res = put_bytes(&c->in, &r->part[0]);
+	return res < 0 ? res : put_bytes(&c->out, &r->part[1]);
+}
+
+static int load_txn_more(struct server *s, const struct journal_record *r)
+{
+	struct conn *c = conn_for(s, r);
+
+	return c ? state_txn_load(s, c, r) : 0;
+}
+
 static int (*const loaders[JOURNAL_TYPES])(struct server *s, const struct journal_record *r) = {
 	[JOURNAL_NODE] = load_node,
 	[JOURNAL_GONE] = load_gone,
@@ -275,6 +341,13 @@ static int (*const loaders[JOURNAL_TYPES])(struct server *s, const struct journa
 	[JOURNAL_DROP] = load_drop,
 	[JOURNAL_TXN_START] = load_txn_start,
 	[JOURNAL_TXN_END] = load_txn_end,
+	[JOURNAL_LOCK] = load_lock,
+	[JOURNAL_LISTEN] = load_listen,
+	[JOURNAL_SOCKET] = load_socket,
+	[JOURNAL_TXN_KEEP] = load_txn_more,
+	[JOURNAL_TXN_TOUCH] = load_txn_more,
+	[JOURNAL_TXN_TALLY] = load_txn_more,
+	[JOURNAL_TXN_SPECIAL] = load_txn_more,
 };
 
 /* --- all of it --- */
@@ -289,16 +362,17 @@ static void count(void *data, const struct node *n)
 	a->nodes.bytes += (int64_t)node_size(n);
 }
 
-/* The old versions that transactions held while records were read go; all see the present one. */
+/* The old versions that lost transactions held while records were read go; they see the present one. */
 static void renew_txns(struct server *s)
 {
 	struct txn *t;
 
 	list_for_each(t, &s->store.txns, of_store)
-		txn_give_up(&s->store.heap, t, s->store.root);
+		if (t->lost)
+			txn_give_up(&s->store.heap, t, s->store.root);
 }
 
-static int load_records(struct server *s, const struct journal_view *v, size_t *ret_nr)
+static int load_records(struct server *s, const struct journal_view *v, bool strict, size_t *ret_nr)
 {
 	struct journal_record r;
 	size_t at = 0;
@@ -310,14 +384,14 @@ static int load_records(struct server *s, const struct journal_view *v, size_t *
 			break;
 		(*ret_nr)++;
 	}
-	if (res != -EPROTO)
+	if (res != -EPROTO || strict)
 		return res;
 	log_error("the kept state is damaged behind %zu of %zu bytes; what follows is dropped", at,
 		  v->end);
 	return 0;
 }
 
-int state_load_fd(struct server *s, int fd)
+static int load_fd(struct server *s, int fd, bool strict)
 {
 	struct journal_view v = { 0 };
 	size_t nr = 0;
@@ -328,14 +402,20 @@ int state_load_fd(struct server *s, int fd)
 	s->generation = v.generation + 1;
 	s->store.stamp = s->generation << 40; /* beyond all that clients have seen */
 	quota_account(&s->quota, 0)->nodes = (struct tally){ 0 };
-	r = load_records(s, &v, &nr);
+	r = load_records(s, &v, strict, &nr);
 	journal_view_close(&v);
 	if (r < 0)
 		return r;
 	renew_txns(s);
 	tree_each(s->store.root, count, &s->quota);
-	log_info("took over the predecessor's state: %zu records", nr);
+	if (!s->rehearsal)
+		log_info("took over the predecessor's state: %zu records", nr);
 	return 1;
+}
+
+int state_load_fd(struct server *s, int fd)
+{
+	return load_fd(s, fd, true);
 }
 
 int state_load(struct server *s, struct xenhost *host)
@@ -346,7 +426,7 @@ int state_load(struct server *s, struct xenhost *host)
 	if (r == -ENOENT || r == -EOPNOTSUPP)
 		return 0;
 	if (r == 0)
-		r = state_load_fd(s, fd);
+		r = load_fd(s, fd, false);
 	if (r == -EPROTO) {
 		log_error("the kept state is none of this version's; starting with an empty store");
 		return 0;

@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "hypercall-bridge/vmm/acpi.h"
+#include "hypercall-bridge/vmm/console.h"
 #include "hypercall-bridge/vmm/cpuid.h"
 #include "hypercall-bridge/vmm/kvm.h"
 #include "hypercall-bridge/vmm/vcpu.h"
@@ -20,6 +21,7 @@
 
 #define KICK_SIGNAL SIGUSR1
 #define CPUID_MAX 256
+#define PORT_DEBUG 0xe9
 #define CR0_PE 1u
 #define CR0_ET 0x10u
 
@@ -153,10 +155,15 @@ int vcpu_translate(const struct vcpu *v, uint64_t gva, uint64_t *ret_gpa)
 	return 0;
 }
 
-/* A write to port 0x600 powers off, one to 0x604 restarts; nothing else is there. */
-static void io_write(struct vcpu *v, uint16_t port, const uint8_t *data)
+/*
+ * A write to port 0x600 powers off, one to 0x604 restarts; what goes to 0xe9 is printed, as under Xen: some
+ * say their last words there. Nothing else is there.
+ */
+static void io_write(struct vcpu *v, uint16_t port, const uint8_t *data, size_t len)
 {
-	if (port == ACPI_PORT_SLEEP && *data == ACPI_SLEEP_OFF)
+	if (port == PORT_DEBUG)
+		console_early(v->vm->console, (const char *)data, len);
+	else if (port == ACPI_PORT_SLEEP && *data == ACPI_SLEEP_OFF)
 		vm_end(v->vm, VM_POWEROFF);
 	else if (port == ACPI_PORT_RESET && *data == ACPI_RESET_VALUE)
 		vm_end(v->vm, VM_REBOOT);
@@ -173,7 +180,7 @@ static void handle_io(struct vcpu *v)
 
 	v->stats.io++;
 	if (v->run->io.direction == KVM_EXIT_IO_OUT)
-		io_write(v, v->run->io.port, data);
+		io_write(v, v->run->io.port, data, len);
 	else
 		memset(data, v->run->io.port == 0x42 ? 0 : 0xff, len);
 }
@@ -248,7 +255,7 @@ static void handle_exit(struct vcpu *v)
 static void wait_while_parked(struct vcpu *v)
 {
 	pthread_mutex_lock(&v->park_lock);
-	while (v->parked)
+	while (v->parked && !vm_ended(v->vm))
 		pthread_cond_wait(&v->park_change, &v->park_lock);
 	pthread_mutex_unlock(&v->park_lock);
 }
@@ -304,6 +311,7 @@ static bool is_started(const struct vcpu *v)
 	return __atomic_load_n(&v->started, __ATOMIC_ACQUIRE);
 }
 
+/* Also wakes one that is held: it may have to end. */
 void vcpu_kick(struct vcpu *v)
 {
 	if (!is_started(v))
@@ -311,6 +319,25 @@ void vcpu_kick(struct vcpu *v)
 	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	if (!pthread_equal(v->thread, pthread_self()))
 		pthread_kill(v->thread, KICK_SIGNAL);
+	pthread_mutex_lock(&v->park_lock);
+	pthread_cond_broadcast(&v->park_change);
+	pthread_mutex_unlock(&v->park_lock);
+}
+
+void vcpu_hold(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->park_lock);
+	v->parked++;
+	pthread_mutex_unlock(&v->park_lock);
+	vcpu_kick(v);
+}
+
+void vcpu_release(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->park_lock);
+	v->parked--;
+	pthread_cond_broadcast(&v->park_change);
+	pthread_mutex_unlock(&v->park_lock);
 }
 
 void vcpu_join(struct vcpu *v)
@@ -328,19 +355,11 @@ static int vcpu_ioctl(struct vcpu *v, unsigned long request, void *arg)
 	bool foreign = is_started(v) && !pthread_equal(v->thread, pthread_self());
 	int r;
 
-	if (foreign) {
-		pthread_mutex_lock(&v->park_lock);
-		v->parked++;
-		pthread_mutex_unlock(&v->park_lock);
-		vcpu_kick(v);
-	}
+	if (foreign)
+		vcpu_hold(v);
 	r = ioctl(v->fd, request, arg) < 0 ? -errno : 0;
-	if (foreign) {
-		pthread_mutex_lock(&v->park_lock);
-		v->parked--;
-		pthread_cond_broadcast(&v->park_change);
-		pthread_mutex_unlock(&v->park_lock);
-	}
+	if (foreign)
+		vcpu_release(v);
 	return r;
 }
 

@@ -11,6 +11,8 @@
 
 #include "common/xen.h"
 
+#include "netbackd/net_filter.h"
+#include "netbackd/net_offload.h"
 #include "netbackd/net_ring.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,7 +28,10 @@ static void check_frame(const struct net_tx_frame *frame)
 	struct xenhost_seg segs[NET_TX_PIECES_MAX];
 	size_t n, sum = 0;
 
-	require(frame->nr_pieces <= NET_TX_PIECES_MAX && frame->size >= NET_FRAME_MIN);
+	require(frame->nr_pieces <= NET_TX_PIECES_MAX);
+	if (frame->mcast)
+		return;
+	require(frame->size >= NET_FRAME_MIN);
 	n = net_tx_segs(frame, segs);
 	require(n >= 1 && n <= frame->nr_pieces);
 	for (size_t i = 0; i < n; i++) {
@@ -69,18 +74,39 @@ static size_t one_chain(const uint8_t *data, size_t size)
 	return slots * NET_TX_REQ_SIZE;
 }
 
-static void checksum(const uint8_t *data, size_t size)
+static void check_vnet(const struct virtio_net_hdr *vnet, size_t size)
+{
+	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		require(vnet->csum_start + vnet->csum_offset + 2u <= size);
+	if (vnet->gso_type)
+		require(vnet->gso_size && vnet->hdr_len >= 54 && vnet->hdr_len <= size);
+}
+
+static void offload(const uint8_t *data, size_t size)
 {
 	size_t len = size < NET_HEADERS_MAX ? size : NET_HEADERS_MAX;
-	uint8_t *headers = malloc(len);
-	uint16_t start, offset;
+	struct net_tx_frame frame = { 0 };
+	struct virtio_net_hdr vnet;
+	uint8_t *headers = malloc(len + !len), *all = malloc(size + !size);
 
-	require(headers || len == 0);
-	if (len > 0)
-		memcpy(headers, data, len);
-	if (net_csum_locate(headers, len, size, &start, &offset) == 0)
-		require(start + offset + 2u <= size && start <= len);
+	require(headers && all && size <= UINT16_MAX);
+	memcpy(headers, data, len);
+	memcpy(all, data, size);
+	frame.size = (uint16_t)size;
+	for (uint8_t type = 0; type <= XEN_NETIF_GSO_TYPE_TCPV6; type++) {
+		frame.flags = NETTXF_csum_blank;
+		frame.gso_type = type;
+		frame.gso_size = type ? 1448 : 0;
+		if (net_tx_offload(&frame, headers, len, &vnet) < 0)
+			continue;
+		check_vnet(&vnet, size);
+		require(type == 0 || vnet.gso_type);
+		require(net_csum_complete(&(struct iovec){ all, size }, 1, vnet.csum_start,
+					  vnet.csum_offset) == 0);
+	}
+	(void)net_source_is(headers, len, data);
 	free(headers);
+	free(all);
 }
 
 static void buffers(const uint8_t *data, size_t size)
@@ -91,7 +117,7 @@ static void buffers(const uint8_t *data, size_t size)
 	if (size < NET_RX_REQ_SIZE)
 		return;
 	net_rx_parse(data, &req);
-	net_rx_response(&req, net_rx_flags(data[0]), NETIF_RSP_OKAY, rsp);
+	net_rx_response(&req, data[0], NETIF_RSP_OKAY, rsp);
 	require(!memcmp(rsp, data, sizeof(req.id)));
 }
 
@@ -101,7 +127,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while ((n = one_chain(data + at, size - at)) > 0)
 		at += n;
-	checksum(data, size);
+	if (size >= 6 && size <= UINT16_MAX)
+		offload(data, size);
 	buffers(data, size);
 	return 0;
 }

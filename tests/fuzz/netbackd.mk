@@ -1,3 +1,7 @@
 # SPDX-License-Identifier: MIT
 check_PROGRAMS += fuzz-net-ring
-fuzz_net_ring_SOURCES = fuzz-net-ring.c $(top_srcdir)/netbackd/net_ring.c
+fuzz_net_ring_SOURCES = \
+	fuzz-net-ring.c \
+	$(top_srcdir)/netbackd/net_filter.c \
+	$(top_srcdir)/netbackd/net_offload.c \
+	$(top_srcdir)/netbackd/net_ring.c

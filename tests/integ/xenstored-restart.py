@@ -14,6 +14,9 @@ import sys
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import xs  # noqa: E402
+
 READ, WATCH, START, END, INTRODUCE, WRITE, MKDIR, SET_PERMS, EVENT, ERROR = (
     2, 4, 6, 7, 8, 11, 12, 14, 15, 16)
 CONTROL, IS_INTRODUCED, RING, KEYS = 0, 17, 1024, 12
@@ -47,9 +50,8 @@ class Zero:
 
     def ask(self, kind, *strings):
         data = b"".join(x + b"\0" for x in strings)
-        self.s.sendall(struct.pack("=IIII", kind, 1, 0, len(data)) + data)
-        h = struct.unpack("=IIII", self.s.recv(16, socket.MSG_WAITALL))
-        return self.s.recv(h[3], socket.MSG_WAITALL)
+        self.s.sendall(xs.message(kind, data))
+        return xs.receive(self.s)[1]
 
 
 class Guest:

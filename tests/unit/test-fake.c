@@ -120,9 +120,10 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 
 	ck_assert_ptr_eq(host, s->host);
 	ck_assert_uint_eq(info->domid, GUEST);
-	if (info->state == XENHOST_DOMAIN_RUNNING)
+	if (info->state == XENHOST_DOMAIN_RUNNING) {
+		ck_assert_uint_eq(info->flags, XENHOST_DOMAIN_F_SNAPSHOT_END);
 		s->seen_running++;
-	else
+	} else
 		s->seen_gone++;
 }
 

@@ -16,6 +16,7 @@
 
 #include <check.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/ethernet.h>
 
@@ -66,7 +67,7 @@ START_TEST(is_set_up)
 	ck_assert_int_eq(ioctl(s, SIOCGIFFLAGS, &ifr), 0);
 	ck_assert(ifr.ifr_flags & IFF_UP);
 	ck_assert(ifr.ifr_flags & IFF_RUNNING);
-	ck_assert_int_eq(fcntl(tap->fd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(fcntl(tap->fds[0], F_GETFD), FD_CLOEXEC);
 	ck_assert_int_eq(tap_open("vif7.0", &other), -EBUSY);
 	tap_close(tap);
 	ck_assert_uint_eq(if_nametoindex("vif7.0"), 0);
@@ -88,6 +89,69 @@ START_TEST(carrier)
 		} while (!(ifr.ifr_flags & IFF_RUNNING) != !on);
 	}
 	tap_close(tap);
+}
+END_TEST
+
+START_TEST(queues)
+{
+	struct tap *tap = open_up("vif7.0");
+	struct ifreq ifr = { 0 };
+
+	ck_assert(tap->multi_queue);
+	ck_assert_int_eq(tap_set_queues(tap, TAP_QUEUES_MAX), 0);
+	ck_assert_uint_eq(tap->nr, TAP_QUEUES_MAX);
+	for (unsigned int i = 0; i < tap->nr; i++) {
+		ck_assert_int_eq(ioctl(tap->fds[i], TUNGETIFF, &ifr), 0);
+		ck_assert_str_eq(ifr.ifr_name, "vif7.0");
+	}
+	ck_assert_int_eq(tap_set_queues(tap, 1), 0);
+	ck_assert_uint_ne(if_nametoindex("vif7.0"), 0);
+	tap_close(tap);
+}
+END_TEST
+
+/* what an administrator made before: with queues or without */
+START_TEST(persistent)
+{
+	for (int multi = 0; multi < 2; multi++) {
+		struct ifreq ifr = { .ifr_name = "vif7.0" };
+		struct tap *tap = NULL;
+		int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+		ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | (multi ? IFF_MULTI_QUEUE : 0));
+		ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
+		ck_assert_int_eq(ioctl(fd, TUNSETPERSIST, 1), 0);
+		close(fd);
+		ck_assert_int_eq(tap_open("vif7.0", &tap), 0);
+		ck_assert_int_eq(tap->multi_queue, multi);
+		ck_assert_int_eq(tap_set_queues(tap, 2), multi ? 0 : -EOPNOTSUPP);
+		ck_assert_int_eq(ioctl(tap->fds[0], TUNSETPERSIST, 0), 0);
+		tap_close(tap);
+		ck_assert_uint_eq(if_nametoindex("vif7.0"), 0);
+	}
+}
+END_TEST
+
+/* a successor goes on with the descriptors */
+START_TEST(adopted)
+{
+	struct tap *tap = open_up("vif7.0"), *next = NULL;
+	int first, second;
+
+	ck_assert_int_eq(tap_set_queues(tap, 2), 0);
+	first = dup(tap->fds[0]);
+	second = dup(tap->fds[1]);
+	tap_close(tap);
+	ck_assert_int_eq(tap_adopt("vif8.0", first, &next), -EINVAL);
+	ck_assert_int_lt(tap_adopt("vif7.0", 0, &next), 0);
+	ck_assert_ptr_null(next);
+	ck_assert_int_eq(tap_adopt("vif7.0", first, &next), 0);
+	ck_assert_int_eq(tap_adopt_queue(next, second), 0);
+	ck_assert_uint_eq(next->nr, 2);
+	ck_assert_int_eq(tap_set_queues(next, 3), 0);
+	ck_assert_int_eq(tap_set_mtu(next, 65521), 0);
+	tap_close(next);
+	ck_assert_uint_eq(if_nametoindex("vif7.0"), 0);
 }
 END_TEST
 
@@ -130,15 +194,15 @@ START_TEST(frames_both_ways)
 	for (size_t i = 0; i < 1000; i++)
 		frame[i] = (uint8_t)i;
 	memcpy(frame + 12, "\x88\xb5", 2);
-	ck_assert_int_eq(write(tap->fd, out, sizeof(out)), sizeof(out));
+	ck_assert_int_eq(write(tap->fds[0], out, sizeof(out)), sizeof(out));
 	expect(s, 0, frame, 1000);
 	frame[500]++;
 	ck_assert_int_eq(write(s, frame, 1000), 1000);
-	expect(tap->fd, sizeof(struct virtio_net_hdr), frame, 1000);
+	expect(tap->fds[0], sizeof(struct virtio_net_hdr), frame, 1000);
 	for (int i = 0; i < 10; i++)
 		ck_assert_int_eq(write(s, frame, 1000), 1000);
 	tap_drain(tap, 1000);
-	ck_assert_int_eq(read(tap->fd, out, sizeof(out)), -1);
+	ck_assert_int_eq(read(tap->fds[0], out, sizeof(out)), -1);
 	ck_assert_int_eq(errno, EAGAIN);
 	close(s);
 	tap_close(tap);
@@ -172,6 +236,9 @@ int main(void)
 	if (have_net) {
 		tcase_add_test(tc, is_set_up);
 		tcase_add_test(tc, carrier);
+		tcase_add_test(tc, queues);
+		tcase_add_test(tc, persistent);
+		tcase_add_test(tc, adopted);
 		tcase_add_test(tc, frames_both_ways);
 		tcase_add_test(tc, bridges);
 	}

@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 #define XENHOST_DOMAIN_GONE 0u
-#define XENHOST_DOMAIN_PAUSED 1u /* built, not started */
+#define XENHOST_DOMAIN_PAUSED 1u /* built and not started, or paused */
 #define XENHOST_DOMAIN_RUNNING 2u
 #define XENHOST_DOMAIN_SHUTDOWN 3u /* stopped itself, see shutdown_reason; not yet gone */
 
@@ -32,7 +32,12 @@ struct xenhost_domain_info {
 	uint32_t store_port; /* port offered to domain 0, 0 = none yet */
 	uint32_t console_port;
 	char name[XENHOST_DOMAIN_NAME_MAX];
+	uint32_t flags; /* XENHOST_DOMAIN_F_...; in what a watch tells */
+	uint32_t reserved;
 };
+
+/* a watch begins with all domains there are, also again after the host was lost: this is the last of them */
+#define XENHOST_DOMAIN_F_SNAPSHOT_END 1u
 
 /* -ESRCH when there is none. Asks the host: blocks for one round trip, at most 10 s */
 XENHOST_API int xenhost_domain_info(xenhost_t *host, uint16_t domid,
@@ -41,8 +46,8 @@ XENHOST_API int xenhost_domain_by_name(xenhost_t *host, const char *name,
 				       struct xenhost_domain_info *ret_info);
 
 /*
- * fn runs inside xenhost_process(): first for every domain there is, then at each change; state GONE is
- * the last word about that unique_id. One watch per handle (-EBUSY). fn NULL ends it.
+ * fn runs inside xenhost_process(): first for every domain there is, the last of them with
+ * XENHOST_DOMAIN_F_SNAPSHOT_END, then at each change; state GONE is the last word about that unique_id. One watch per handle (-EBUSY). fn NULL ends it.
  */
 XENHOST_API int xenhost_domain_watch(xenhost_t *host,
 				     void (*fn)(xenhost_t *host,
@@ -55,6 +60,7 @@ XENHOST_API int xenhost_domain_known(xenhost_t *host, uint16_t domid,
 
 /* toolstack operations of domain 0: -EPERM for others, -ESRCH */
 XENHOST_API int xenhost_domain_unpause(xenhost_t *host, uint16_t domid);
+XENHOST_API int xenhost_domain_pause(xenhost_t *host, uint16_t domid);
 XENHOST_API int xenhost_domain_destroy(xenhost_t *host, uint16_t domid);
 
 #ifdef __cplusplus
