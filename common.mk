@@ -10,5 +10,6 @@ AM_LDFLAGS = $(SANITIZER_CFLAGS)
 
 LIBCOMMON = $(top_builddir)/common/libcommon.la
 LIBXENHOST = $(top_builddir)/libxenhost/libxenhost.la
+LIBLOOPGUEST = $(top_builddir)/loopguest/libloopguest.la
 LIBDAEMON = $(top_builddir)/common/libdaemon.la
 LIBBACKEND = $(top_builddir)/backend/libbackend.la

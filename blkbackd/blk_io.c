@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Owns an io_uring instance and the lists of operations on their way. One thread. An operation is
- * in exactly one place: todo (collected), in the kernel, flush_waiting (collected, or waiting for
+ * Owns an io_uring instance and the lists of operations on their way. One thread, from blk_io_start() on.
+ * An operation is in exactly one place: todo (collected), in the kernel, part of one that is there (merged), flush_waiting (collected, or waiting for
  * the flush that is under way: that one may have begun before the writes it has to cover were
  * answered), or flush_running (one fdatasync for all of them). done() callbacks may submit; they
  * never free the engine.
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 
 #include <event2/event.h>
 #include <liburing.h>
@@ -21,8 +22,13 @@
 
 #include "blkbackd/blk_io.h"
 
+#define MERGE_MAX (1u << 20)
+
 struct blk_io {
 	int fd;
+	int fence_fd;
+	bool null;
+	uint64_t nr_merged;
 	unsigned int nr_ops; /* submitted and not done */
 	bool flushing;	     /* flush_running is in the kernel */
 	struct list todo, flush_waiting, flush_running;
@@ -30,7 +36,7 @@ struct blk_io {
 	void *data;
 
 	bool uring;
-	bool fixed_file; /* the image is registered as file 0 */
+	bool fixed_file; /* the image is registered as file 0, the fence as 1 */
 	struct io_uring ring;
 	int eventfd;
 	struct event *event;
@@ -61,15 +67,83 @@ static void op_advance(struct blk_io_op *op, size_t n)
 	}
 }
 
+/* may be done as one with those in front of it? */
+static bool can_follow(const struct blk_io_op *head, const struct blk_io_op *op)
+{
+	return op->kind == head->kind && !op->alone && !op->fua &&
+	       op->offset == head->offset + head->total && op->nr_iov > 0 &&
+	       head->nr_iov + op->nr_iov <= head->room && head->total + op->len <= MERGE_MAX;
+}
+
+/* The next operation, with all that follow it on the disk and in the list as a part of it. */
+static struct blk_io_op *take_op(struct blk_io *io)
+{
+	struct blk_io_op *head = list_entry(io->todo.next, struct blk_io_op, link);
+
+	list_remove(&head->link);
+	if (head->alone || head->fua || head->moved > 0)
+		return head;
+	while (!list_empty(&io->todo)) {
+		struct blk_io_op *op = list_entry(io->todo.next, struct blk_io_op, link);
+
+		if (!can_follow(head, op))
+			break;
+		memcpy(head->iov + head->nr_iov, op->iov, op->nr_iov * sizeof(op->iov[0]));
+		head->nr_iov += op->nr_iov;
+		head->total += op->len;
+		list_remove(&op->link);
+		list_append(&head->merged, &op->link);
+		io->nr_merged++;
+	}
+	return head;
+}
+
+/* Not all of it worked: each on its own, so that each gets its own error. */
+static void split_op(struct blk_io *io, struct blk_io_op *head)
+{
+	struct list *after = &io->todo;
+
+	head->alone = true;
+	head->total = head->len;
+	list_append(after, &head->link);
+	while (!list_empty(&head->merged)) {
+		struct blk_io_op *op = list_entry(head->merged.next, struct blk_io_op, link);
+
+		head->nr_iov -= op->nr_iov;
+		op->alone = true;
+		list_remove(&op->link);
+		list_append(after, &op->link);
+	}
+}
+
+static void merged_done(struct blk_io *io, struct blk_io_op *head)
+{
+	while (!list_empty(&head->merged)) {
+		struct blk_io_op *op = list_entry(head->merged.next, struct blk_io_op, link);
+
+		list_remove(&op->link);
+		head->nr_iov -= op->nr_iov;
+		op_done(io, op, 0);
+	}
+	op_done(io, head, 0);
+}
+
+static ssize_t sync_once(int fd, const struct blk_io_op *op)
+{
+	const struct iovec *iov = op->iov + op->at;
+	int nr = (int)(op->nr_iov - op->at);
+	off_t offset = (off_t)(op->offset + op->moved);
+
+	if (op->kind == BLK_IO_READ)
+		return preadv(fd, iov, nr, offset);
+	return op->fua ? pwritev2(fd, iov, nr, offset, RWF_DSYNC) : pwritev(fd, iov, nr, offset);
+}
+
 /* The rest of an operation, blocking. An end of the file in the middle of the disk is an error. */
 static int op_sync(int fd, struct blk_io_op *op)
 {
 	while (op->moved < op->len) {
-		struct iovec *iov = op->iov + op->at;
-		int nr = (int)(op->nr_iov - op->at);
-		off_t offset = (off_t)(op->offset + op->moved);
-		ssize_t n = op->kind == BLK_IO_READ ? preadv(fd, iov, nr, offset)
-						    : pwritev(fd, iov, nr, offset);
+		ssize_t n = sync_once(fd, op);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -126,24 +200,33 @@ void blk_io_submit(struct blk_io *io, struct blk_io_op *op)
 {
 	op->at = 0;
 	op->moved = 0;
+	op->alone = false;
+	op->total = op->len;
+	list_init(&op->merged);
 	if (op->nr_iov > 0)
 		op->saved = op->iov[0];
 	io->nr_ops++;
 	list_append(op->kind == BLK_IO_FLUSH ? &io->flush_waiting : &io->todo, &op->link);
 }
 
+static void sync_op(struct blk_io *io, struct blk_io_op *op)
+{
+	if (list_empty(&op->merged))
+		op_done(io, op, io->null ? 0 : op_sync(io->fd, op));
+	else if (io->null || sync_once(io->fd, op) == (ssize_t)op->total)
+		merged_done(io, op);
+	else
+		split_op(io, op);
+}
+
 static void sync_kick(struct blk_io *io)
 {
 	for (;;) {
-		while (!list_empty(&io->todo)) {
-			struct blk_io_op *op = list_entry(io->todo.next, struct blk_io_op, link);
-
-			list_remove(&op->link);
-			op_done(io, op, op_sync(io->fd, op));
-		}
+		while (!list_empty(&io->todo))
+			sync_op(io, take_op(io));
 		if (!flush_begin(io))
 			return;
-		flush_done(io, flush_sync(io->fd));
+		flush_done(io, io->null ? 0 : flush_sync(io->fd));
 	}
 }
 
@@ -156,7 +239,8 @@ static void prepare_op(struct blk_io *io, struct io_uring_sqe *sqe, struct blk_i
 	if (op->kind == BLK_IO_READ)
 		io_uring_prep_readv(sqe, fd, iov, nr, op->offset + op->moved);
 	else
-		io_uring_prep_writev(sqe, fd, iov, nr, op->offset + op->moved);
+		io_uring_prep_writev2(sqe, fd, iov, nr, op->offset + op->moved,
+				      op->fua ? RWF_DSYNC : 0);
 	if (io->fixed_file)
 		sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data(sqe, op);
@@ -175,12 +259,8 @@ static void uring_prepare(struct blk_io *io)
 {
 	struct io_uring_sqe *sqe;
 
-	while (!list_empty(&io->todo) && (sqe = io_uring_get_sqe(&io->ring))) {
-		struct blk_io_op *op = list_entry(io->todo.next, struct blk_io_op, link);
-
-		list_remove(&op->link);
-		prepare_op(io, sqe, op);
-	}
+	while (!list_empty(&io->todo) && (sqe = io_uring_get_sqe(&io->ring)))
+		prepare_op(io, sqe, take_op(io));
 	if (io_uring_sq_space_left(&io->ring) > 0 && flush_begin(io))
 		prepare_flush(io, io_uring_get_sqe(&io->ring));
 }
@@ -188,6 +268,13 @@ static void uring_prepare(struct blk_io *io)
 /* One completion: done, to go on with, or to end here because io_uring will not do it. */
 static void uring_complete(struct blk_io *io, struct blk_io_op *op, int res)
 {
+	if (!list_empty(&op->merged)) {
+		if (res > 0 && (uint64_t)res == op->total)
+			merged_done(io, op);
+		else
+			split_op(io, op);
+		return;
+	}
 	if (res == -EAGAIN || res == -EINTR) {
 		op_done(io, op, op_sync(io->fd, op));
 		return;
@@ -263,6 +350,12 @@ static void on_completion(evutil_socket_t fd, short what, void *data)
 	io->batch(io->data);
 }
 
+void blk_io_poll(struct blk_io *io)
+{
+	if (io->uring && uring_reap(io) > 0)
+		uring_kick(io, 0);
+}
+
 void blk_io_kick(struct blk_io *io)
 {
 	if (io->uring)
@@ -281,30 +374,58 @@ void blk_io_drain(struct blk_io *io)
 	}
 }
 
-/* Deferred task work runs when we ask for completions, all in one go; kernels before 6.1 lack it.
+/* Two calls that liburing 2.3 declares and does not export. */
+static int uring_register(struct blk_io *io, unsigned int op, void *arg, unsigned int n)
+{
+	return syscall(__NR_io_uring_register, io->ring.ring_fd, op, arg, n) < 0 ? -errno : 0;
+}
+
+/*
+ * Deferred task work runs when we ask for completions, all in one go; kernels before 6.1 lack it. Such
+ * a ring belongs to the thread that enables it.
  */
 static int uring_setup(struct blk_io *io, unsigned int depth)
 {
 	static const unsigned int flags[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-		0,
+		IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_R_DISABLED,
 	};
 	int r = -EINVAL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags) && r == -EINVAL; i++)
 		r = io_uring_queue_init(depth + 1, &io->ring, flags[i]);
-	if (r < 0)
-		return r;
-	io->uring = true;
-	r = io_uring_register_eventfd(&io->ring, io->eventfd);
-	if (r < 0)
-		return r;
-	io->fixed_file = io_uring_register_files(&io->ring, &io->fd, 1) == 0;
-	return 0;
+	io->uring = r >= 0;
+	return r;
 }
 
-static int uring_open(struct blk_io *io, struct event_base *base, unsigned int depth)
+/* What the filter of system calls cannot see: this ring reads, writes and flushes our image, no more. */
+static int uring_restrict(struct blk_io *io)
 {
+	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC };
+	struct io_uring_restriction list[ARRAY_SIZE(ops) + 4] = { 0 };
+	unsigned int n = 0;
+
+	for (; n < ARRAY_SIZE(ops); n++) {
+		list[n].opcode = IORING_RESTRICTION_SQE_OP;
+		list[n].sqe_op = ops[n];
+	}
+	list[n].opcode = IORING_RESTRICTION_REGISTER_OP;
+	list[n++].register_op = IORING_REGISTER_ENABLE_RINGS;
+	list[n].opcode = IORING_RESTRICTION_REGISTER_OP;
+	list[n++].register_op = IORING_UNREGISTER_FILES;
+	if (io->fixed_file) {
+		list[n].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+		list[n++].sqe_flags = IOSQE_FIXED_FILE;
+		list[n].opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
+		list[n++].sqe_flags = IOSQE_FIXED_FILE;
+	}
+	return uring_register(io, IORING_REGISTER_RESTRICTIONS, list, n);
+}
+
+static int uring_open(struct blk_io *io, unsigned int depth)
+{
+	int files[2] = { io->fd, io->fence_fd };
 	int r;
 
 	io->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -313,11 +434,33 @@ static int uring_open(struct blk_io *io, struct event_base *base, unsigned int d
 	r = uring_setup(io, depth);
 	if (r < 0)
 		return r;
+	r = io_uring_register_eventfd(&io->ring, io->eventfd);
+	if (r < 0)
+		return r;
+	r = io_uring_register_files(&io->ring, files, io->fence_fd >= 0 ? 2 : 1);
+	/* without it the fence would fall too early */
+	if (r < 0 && io->fence_fd >= 0)
+		return r;
+	io->fixed_file = r == 0;
+	return uring_restrict(io);
+}
+
+static int uring_start(struct blk_io *io, struct event_base *base)
+{
+	int r = uring_register(io, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+
+	if (r < 0)
+		return r;
 	io->event = event_new(base, io->eventfd, EV_READ | EV_PERSIST, on_completion, io);
 	io->retry = evtimer_new(base, on_completion, io);
 	if (!io->event || !io->retry || event_add(io->event, NULL) < 0)
 		return -ENOMEM;
 	return 0;
+}
+
+int blk_io_start(struct blk_io *io, struct event_base *base)
+{
+	return io->uring ? uring_start(io, base) : 0;
 }
 
 static void uring_close(struct blk_io *io)
@@ -338,24 +481,26 @@ static void uring_close(struct blk_io *io)
 	io->uring = io->fixed_file = false;
 }
 
-int blk_io_new(struct event_base *base, int fd, unsigned int depth, enum blk_io_engine engine,
-	       void (*batch)(void *data), void *data, struct blk_io **ret_io)
+int blk_io_new(const struct blk_io_config *config, struct blk_io **ret_io)
 {
 	_cleanup_(blk_io_freep) struct blk_io *io = calloc(1, sizeof(*io));
+	bool uring = config->engine == BLK_IO_AUTO || config->engine == BLK_IO_URING;
 	int r;
 
 	if (!io)
 		return -ENOMEM;
-	io->fd = fd;
+	io->fd = config->fd;
+	io->fence_fd = config->fence_fd;
+	io->null = config->engine == BLK_IO_NULL;
 	io->eventfd = -1;
-	io->batch = batch;
-	io->data = data;
+	io->batch = config->batch;
+	io->data = config->data;
 	list_init(&io->todo);
 	list_init(&io->flush_waiting);
 	list_init(&io->flush_running);
-	r = engine == BLK_IO_SYNC ? 0 : uring_open(io, base, depth);
+	r = uring ? uring_open(io, config->depth) : 0;
 	if (r < 0) {
-		if (engine == BLK_IO_URING)
+		if (config->engine == BLK_IO_URING)
 			return r;
 		log_debug("no io_uring (%s): the disk is read and written one request at a time",
 			  strerror(-r));
@@ -382,5 +527,10 @@ void blk_io_freep(struct blk_io **io)
 
 const char *blk_io_name(const struct blk_io *io)
 {
-	return io->uring ? "io_uring" : "preadv";
+	return io->uring ? "io_uring" : io->null ? "null" : "preadv";
+}
+
+uint64_t blk_io_merged(const struct blk_io *io)
+{
+	return io->nr_merged;
 }

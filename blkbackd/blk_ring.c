@@ -157,7 +157,7 @@ static enum blk_verdict parse_rw(const struct blk_limits *limits, const uint8_t 
 	const struct layout *l = &layouts[limits->abi];
 
 	req->nr_segs = slot[1];
-	if (req->kind == BLK_FLUSH && req->nr_segs == 0)
+	if ((req->kind == BLK_FLUSH || req->kind == BLK_BARRIER) && req->nr_segs == 0)
 		return BLK_OK;
 	if (req->nr_segs == 0 || req->nr_segs > BLKIF_MAX_SEGMENTS_PER_REQUEST)
 		return BLK_BAD;
@@ -234,6 +234,9 @@ enum blk_verdict blk_parse(const struct blk_limits *limits, const void *slot, st
 	case BLKIF_OP_FLUSH_DISKCACHE:
 		req->kind = BLK_FLUSH;
 		return parse_rw(limits, s, req);
+	case BLKIF_OP_WRITE_BARRIER:
+		req->kind = BLK_BARRIER;
+		return limits->barrier ? parse_rw(limits, s, req) : BLK_UNSUPPORTED;
 	case BLKIF_OP_DISCARD:
 		return parse_discard(limits, s, req);
 	case BLKIF_OP_INDIRECT:

@@ -29,6 +29,7 @@ enum blk_kind {
 	BLK_READ,
 	BLK_WRITE,
 	BLK_FLUSH,
+	BLK_BARRIER,	 /* with or without data: after all before it, before all after it */
 	BLK_FLUSH_WRITE, /* a flush that carries data: flush first, then write */
 	BLK_DISCARD,
 };
@@ -38,6 +39,7 @@ struct blk_limits {
 	enum blk_abi abi;
 	bool readonly;
 	bool discard;
+	bool barrier;
 	unsigned int
 		indirect; /* segments of an indirect request, at most BLK_SEGS_MAX; 0 not offered */
 	unsigned int unit; /* BLK_SECTORs per logical sector: 1 or 8 */

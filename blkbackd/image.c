@@ -4,11 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
 
 #include "common/cleanup.h"
+#include "common/options.h"
 
 #include "blkbackd/blk_ring.h"
 #include "blkbackd/image.h"
@@ -59,10 +63,37 @@ static int lock_fd(int fd, bool readonly)
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
+int image_size(const struct image *img, uint64_t *ret_sectors)
+{
+	uint64_t bytes;
+	struct stat st;
+
+	if (img->fd < 0) {
+		*ret_sectors = img->sectors;
+		return 0;
+	}
+	if (img->is_device) {
+		if (ioctl(img->fd, BLKGETSIZE64, &bytes) < 0)
+			return -errno;
+	} else {
+		if (fstat(img->fd, &st) < 0)
+			return -errno;
+		bytes = (uint64_t)st.st_size;
+	}
+	*ret_sectors = bytes / img->sector_size * (img->sector_size / BLK_SECTOR);
+	return 0;
+}
+
+static int update_size(struct image *img)
+{
+	int r = image_size(img, &img->sectors);
+
+	return r < 0 ? r : img->sectors ? 0 : -EINVAL;
+}
+
 /* The type is looked at again here: the path may have changed since open_fd(). */
 static int read_geometry(struct image *img)
 {
-	uint64_t bytes;
 	struct stat st;
 
 	if (fstat(img->fd, &st) < 0)
@@ -70,19 +101,84 @@ static int read_geometry(struct image *img)
 	img->is_device = S_ISBLK(st.st_mode);
 	img->sector_size = img->physical_size = BLK_SECTOR;
 	if (img->is_device) {
-		if (ioctl(img->fd, BLKGETSIZE64, &bytes) < 0 ||
-		    ioctl(img->fd, BLKSSZGET, &img->sector_size) < 0 ||
+		if (ioctl(img->fd, BLKSSZGET, &img->sector_size) < 0 ||
 		    ioctl(img->fd, BLKPBSZGET, &img->physical_size) < 0)
 			return -errno;
-	} else if (S_ISREG(st.st_mode)) {
-		bytes = (uint64_t)st.st_size;
-	} else {
+	} else if (!S_ISREG(st.st_mode)) {
 		return -ENOTBLK;
 	}
 	if (img->sector_size != 512 && img->sector_size != 4096)
 		return -EINVAL;
-	img->sectors = bytes / img->sector_size * (img->sector_size / BLK_SECTOR);
-	return img->sectors ? 0 : -EINVAL;
+	return update_size(img);
+}
+
+/* A file system that cannot say "not now" has its data in memory; to ask it in the background costs more. */
+static void probe_immediate(struct image *img)
+{
+	uint8_t byte;
+	struct iovec iov = { &byte, 1 };
+
+	img->immediate = !img->is_device && preadv2(img->fd, &iov, 1, 0, RWF_NOWAIT) < 0 &&
+			 errno == EOPNOTSUPP;
+}
+
+/* A number of /sys/dev/block/MAJOR:MINOR/queue, or of the whole disk's for a partition; 0: not there */
+static uint64_t queue_limit(dev_t dev, const char *name)
+{
+	static const char *const folders[] = { "queue", "../queue" };
+	unsigned long long value = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders) && value == 0; i++) {
+		char path[128];
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s/%s", major(dev), minor(dev),
+			 folders[i], name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		if (fscanf(f, "%llu", &value) != 1)
+			value = 0;
+		fclose(f);
+	}
+	return value;
+}
+
+/* Behind the end of a file there is nothing to lose: whether the file system can do it shows there. */
+static void probe_discard(struct image *img)
+{
+	const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	uint64_t granularity;
+	struct stat st;
+
+	if (img->readonly || fstat(img->fd, &st) < 0)
+		return;
+	if (img->is_device)
+		granularity = queue_limit(st.st_rdev, "discard_max_bytes")
+				      ? queue_limit(st.st_rdev, "discard_granularity")
+				      : 0;
+	else if (fallocate(img->fd, mode, (st.st_size + 0xfffff) & ~0xfffff, 4096) == 0)
+		granularity = (uint64_t)st.st_blksize;
+	else
+		return;
+	if (granularity == 0 || granularity > INT32_MAX || granularity % BLK_SECTOR)
+		return;
+	img->discard = true;
+	img->discard_granularity = (uint32_t)granularity;
+}
+
+static const char null_prefix[] = "null:";
+
+static int open_null(struct image *img)
+{
+	unsigned long long bytes;
+
+	if (options_size(img->path + strlen(null_prefix), &bytes) < 0 || bytes < BLK_SECTOR)
+		return -EINVAL;
+	img->sector_size = img->physical_size = BLK_SECTOR;
+	img->sectors = bytes / BLK_SECTOR;
+	img->immediate = true;
+	return 0;
 }
 
 int image_open(const char *params, bool readonly, struct image **ret_image)
@@ -91,14 +187,20 @@ int image_open(const char *params, bool readonly, struct image **ret_image)
 	_cleanup_(image_closep) struct image *img = NULL;
 	int r;
 
-	if (path[0] != '/')
-		return -EINVAL;
 	img = calloc(1, sizeof(*img) + strlen(path) + 1);
 	if (!img)
 		return -ENOMEM;
 	strcpy(img->path, path);
 	img->fd = -1;
 	img->readonly = readonly;
+	if (!strncmp(path, null_prefix, strlen(null_prefix))) {
+		r = open_null(img);
+		if (r == 0)
+			*ret_image = steal_ptr(&img);
+		return r;
+	}
+	if (path[0] != '/')
+		return -EINVAL;
 	r = open_fd(path, readonly, &img->fd);
 	if (r < 0)
 		return r;
@@ -108,6 +210,8 @@ int image_open(const char *params, bool readonly, struct image **ret_image)
 	r = read_geometry(img);
 	if (r < 0)
 		return r;
+	probe_immediate(img);
+	probe_discard(img);
 	*ret_image = steal_ptr(&img);
 	return 0;
 }
@@ -125,6 +229,52 @@ struct image *image_close(struct image *image)
 void image_closep(struct image **image)
 {
 	*image = image_close(*image);
+}
+
+/* A sector in the middle of a page, as guests read them: where that does not work, O_DIRECT is of no use. */
+static bool direct_works(const struct image *img)
+{
+	uint8_t *buf = aligned_alloc(4096, 8192);
+	uint64_t at = img->sectors > img->sector_size / BLK_SECTOR ? img->sector_size : 0;
+	bool ok = buf && pread(img->fd, buf + img->sector_size % 4096, img->sector_size,
+			       (off_t)at) == (ssize_t)img->sector_size;
+
+	free(buf);
+	return ok;
+}
+
+void image_set_direct(struct image *img)
+{
+	if (img->fd < 0 || fcntl(img->fd, F_SETFL, O_DIRECT) < 0)
+		return;
+	img->direct = direct_works(img);
+	if (!img->direct)
+		(void)fcntl(img->fd, F_SETFL, 0);
+}
+
+int image_set_sector_size(struct image *img, unsigned int logical, unsigned int physical)
+{
+	if (img->is_device)
+		return -EPERM;
+	if ((logical != 512 && logical != 4096) || physical < logical || physical > 65536 ||
+	    (physical & (physical - 1)))
+		return -EINVAL;
+	img->sector_size = logical;
+	img->physical_size = physical;
+	img->sectors -= img->sectors % (logical / BLK_SECTOR);
+	return img->sectors ? 0 : -EINVAL;
+}
+
+int image_discard(const struct image *img, uint64_t offset, uint64_t len)
+{
+	uint64_t range[2] = { offset, len };
+
+	if (img->is_device)
+		return ioctl(img->fd, BLKDISCARD, range) < 0 ? -errno : 0;
+	return fallocate(img->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+			 (off_t)len) < 0
+		       ? -errno
+		       : 0;
 }
 
 const char *image_strerror(int error)

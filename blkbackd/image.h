@@ -11,9 +11,14 @@
 #include <stdint.h>
 
 struct image {
-	int fd;
+	int fd; /* -1: there is no medium, "null:SIZE" */
 	bool readonly;
 	bool is_device;
+	bool direct;	/* O_DIRECT: the host's page cache is not in between */
+	bool immediate; /* memory, as tmpfs: nothing is gained by waiting for it in the background */
+	bool discard;
+	uint32_t discard_granularity; /* bytes */
+	uint32_t discard_alignment;
 	uint64_t sectors;	    /* of 512 bytes */
 	unsigned int sector_size;   /* logical, in bytes */
 	unsigned int physical_size; /* physical sector, in bytes */
@@ -24,11 +29,23 @@ struct image {
  * The image named by a toolstack's `params` ("raw:" or "aio:" in front is taken off), read-write
  * with an exclusive lock or read-only with a shared one. errno of open(2), -EBUSY somebody has it
  * locked, -EINVAL no absolute path, smaller than a sector, or an odd sector size, -ENOTBLK neither
- * file nor block device.
+ * file nor block device. "null:SIZE" (bytes, or with K, M, G) stores nothing, for measurements.
  */
 int image_open(const char *params, bool readonly, struct image **ret_image);
 struct image *image_close(struct image *image); /* NULL */
 void image_closep(struct image **image);
+
+/* Past the host's page cache from now on, if it can be. */
+void image_set_direct(struct image *image);
+
+/* A file's sectors are as large as one says: 512 or 4096, physical not smaller. -EINVAL, -EPERM a device */
+int image_set_sector_size(struct image *image, unsigned int logical, unsigned int physical);
+
+/* the size as it is now, in sectors of 512 bytes: 0, or -errno */
+int image_size(const struct image *image, uint64_t *ret_sectors);
+
+/* Blocks for long: gives the range's space back, what is read there afterwards is undefined. 0 or -errno */
+int image_discard(const struct image *image, uint64_t offset, uint64_t len);
 
 /* one line for a person about what image_open() returned */
 const char *image_strerror(int error);

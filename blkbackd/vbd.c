@@ -1,188 +1,347 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A struct vbd is made by probe, with its image open and locked, and freed by remove. Between
- * connect and disconnect it has a queue. The helper (xenhost/backend.h) does the states and calls
- * us from xenhost_process(), in the event loop.
+ * A struct vbd is made by probe, with its image open and locked, and freed by remove. Between connect and
+ * the end of disconnect it has a journal and queues, each with a thread. The helper (xenhost/backend.h)
+ * does the states and calls us from xenhost_process(), in the main loop.
  *
- * Who wrote which node: ours is the back-end folder, where only domain 0 and we write, so `params`
- * and `mode` are trusted. Everything in the front end's folder is the guest's word.
+ * Succession: what a predecessor left (its journal, deposited with the host) is opened by probe, and both
+ * journal and image only when all of its I/O is over: until then probe waits. If the journal is of the
+ * connection that the front end has, its requests are done again by the queues (vbd_queue.c). While the
+ * back end is freed, which is how an orderly end looks, the queues end what is under way and the journal
+ * stays where it is.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
+
+#include <event2/event.h>
+
+#include <xenhost/keep.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "common/xen.h"
 
+#include "blkbackd/blk_slow.h"
 #include "blkbackd/image.h"
 #include "blkbackd/vbd.h"
+#include "blkbackd/vbd_nodes.h"
 #include "blkbackd/vbd_queue.h"
 
-/* One line for the log and for the error node. Returns the error. */
-static int __attribute__((format(printf, 3, 4)))
-vbd_error(xenhost_device_t *dev, int error, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
+#define WAIT_MS 20     /* between looks whether a predecessor is gone */
+#define SIZE_LOOK_S 10 /* between looks at the image's size */
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_error("%s: %s", xenhost_device_name(dev), text);
-	xenhost_device_fail(dev, -error, "%s", text);
-	return error;
+/* --- for queues and nodes --- */
+
+void vbd_pause(struct vbd *vbd, uint32_t bits)
+{
+	atomic_fetch_or(&vbd->journal->header->paused, bits);
+	atomic_fetch_or(&vbd->paused, bits);
 }
 
-/* mode: "r" or "w"; anything else might be meant as either */
-static int read_mode(xenhost_device_t *dev, bool *ret_readonly)
+static void kick_queues(struct vbd *vbd)
 {
-	_cleanup_free_ char *mode = NULL;
-	int r = xenhost_device_read_str(dev, XENHOST_BACK, "mode", &mode);
-
-	if (r < 0)
-		return vbd_error(dev, r, "cannot read the node mode: %s", strerror(-r));
-	if (strcmp(mode, "r") && strcmp(mode, "w"))
-		return vbd_error(dev, -EINVAL, "the node mode is neither r nor w");
-	*ret_readonly = mode[0] == 'r';
-	return 0;
+	for (uint32_t i = 0; vbd->nr_running > 0 && !vbd->stopping && i < vbd->nr_queues; i++)
+		vbd_queue_kick(vbd->queues[i]);
 }
 
-static int open_image(xenhost_device_t *dev, struct image **ret_image)
+void vbd_resume(struct vbd *vbd)
 {
-	_cleanup_free_ char *params = NULL;
-	bool readonly = true;
-	int r;
+	atomic_store(&vbd->journal->header->paused, 0);
+	atomic_store(&vbd->paused, 0);
+	kick_queues(vbd);
+}
 
-	r = read_mode(dev, &readonly);
+void vbd_fail(struct vbd *vbd, int error)
+{
+	if (atomic_exchange(&vbd->failed, true))
+		return;
+	atomic_store(&vbd->journal->header->failed, 1);
+	log_error("%s: cannot flush %s: %s; writes are refused from now on, detach the disk and "
+		  "check the storage",
+		  xenhost_device_name(vbd->dev), vbd->image->path, strerror(-error));
+}
+
+static void add_stats(uint64_t *sums, const struct vbd_stats *stats)
+{
+	const _Atomic uint64_t *counters = (const _Atomic uint64_t *)stats;
+
+	for (size_t i = 0; i < VBD_STATS_COUNT; i++)
+		sums[i] += atomic_load_explicit(&counters[i], memory_order_relaxed);
+}
+
+void vbd_sum_stats(const struct vbd *vbd, uint64_t *sums)
+{
+	add_stats(sums, &vbd->stats);
+	for (uint32_t i = 0; i < vbd->nr_queues; i++)
+		if (vbd->queues[i])
+			add_stats(sums, vbd_queue_stats(vbd->queues[i]));
+}
+
+int vbd_resize(struct vbd *vbd, bool shrink)
+{
+	uint64_t now = 0, before = atomic_load(&vbd->sectors);
+	int r = image_size(vbd->image, &now);
+
 	if (r < 0)
 		return r;
-	r = xenhost_device_read_str(dev, XENHOST_BACK, "params", &params);
+	if (now == before)
+		return 1;
+	if (now < before && (!shrink || now == 0))
+		return -EPERM;
+	atomic_store(&vbd->sectors, now);
+	vbd->limits.sectors = now;
+	log_info("%s: %s has %" PRIu64 " sectors now", xenhost_device_name(vbd->dev),
+		 vbd->image->path, now);
+	r = xenhost_device_printf(vbd->dev, "sectors", "%" PRIu64, now);
+	/* the state again, in the same transaction: look at the size */
+	if (r == 0)
+		r = xenhost_device_printf(vbd->dev, "state", "%u", XENHOST_STATE_CONNECTED);
+	return r;
+}
+
+/* --- journal --- */
+
+/* 0, also when there is none; -EBUSY: its I/O is not over */
+static int fetch_journal(struct vbd *vbd)
+{
+	int fd = -1, r;
+
+	if (vbd->journal)
+		return 0;
+	r = xenhost_keep_get(xenhost_device_host(vbd->dev), xenhost_device_name(vbd->dev), &fd);
 	if (r < 0)
-		return vbd_error(dev, r, "cannot read the node params, the path of the image: %s",
-				 strerror(-r));
-	r = image_open(params, readonly, ret_image);
+		return 0;
+	r = journal_open(fd, &vbd->journal);
+	if (r < 0 && r != -EBUSY)
+		log_warning("%s: the predecessor's journal is of no use: %s",
+			    xenhost_device_name(vbd->dev), strerror(-r));
+	return r == -EBUSY ? r : 0;
+}
+
+static void drop_journal(struct vbd *vbd)
+{
+	if (!vbd->journal)
+		return;
+	vbd->journal = journal_free(vbd->journal);
+	(void)xenhost_keep_drop(xenhost_device_host(vbd->dev), xenhost_device_name(vbd->dev));
+}
+
+/* Without a keeper there is a journal as well, it only dies with us. */
+static int new_journal(struct vbd *vbd, const struct journal_key *key)
+{
+	int r;
+
+	drop_journal(vbd);
+	r = journal_new(key, &vbd->journal);
 	if (r < 0)
-		return vbd_error(dev, r, "cannot open the image %s: %s", params, image_strerror(r));
+		return vbd_error(vbd->dev, r, "cannot make a journal: %s", strerror(-r));
+	r = xenhost_keep_put(xenhost_device_host(vbd->dev), xenhost_device_name(vbd->dev),
+			     vbd->journal->fd);
+	if (r < 0)
+		log_warning(
+			"%s: nobody keeps its journal (%s): if this process ends, what is under "
+			"way is lost",
+			xenhost_device_name(vbd->dev), strerror(-r));
 	return 0;
 }
 
-/* VDISK_* bits of the node info */
-static unsigned int disk_info(const struct vbd *vbd)
-{
-	unsigned int info = vbd->image->readonly ? VDISK_READONLY : 0;
-	_cleanup_free_ char *type = NULL;
-	uint64_t removable = 0;
+/* --- probe and remove --- */
 
-	if (xenhost_device_read_str(vbd->dev, XENHOST_BACK, "device-type", &type) == 0 &&
-	    !strcmp(type, "cdrom"))
-		info |= VDISK_CDROM;
-	(void)xenhost_device_read_u64(vbd->dev, XENHOST_BACK, "removable", 1, &removable);
-	if (removable)
-		info |= VDISK_REMOVABLE;
-	return info;
+static uint64_t state_of(const struct vbd *vbd, int side)
+{
+	uint64_t state = 0;
+
+	(void)xenhost_device_read_u64(vbd->dev, side, "state", XENHOST_STATE_RECONFIGURED, &state);
+	return state;
 }
 
-/* All that is known before the front end appears; the size again when it connects. */
-static int publish(struct vbd *vbd)
+static bool may_be_connected(uint64_t state)
 {
-	const struct {
-		const char *node;
-		uint64_t value;
-	} nodes[] = {
-		{ "feature-flush-cache", 1 },
-		{ "feature-max-indirect-segments", vbd->limits.indirect },
-		{ "sectors", vbd->limits.sectors },
-		{ "sector-size", vbd->image->sector_size },
-		{ "physical-sector-size", vbd->image->physical_size },
-		{ "info", disk_info(vbd) },
-	};
+	return state == XENHOST_STATE_INITIALISED || state == XENHOST_STATE_CONNECTED ||
+	       state == XENHOST_STATE_CLOSING;
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
-		int r = xenhost_device_printf(vbd->dev, nodes[i].node, "%" PRIu64, nodes[i].value);
+static void set_timer(struct vbd *vbd, int ms)
+{
+	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
-		if (r < 0)
-			return r;
+	evtimer_add(vbd->timer, &tv);
+}
+
+/* While connected: has somebody made the image larger? */
+static void on_timer(evutil_socket_t fd, short what, void *data)
+{
+	struct vbd *vbd = data;
+	uint64_t sectors;
+
+	if (vbd->nr_running == 0) {
+		xenhost_device_continue(vbd->dev);
+		return;
 	}
-	return xenhost_device_printf(vbd->dev, "hotplug-status", "connected");
+	if (image_size(vbd->image, &sectors) == 0 && sectors > atomic_load(&vbd->sectors))
+		xenhost_device_look(vbd->dev);
+	set_timer(vbd, SIZE_LOOK_S * 1000);
 }
 
-static int vbd_probe(xenhost_device_t *dev)
+static int wait_for_predecessor(struct vbd *vbd)
 {
-	_cleanup_(image_closep) struct image *image = NULL;
-	_cleanup_free_ struct vbd *vbd = calloc(1, sizeof(*vbd));
-	int r;
+	if (!vbd->waiting_told)
+		log_info("%s: waiting until the I/O of the predecessor is over",
+			 xenhost_device_name(vbd->dev));
+	vbd->waiting_told = true;
+	set_timer(vbd, WAIT_MS);
+	return XENHOST_LATER;
+}
+
+static void vbd_free(struct vbd *vbd)
+{
+	if (vbd->timer)
+		event_free(vbd->timer);
+	journal_free(vbd->journal);
+	image_close(vbd->image);
+	pthread_mutex_destroy(&vbd->throttle_lock);
+	free(vbd);
+}
+
+static int vbd_new(xenhost_device_t *dev, struct vbd **ret_vbd)
+{
+	struct vbd *vbd = calloc(1, sizeof(*vbd));
 
 	if (!vbd)
 		return -ENOMEM;
-	r = open_image(dev, &image);
-	if (r < 0)
-		return r;
 	vbd->dev = dev;
 	vbd->driver = xenhost_backend_data(xenhost_device_backend(dev));
-	vbd->image = image;
+	pthread_mutex_init(&vbd->throttle_lock, NULL);
+	vbd->timer = evtimer_new(vbd->driver->base, on_timer, vbd);
+	if (!vbd->timer) {
+		vbd_free(vbd);
+		return -ENOMEM;
+	}
+	*ret_vbd = vbd;
+	return 0;
+}
+
+static int publish(struct vbd *vbd)
+{
+	int r = vbd_publish(vbd);
+
+	if (r < 0)
+		return vbd_error(vbd->dev, r, "cannot write the disk's nodes: %s", strerror(-r));
+	return 0;
+}
+
+static int offer(struct vbd *vbd)
+{
+	const struct image *image = vbd->image;
+
 	vbd->limits = (struct blk_limits){
 		.readonly = image->readonly,
+		.discard = image->discard,
+		.barrier = vbd->driver->barrier,
 		.indirect = BLK_SEGS_MAX,
 		.unit = image->sector_size / BLK_SECTOR,
 		.sectors = image->sectors,
 	};
-	r = publish(vbd);
+	atomic_store(&vbd->sectors, image->sectors);
+	return publish(vbd);
+}
+
+/* 0, XENHOST_LATER, or -errno */
+static int probe_vbd(struct vbd *vbd)
+{
+	uint64_t front = state_of(vbd, XENHOST_FRONT);
+	int r = fetch_journal(vbd);
+
+	if (r == -EBUSY)
+		return wait_for_predecessor(vbd);
+	r = vbd_open_image(vbd);
+	if (r == -EBUSY && (vbd->journal || may_be_connected(state_of(vbd, XENHOST_BACK))))
+		return wait_for_predecessor(vbd);
+	if (r == -EBUSY)
+		return vbd_error(vbd->dev, r, "cannot open the image: %s", image_strerror(r));
 	if (r < 0)
-		return vbd_error(dev, r, "cannot write the disk's nodes: %s", strerror(-r));
-	log_info("%s: %s, %" PRIu64 " sectors, %s", xenhost_device_name(dev), image->path,
-		 image->sectors, image->readonly ? "read-only" : "writable");
-	image = NULL;
-	xenhost_device_set_data(dev, steal_ptr(&vbd));
+		return r;
+	if (!may_be_connected(front))
+		drop_journal(vbd);
+	r = offer(vbd);
+	if (r < 0)
+		return r;
+	log_info("%s: %s, %" PRIu64 " sectors, %s%s", xenhost_device_name(vbd->dev),
+		 vbd->image->path, vbd->image->sectors,
+		 vbd->image->readonly ? "read-only" : "writable",
+		 vbd->image->direct ? "" : ", through the page cache");
 	return 0;
 }
 
-/* What was not offered must not be asked for; a missing node asks for nothing. */
-static int check_absent(xenhost_device_t *dev, const char *node, uint64_t harmless)
+static int vbd_probe(xenhost_device_t *dev)
 {
-	uint64_t value;
-	int r = xenhost_device_read_u64(dev, XENHOST_FRONT, node, UINT32_MAX, &value);
-
-	if (r == -ENOENT || (r == 0 && value == harmless))
-		return 0;
-	return vbd_error(dev, r < 0 ? r : -EINVAL, "the front end's %s was not offered", node);
-}
-
-static int read_protocol(struct vbd *vbd)
-{
-	_cleanup_free_ char *protocol = NULL;
-	int r = xenhost_device_read_str(vbd->dev, XENHOST_FRONT, "protocol", &protocol);
-
-	if (r < 0 && r != -ENOENT)
-		return vbd_error(vbd->dev, r, "cannot read the front end's protocol: %s",
-				 strerror(-r));
-	r = blk_abi_by_name(protocol, &vbd->limits.abi);
-	if (r < 0)
-		return vbd_error(vbd->dev, r, "the front end's protocol is unknown");
-	return 0;
-}
-
-static int check_front_end(struct vbd *vbd)
-{
+	struct vbd *vbd = xenhost_device_data(dev);
 	int r;
 
-	r = check_absent(vbd->dev, "multi-queue-num-queues", 1);
+	if (!vbd) {
+		r = vbd_new(dev, &vbd);
+		if (r < 0)
+			return r;
+		xenhost_device_set_data(dev, vbd);
+	}
+	r = probe_vbd(vbd);
+	if (r < 0) {
+		xenhost_device_set_data(dev, NULL);
+		vbd_free(vbd);
+	}
+	return r;
+}
+
+/* --- connect and disconnect --- */
+
+static void free_queues(struct vbd *vbd)
+{
+	for (uint32_t i = 0; i < vbd->nr_queues; i++) {
+		if (!vbd->queues[i])
+			continue;
+		add_stats((uint64_t *)(void *)&vbd->stats, vbd_queue_stats(vbd->queues[i]));
+		vbd->queues[i] = vbd_queue_free(vbd->queues[i]);
+	}
+	vbd->nr_queues = 0;
+	vbd->slow = blk_slow_free(vbd->slow);
+}
+
+static int make_queues(struct vbd *vbd, bool resume)
+{
+	int r = blk_slow_new(vbd->image, &vbd->slow);
+
 	if (r < 0)
 		return r;
-	r = check_absent(vbd->dev, "ring-page-order", 0);
+	vbd->nr_queues = vbd->journal->header->key.nr_queues;
+	for (uint32_t i = 0; i < vbd->nr_queues; i++) {
+		r = vbd_queue_new(vbd, i, resume, &vbd->queues[i]);
+		if (r < 0)
+			return vbd_error(vbd->dev, r, "cannot connect ring %" PRIu32 ": %s", i,
+					 r == -EPROTO ? "its indices cannot be" : strerror(-r));
+	}
+	return 0;
+}
+
+static int open_queues(struct vbd *vbd)
+{
+	struct journal_key key;
+	bool resume;
+	int r = vbd_read_front(vbd, &key);
+
 	if (r < 0)
 		return r;
-	/* such a front end counts sectors of the logical size, which nobody else does */
-	if (vbd->limits.unit != 1) {
-		r = check_absent(vbd->dev, "feature-large-sector-size", 0);
+	resume = vbd->journal && journal_is_of(vbd->journal, &key);
+	if (!resume) {
+		r = new_journal(vbd, &key);
 		if (r < 0)
 			return r;
 	}
-	return read_protocol(vbd);
+	atomic_store(&vbd->failed, atomic_load(&vbd->journal->header->failed) != 0);
+	atomic_store(&vbd->paused, atomic_load(&vbd->journal->header->paused));
+	r = make_queues(vbd, resume);
+	return r < 0 ? r : publish(vbd);
 }
 
 static int vbd_connect(xenhost_device_t *dev)
@@ -190,29 +349,70 @@ static int vbd_connect(xenhost_device_t *dev)
 	struct vbd *vbd = xenhost_device_data(dev);
 	int r;
 
-	r = check_front_end(vbd);
-	if (r < 0)
+	vbd_read_settings(vbd);
+	r = open_queues(vbd);
+	if (r < 0) {
+		free_queues(vbd);
+		drop_journal(vbd);
 		return r;
-	r = vbd_queue_open(vbd, &vbd->queue);
-	if (r < 0)
-		return vbd_error(dev, r, "cannot connect the ring: %s", strerror(-r));
-	r = publish(vbd);
-	if (r < 0)
-		vbd->queue = vbd_queue_close(vbd->queue);
-	return r;
+	}
+	vbd->stopping = false;
+	vbd->nr_running = vbd->nr_queues;
+	for (uint32_t i = 0; i < vbd->nr_queues; i++)
+		vbd_queue_start(vbd->queues[i]);
+	set_timer(vbd, SIZE_LOOK_S * 1000);
+	log_debug("%s: connected, %" PRIu32 " queues of %" PRIu32 " requests, %s, %s",
+		  xenhost_device_name(dev), vbd->nr_queues, vbd->journal->header->key.slots,
+		  vbd->limits.abi == BLK_ABI_X86_64 ? "64-bit" : "32-bit",
+		  vbd_queue_engine(vbd->queues[0]));
+	return 0;
+}
+
+static void log_stats(const struct vbd *vbd)
+{
+	const struct vbd_stats *s = &vbd->stats;
+
+	log_debug("%s: disconnected; requests %" PRIu64 ", sectors read %" PRIu64
+		  ", written %" PRIu64 ", flushes %" PRIu64 ", errors %" PRIu64 ", events %" PRIu64
+		  ", notifications %" PRIu64,
+		  xenhost_device_name(vbd->dev), atomic_load(&s->requests),
+		  atomic_load(&s->sectors_read), atomic_load(&s->sectors_written),
+		  atomic_load(&s->flushes), atomic_load(&s->errors), atomic_load(&s->events),
+		  atomic_load(&s->notifies));
+}
+
+void vbd_queue_stopped(struct vbd *vbd)
+{
+	if (--vbd->nr_running > 0)
+		return;
+	free_queues(vbd);
+	log_stats(vbd);
+	if (vbd->handed_over)
+		return;
+	drop_journal(vbd);
+	xenhost_device_continue(vbd->dev);
+}
+
+static void wait_for_queues(struct vbd *vbd)
+{
+	vbd->handed_over = true;
+	while (vbd->nr_running > 0)
+		mailbox_wait(&vbd->driver->box);
 }
 
 static void vbd_disconnect(xenhost_device_t *dev)
 {
 	struct vbd *vbd = xenhost_device_data(dev);
-	const struct vbd_stats *s = &vbd->stats;
+	bool ending = xenhost_device_defer(dev) < 0;
 
-	vbd->queue = vbd_queue_close(vbd->queue);
-	log_debug("%s: disconnected; requests %" PRIu64 ", sectors read %" PRIu64
-		  ", written %" PRIu64 ", flushes %" PRIu64 ", errors %" PRIu64 ", events %" PRIu64
-		  ", notifications %" PRIu64,
-		  xenhost_device_name(dev), s->requests, s->sectors_read, s->sectors_written,
-		  s->flushes, s->errors, s->events, s->notifies);
+	vbd->stopping = true;
+	evtimer_del(vbd->timer);
+	/* a successor will do the rest of them */
+	blk_slow_cancel(vbd->slow);
+	for (uint32_t i = 0; i < vbd->nr_queues; i++)
+		vbd_queue_stop(vbd->queues[i]);
+	if (ending)
+		wait_for_queues(vbd);
 }
 
 static void vbd_remove(xenhost_device_t *dev)
@@ -221,10 +421,21 @@ static void vbd_remove(xenhost_device_t *dev)
 
 	if (!vbd)
 		return;
+	if (vbd->nr_running > 0)
+		wait_for_queues(vbd);
 	log_info("%s: removed", xenhost_device_name(dev));
 	xenhost_device_set_data(dev, NULL);
-	image_close(vbd->image);
-	free(vbd);
+	vbd_free(vbd);
+}
+
+static void vbd_event(xenhost_device_t *dev)
+{
+	struct vbd *vbd = xenhost_device_data(dev);
+
+	vbd_read_settings(vbd);
+	(void)vbd_resize(vbd, false);
+	vbd_obey(vbd);
+	kick_queues(vbd);
 }
 
 const struct xenhost_backend_ops vbd_ops = {
@@ -234,4 +445,5 @@ const struct xenhost_backend_ops vbd_ops = {
 	.connect = vbd_connect,
 	.disconnect = vbd_disconnect,
 	.remove = vbd_remove,
+	.event = vbd_event,
 };

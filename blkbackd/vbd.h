@@ -1,51 +1,118 @@
 /* SPDX-License-Identifier: MIT */
-/* A disk of a guest: its nodes in the Xenstore, its image, its queue. Driver of xenhost/backend.h.
+/*
+ * A disk of a guest: its nodes in the Xenstore, its image, its journal, its queues. Driver of
+ * xenhost/backend.h, in the main thread; each queue has a thread of the pool.
  */
 #ifndef BLKBACKD_VBD_H
 #define BLKBACKD_VBD_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <xenhost/backend.h>
 
-#include "blkbackd/blk_io.h"
-#include "blkbackd/blk_ring.h"
+#include "backend/worker.h"
 
+#include "blkbackd/blk_io.h"
+#include "blkbackd/blk_journal.h"
+#include "blkbackd/blk_ring.h"
+#include "blkbackd/throttle.h"
+
+#define VBD_RING_ORDER_MAX 4u
+#define VBD_LATENCY_BUCKETS 24u /* the last one: 4 s and more */
+
+struct blk_slow;
 struct event_base;
 struct image;
 struct vbd_queue;
 
 /* data of xenhost_backend_new() */
 struct vbd_driver {
-	struct event_base *base;
+	struct event_base *base; /* of the main thread */
+	struct mailbox box;
+	struct workers workers;
+	/* options */
 	enum blk_io_engine engine;
+	bool page_cache;
+	bool barrier;
+	unsigned int nr_threads;
+	unsigned int poll_us;
+	unsigned int nr_queues; /* offered */
 };
 
+/* One writer each, the thread of the queue; the main thread looks. */
 struct vbd_stats {
-	uint64_t requests;
-	uint64_t sectors_read;
-	uint64_t sectors_written;
-	uint64_t flushes;
-	uint64_t errors;   /* requests not answered OKAY */
-	uint64_t events;   /* times the front end woke us */
-	uint64_t notifies; /* times we woke it */
+	_Atomic uint64_t requests;
+	_Atomic uint64_t sectors_read;
+	_Atomic uint64_t sectors_written;
+	_Atomic uint64_t flushes;
+	_Atomic uint64_t discards;
+	_Atomic uint64_t merged;   /* requests done as a part of another */
+	_Atomic uint64_t errors;   /* requests not answered OKAY */
+	_Atomic uint64_t events;   /* times the front end woke us */
+	_Atomic uint64_t notifies; /* times we woke it */
+	_Atomic uint64_t replayed; /* requests of a predecessor */
+	_Atomic uint64_t
+		latency[VBD_LATENCY_BUCKETS]; /* [n]: below 2^n us, from taking to answering */
 };
+
+#define VBD_STATS_COUNT (sizeof(struct vbd_stats) / sizeof(_Atomic uint64_t))
+
+/* what to do when the medium has an error */
+enum vbd_policy {
+	VBD_REPORT,    /* tell the front end */
+	VBD_STOP,      /* take no more requests, try this one again when told to go on */
+	VBD_STOP_FULL, /* stop when there is no space left, else report */
+};
+
+/* bits of vbd->paused: why no requests are taken */
+#define VBD_PAUSED_BY_OPERATOR 1u
+#define VBD_PAUSED_BY_ERROR 2u
 
 struct vbd {
 	xenhost_device_t *dev;
 	struct vbd_driver *driver;
+	struct event *timer; /* waits for a predecessor, or looks at the image's size */
+	bool waiting_told;
 	struct image *image;
-	struct vbd_queue *queue; /* NULL while not connected */
+	struct blk_slow *slow;	 /* while connected */
+	struct journal *journal; /* of a predecessor, or ours while connected */
 	struct blk_limits limits;
+	uint32_t nr_queues;
+	uint32_t nr_running;			      /* not stopped yet */
+	bool stopping;				      /* they were told to */
+	bool handed_over;			      /* to a successor: the journal stays */
+	struct vbd_queue *queues[JOURNAL_QUEUES_MAX]; /* while connected */
+	struct vbd_stats stats;			      /* of those that are gone */
+
+	/* for the queues' threads as well */
+	_Atomic uint64_t sectors;
+	_Atomic uint32_t paused;	 /* VBD_PAUSED_ bits */
+	_Atomic uint32_t werror, rerror; /* enum vbd_policy */
 	/*
 	 * A flush failed: writes that were answered may be lost. Every write from now on fails and
 	 * no flush is answered, so that the guest cannot take the disk for a good one.
 	 */
-	bool failed;
-	struct vbd_stats stats;
+	_Atomic bool failed;
+	_Atomic bool throttled;
+	pthread_mutex_t throttle_lock; /* for the two */
+	struct throttle iops, bps;
 };
 
 extern const struct xenhost_backend_ops vbd_ops;
+
+/* Sets or clears VBD_PAUSED_ bits, here and in the journal; any thread */
+void vbd_pause(struct vbd *vbd, uint32_t bits);
+/* ... and all queues go on. Main thread */
+void vbd_resume(struct vbd *vbd);
+/* a flush failed: see `failed`. Any thread */
+void vbd_fail(struct vbd *vbd, int error);
+/* in a letter of a queue that has stopped: it may be freed */
+void vbd_queue_stopped(struct vbd *vbd);
+/* The image has another size: smaller only if `shrink`. Inside of the event callback. 1 it had, 0, -errno */
+int vbd_resize(struct vbd *vbd, bool shrink);
+/* sum over all queues, those that are and those that were; VBD_STATS_COUNT numbers */
+void vbd_sum_stats(const struct vbd *vbd, uint64_t *sums);
 
 #endif

@@ -3,17 +3,27 @@
 #ifndef BLKBACKD_VBD_QUEUE_H
 #define BLKBACKD_VBD_QUEUE_H
 
-struct vbd;
-struct vbd_queue;
+#include <stdbool.h>
+
+#include "blkbackd/vbd.h"
 
 /*
- * Maps the ring, binds the port, starts serving from the event loop. -errno of the store and of the
- * grant, -EPROTO the ring's indices cannot be.
+ * Maps the ring, binds the port and prepares all that may fail, in the main thread. resume: the journal
+ * tells what a predecessor left. -errno of the grants and the port, -EPROTO the ring's indices cannot be,
+ * or not with the journal.
  */
-int vbd_queue_open(struct vbd *vbd, struct vbd_queue **ret_queue);
+int vbd_queue_new(struct vbd *vbd, unsigned int number, bool resume, struct vbd_queue **ret_queue);
+/* Serves in its thread from now on; ends only by vbd_queue_stop() */
+void vbd_queue_start(struct vbd_queue *queue);
+/* Takes no more requests, ends what is under way, then vbd_queue_stopped(). Main thread, once */
+void vbd_queue_stop(struct vbd_queue *queue);
+/* NULL; not started, or stopped. Adds its numbers to the vbd's */
+struct vbd_queue *vbd_queue_free(struct vbd_queue *queue);
 
-/* Stops taking requests, waits for those under way, gives everything back. NULL */
-struct vbd_queue *vbd_queue_close(struct vbd_queue *queue);
-void vbd_queue_closep(struct vbd_queue **queue);
+/* paused, or not any more; other limits: look again */
+void vbd_queue_kick(struct vbd_queue *queue);
+
+const struct vbd_stats *vbd_queue_stats(const struct vbd_queue *queue);
+const char *vbd_queue_engine(const struct vbd_queue *queue);
 
 #endif

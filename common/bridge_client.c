@@ -6,9 +6,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,19 +20,33 @@
 #include "common/cleanup.h"
 #include "common/list.h"
 
+#define RETRY_FIRST_MS 5
+#define RETRY_MAX_MS 250
+
 /*
- * sock: the connection. Events met while a call waits for its answer go to `events`; as the socket is
- * then no longer readable, `kick` is, and `poll_fd` (an epoll set of both) is what the caller watches.
+ * sock: the connection, -1 while there is none. Events met while a call waits for its answer go to
+ * `events`; as the socket is then no longer readable, `kick` is, and `poll_fd` (an epoll set of both, and
+ * of `retry`, a timer) is what the caller watches.
  */
 struct bridge_client {
+	char *path, *name;
 	int sock;
 	int kick;
+	int retry;
 	int poll_fd;
 	uint32_t next_id;
-	bridge_frame *welcome;
+	bridge_frame *welcome; /* the first one */
 	char *why;
 	struct list events;
 	unsigned int nr_events;
+	int (*resume)(struct bridge_client *c, void *data);
+	void *resume_data;
+	bool resuming;
+	bool ended;	 /* lost for good */
+	int64_t lost_at; /* 0: connected */
+	int retry_ms;
+	uint64_t unique_id; /* of the domain we own, 0: none */
+	uint8_t secret[BRIDGE_SECRET_SIZE];
 };
 
 struct queued_event {
@@ -54,10 +70,25 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static bool may_resume(const struct bridge_client *c)
+{
+	return c->resume && !c->ended;
+}
+
+/* The connection is over. One that cannot be made again stays readable: its end is the event. */
 static int lose(struct bridge_client *c, int error)
 {
-	if (c->sock >= 0)
+	if (c->sock < 0)
+		return error;
+	if (!may_resume(c)) {
 		shutdown(c->sock, SHUT_RDWR);
+		c->ended = true;
+		return error;
+	}
+	(void)epoll_ctl(c->poll_fd, EPOLL_CTL_DEL, c->sock, NULL);
+	close(steal_fd(&c->sock));
+	if (c->lost_at == 0)
+		c->lost_at = now_ms();
 	return error;
 }
 
@@ -72,10 +103,8 @@ static int receive(struct bridge_client *c, struct bridge_message *ret)
 	n = fdpass_recv(c->sock, MSG_DONTWAIT, buf, sizeof(buf), m.fds, &m.nr_fds);
 	if (n == -EAGAIN)
 		return 0;
-	if (n == 0)
-		return -ECONNRESET;
-	if (n < 0)
-		return lose(c, (int)n);
+	if (n <= 0)
+		return lose(c, n < 0 ? (int)n : -ECONNRESET);
 	r = bridge_wire_unpack(buf, (size_t)n, m.nr_fds, &m.frame);
 	if (r < 0) {
 		bridge_message_fini(&m);
@@ -154,8 +183,8 @@ static int answer_error(struct bridge_client *c, const bridge_frame *frame)
 	return frame->error > 0 && frame->error < 4096 ? -frame->error : -EPROTO;
 }
 
-int bridge_client_call(struct bridge_client *c, bridge_frame *body, const int *fds, size_t nr_fds,
-		       Bridge__Frame__BodyCase expect, struct bridge_message *ret_answer)
+static int call_once(struct bridge_client *c, bridge_frame *body, const int *fds, size_t nr_fds,
+		     Bridge__Frame__BodyCase expect, struct bridge_message *ret_answer)
 {
 	uint8_t buf[BRIDGE_MESSAGE_MAX];
 	struct bridge_message m;
@@ -169,8 +198,10 @@ int bridge_client_call(struct bridge_client *c, bridge_frame *body, const int *f
 	if (n < 0)
 		return (int)n;
 	r = fdpass_send(c->sock, buf, (size_t)n, fds, nr_fds);
+	if (r == -EPIPE || r == -ECONNRESET)
+		return lose(c, -ENOTCONN);
 	if (r < 0)
-		return r == -EPIPE ? -ENOTCONN : r;
+		return r;
 	r = wait_answer(c, body->id, &m);
 	if (r < 0)
 		return r;
@@ -188,22 +219,6 @@ int bridge_client_call(struct bridge_client *c, bridge_frame *body, const int *f
 const char *bridge_client_why(const struct bridge_client *c)
 {
 	return c->why ? c->why : "";
-}
-
-int bridge_client_event(struct bridge_client *c, struct bridge_message *ret_event)
-{
-	struct queued_event *e;
-	eventfd_t count;
-
-	if (list_empty(&c->events))
-		return receive(c, ret_event);
-	e = list_entry(c->events.next, struct queued_event, link);
-	list_remove(&e->link);
-	if (--c->nr_events == 0)
-		(void)eventfd_read(c->kick, &count);
-	*ret_event = e->message;
-	free(e);
-	return 1;
 }
 
 int bridge_client_fd(const struct bridge_client *c)
@@ -242,63 +257,302 @@ static int add_poll(int poll_fd, int fd)
 	return epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-static int open_fds(struct bridge_client *c, const char *path)
+static int connect_sock(struct bridge_client *c)
 {
 	int r;
 
-	c->sock = connect_to(path);
+	c->sock = connect_to(c->path);
 	if (c->sock < 0)
 		return c->sock;
-	c->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (c->kick < 0)
-		return -errno;
-	c->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (c->poll_fd < 0)
-		return -errno;
 	r = add_poll(c->poll_fd, c->sock);
-	return r < 0 ? r : add_poll(c->poll_fd, c->kick);
+	if (r < 0)
+		close(steal_fd(&c->sock));
+	return r;
 }
 
-static int say_hello(struct bridge_client *c, const char *name)
+static int open_fds(struct bridge_client *c)
+{
+	int r;
+
+	c->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	c->retry = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	c->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (c->kick < 0 || c->retry < 0 || c->poll_fd < 0)
+		return -errno;
+	r = add_poll(c->poll_fd, c->kick);
+	if (r == 0)
+		r = add_poll(c->poll_fd, c->retry);
+	return r < 0 ? r : connect_sock(c);
+}
+
+static int say_hello(struct bridge_client *c, struct bridge_message *ret_answer)
 {
 	Bridge__Hello hello = BRIDGE__HELLO__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
-	struct bridge_message answer;
+	uint32_t version;
 	int r;
 
 	hello.version = BRIDGE_VERSION;
-	hello.client = (char *)(uintptr_t)name;
+	hello.client = c->name;
 	frame.body_case = BRIDGE__FRAME__BODY_HELLO;
 	frame.hello = &hello;
-	r = bridge_client_call(c, &frame, NULL, 0, BRIDGE__FRAME__BODY_WELCOME, &answer);
+	r = call_once(c, &frame, NULL, 0, BRIDGE__FRAME__BODY_WELCOME, ret_answer);
 	if (r < 0)
 		return r;
-	if (answer.frame->welcome->version != BRIDGE_VERSION) {
-		bridge_message_fini(&answer);
-		return -EPROTONOSUPPORT;
-	}
-	c->welcome = steal_ptr(&answer.frame);
-	bridge_message_fini(&answer);
-	return 0;
+	version = ret_answer->frame->welcome->version;
+	if (version >= BRIDGE_VERSION_OLDEST && version <= BRIDGE_VERSION)
+		return 0;
+	bridge_message_fini(ret_answer);
+	return -EPROTONOSUPPORT;
 }
 
 int bridge_client_open(const char *path, const char *name, struct bridge_client **ret_client)
 {
 	_cleanup_(bridge_client_closep) struct bridge_client *c = calloc(1, sizeof(*c));
+	struct bridge_message answer;
 	int r;
 
 	if (!c)
 		return -ENOMEM;
-	c->sock = c->kick = c->poll_fd = -1;
+	c->sock = c->kick = c->poll_fd = c->retry = -1;
 	c->next_id = 1;
 	list_init(&c->events);
-	r = open_fds(c, path);
+	c->path = strdup(path);
+	c->name = strdup(name);
+	if (!c->path || !c->name)
+		return -ENOMEM;
+	r = open_fds(c);
+	if (r == 0)
+		r = say_hello(c, &answer);
 	if (r < 0)
 		return r;
-	r = say_hello(c, name);
-	if (r < 0)
-		return r;
+	c->welcome = steal_ptr(&answer.frame);
+	bridge_message_fini(&answer);
 	*ret_client = steal_ptr(&c);
+	return 0;
+}
+
+/* --- after bridged was lost --- */
+
+void bridge_client_set_resume(struct bridge_client *c,
+			      int (*resume)(struct bridge_client *c, void *data), void *data)
+{
+	if (!c->welcome->welcome->kept)
+		return;
+	c->resume = resume;
+	c->resume_data = data;
+}
+
+static int end(struct bridge_client *c)
+{
+	c->ended = true;
+	(void)eventfd_write(c->kick, 1); /* whoever polls comes by and is told */
+	return -ECONNRESET;
+}
+
+/* is it the bridged that knows us? */
+static int greet_again(struct bridge_client *c)
+{
+	const Bridge__Welcome *was = c->welcome->welcome, *is;
+	struct bridge_message answer;
+	int r = say_hello(c, &answer);
+
+	if (r < 0)
+		return r;
+	is = answer.frame->welcome;
+	if (is->instance != was->instance || is->role != was->role)
+		r = -ESTALE;
+	bridge_message_fini(&answer);
+	return r;
+}
+
+/* 0; -EAGAIN not now; -ECONNRESET never again */
+static int reconnect(struct bridge_client *c)
+{
+	int r;
+
+	if (now_ms() - c->lost_at >= BRIDGE_PATIENCE_MS)
+		return end(c);
+	if (connect_sock(c) < 0)
+		return -EAGAIN;
+	c->resuming = true;
+	r = greet_again(c);
+	if (r == 0)
+		r = c->resume(c, c->resume_data);
+	c->resuming = false;
+	if (c->sock < 0) /* lost again */
+		return -EAGAIN;
+	if (r < 0) {
+		lose(c, r);
+		return end(c);
+	}
+	c->lost_at = 0;
+	c->retry_ms = 0;
+	return 0;
+}
+
+static int next_pause(struct bridge_client *c)
+{
+	c->retry_ms = c->retry_ms ? c->retry_ms * 2 : RETRY_FIRST_MS;
+	if (c->retry_ms > RETRY_MAX_MS)
+		c->retry_ms = RETRY_MAX_MS;
+	return c->retry_ms;
+}
+
+/* for bridge_client_event(), which never waits */
+static int reconnect_or_later(struct bridge_client *c)
+{
+	struct itimerspec when = { 0 };
+	int r = reconnect(c);
+
+	if (r != -EAGAIN)
+		return r;
+	when.it_value.tv_nsec = next_pause(c) * 1000000l;
+	(void)timerfd_settime(c->retry, 0, &when, NULL); /* fails for no valid time */
+	return 0;
+}
+
+/* for calls */
+static int reconnect_and_wait(struct bridge_client *c)
+{
+	int r;
+
+	while ((r = reconnect(c)) == -EAGAIN) {
+		if (now_ms() - c->lost_at >= BRIDGE_CALL_TIMEOUT_MS) {
+			(void)reconnect_or_later(c);
+			return c->sock >= 0 ? 0 : -ENOTCONN;
+		}
+		(void)poll(NULL, 0, next_pause(c));
+	}
+	return r;
+}
+
+/* The first try was heard and done, but its answer was lost. */
+static bool done_before(const bridge_frame *body, int error)
+{
+	switch (body->body_case) {
+	case BRIDGE__FRAME__BODY_PORT_CLOSE:
+		return error == -EINVAL;
+	case BRIDGE__FRAME__BODY_KEEP:
+		return body->keep->action == BRIDGE__KEEP__ACTION__DROP && error == -ENOENT;
+	case BRIDGE__FRAME__BODY_DOMAIN_CONTROL:
+		return body->domain_control->action == BRIDGE__CONTROL_ACTION__DESTROY &&
+		       error == -ESRCH;
+	default:
+		return false;
+	}
+}
+
+static int random_key(uint64_t *ret_key)
+{
+	uint64_t key = 0;
+
+	while (key == 0)
+		if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+			return -errno;
+	*ret_key = key;
+	return 0;
+}
+
+int bridge_client_call(struct bridge_client *c, bridge_frame *body, const int *fds, size_t nr_fds,
+		       Bridge__Frame__BodyCase expect, struct bridge_message *ret_answer)
+{
+	bool again = false;
+	int r = 0;
+
+	if (body->body_case == BRIDGE__FRAME__BODY_PORT_ALLOC && !body->port_alloc->key)
+		r = random_key(&body->port_alloc->key);
+	if (r < 0)
+		return r;
+	if (c->resuming)
+		return c->sock < 0 ? -ENOTCONN
+				   : call_once(c, body, fds, nr_fds, expect, ret_answer);
+	for (;;) {
+		if (c->ended)
+			return -ENOTCONN;
+		if (c->sock < 0) {
+			r = reconnect_and_wait(c);
+			if (r < 0)
+				return r;
+		}
+		r = call_once(c, body, fds, nr_fds, expect, ret_answer);
+		if (c->sock >= 0 || !may_resume(c) || r == -ETIMEDOUT)
+			return again && done_before(body, r) ? 0 : r;
+		again = true;
+	}
+}
+
+static int take_queued(struct bridge_client *c, struct bridge_message *ret_event)
+{
+	struct queued_event *e = list_entry(c->events.next, struct queued_event, link);
+	eventfd_t count;
+
+	list_remove(&e->link);
+	if (--c->nr_events == 0 && !c->ended)
+		(void)eventfd_read(c->kick, &count);
+	*ret_event = e->message;
+	free(e);
+	return 1;
+}
+
+int bridge_client_event(struct bridge_client *c, struct bridge_message *ret_event)
+{
+	uint64_t count;
+	int r;
+
+	if (!list_empty(&c->events))
+		return take_queued(c, ret_event);
+	if (c->ended)
+		return -ECONNRESET;
+	if (c->sock >= 0) {
+		r = receive(c, ret_event);
+		if (c->sock >= 0)
+			return r;
+	} else if (read(c->retry, &count, sizeof(count)) != sizeof(count)) {
+		return 0;
+	}
+	r = reconnect_or_later(c);
+	if (r == 0 && !list_empty(&c->events))
+		return take_queued(c, ret_event);
+	return r;
+}
+
+/* --- owners --- */
+
+static int reattach(struct bridge_client *c, void *data)
+{
+	Bridge__DomainReattach msg = BRIDGE__DOMAIN_REATTACH__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	if (!c->unique_id) /* it was lost while we created it */
+		return 0;
+	msg.unique_id = c->unique_id;
+	msg.secret = (ProtobufCBinaryData){ sizeof(c->secret), c->secret };
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_REATTACH;
+	frame.domain_reattach = &msg;
+	return bridge_client_call(c, &frame, NULL, 0, BRIDGE__FRAME__BODY_DOMAIN_CREATED, NULL);
+}
+
+int bridge_client_create_domain(struct bridge_client *c, Bridge__DomainCreate *create,
+				const int *fds, size_t nr_fds, uint16_t *ret_domid,
+				uint64_t *ret_unique_id)
+{
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge_message answer;
+	int r;
+
+	if (getrandom(c->secret, sizeof(c->secret), 0) != sizeof(c->secret))
+		return -errno;
+	create->secret = (ProtobufCBinaryData){ sizeof(c->secret), c->secret };
+	bridge_client_set_resume(c, reattach, NULL);
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CREATE;
+	frame.domain_create = create;
+	r = bridge_client_call(c, &frame, fds, nr_fds, BRIDGE__FRAME__BODY_DOMAIN_CREATED, &answer);
+	if (r < 0)
+		return r;
+	*ret_domid = (uint16_t)answer.frame->domain_created->domid;
+	*ret_unique_id = c->unique_id = answer.frame->domain_created->unique_id;
+	bridge_message_fini(&answer);
 	return 0;
 }
 
@@ -321,7 +575,10 @@ struct bridge_client *bridge_client_close(struct bridge_client *c)
 	bridge_wire_free(c->welcome);
 	closep(&c->sock);
 	closep(&c->kick);
+	closep(&c->retry);
 	closep(&c->poll_fd);
+	free(c->path);
+	free(c->name);
 	free(c->why);
 	free(c);
 	return NULL;

@@ -69,6 +69,14 @@ static int check_frame(const bridge_frame *f, size_t nr_fds)
 		return nr_fds == 2 ? 0 : -EINVAL;
 	case BRIDGE__FRAME__BODY_KEEP:
 		return check_name(f->keep->name);
+	case BRIDGE__FRAME__BODY_GRANT_LIST:
+		return f->grant_list->n_grants <= BRIDGE_GRANT_LIST_MAX ? 0 : -EINVAL;
+	case BRIDGE__FRAME__BODY_HYPERCALL:
+		return f->hypercall->n_args <= BRIDGE_VALUES_MAX ? 0 : -EINVAL;
+	case BRIDGE__FRAME__BODY_HYPERCALL_RESULT:
+		return f->hypercall_result->n_results <= BRIDGE_VALUES_MAX ? 0 : -EINVAL;
+	case BRIDGE__FRAME__BODY_PORT_LIST:
+		return f->port_list->n_ports <= BRIDGE_PORT_LIST_MAX ? 0 : -EINVAL;
 	case BRIDGE__FRAME__BODY_KEPT:
 		return nr_fds == 1 ? 0 : -EINVAL;
 	default:

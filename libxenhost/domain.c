@@ -219,7 +219,7 @@ int xenhost_domain_known(xenhost_t *host, uint16_t domid, struct xenhost_domain_
 	return 0;
 }
 
-static int control(xenhost_t *host, uint16_t domid, int destroy)
+static int control(xenhost_t *host, uint16_t domid, int action)
 {
 	if (!host)
 		return -EINVAL;
@@ -227,12 +227,17 @@ static int control(xenhost_t *host, uint16_t domid, int destroy)
 		return -EOPNOTSUPP;
 	if (!xh_allowed(host, domid))
 		return -EPERM;
-	return host->ops->domain_control(host->state, domid, destroy);
+	return host->ops->domain_control(host->state, domid, action);
 }
 
 int xenhost_domain_unpause(xenhost_t *host, uint16_t domid)
 {
 	return control(host, domid, 0);
+}
+
+int xenhost_domain_pause(xenhost_t *host, uint16_t domid)
+{
+	return control(host, domid, 2);
 }
 
 int xenhost_domain_destroy(xenhost_t *host, uint16_t domid)

@@ -45,11 +45,12 @@ int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 	const char *address;
 	int r;
 
-	if (!uri || flags || !ret_host)
+	if (!uri || flags & ~XENHOST_OPEN_KEEP_MARKS || !ret_host)
 		return -EINVAL;
 	host = calloc(1, sizeof(*host));
 	if (!host)
 		return -ENOMEM;
+	host->flags = flags;
 	list_init(&host->shares);
 	host->store_timeout = STORE_TIMEOUT_MS;
 	host->poll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -59,6 +60,8 @@ int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 	r = xh_uri_parse(host, uri, &host->ops, &address);
 	if (r < 0)
 		return r;
+	host->transport_checks_segs =
+		host->ops == &xh_transport_bridge || host->ops == &xh_transport_fake;
 	r = host->ops->open(host, address, &host->state);
 	if (r < 0)
 		return r;
@@ -111,11 +114,6 @@ uint16_t xenhost_domid(xenhost_t *host)
 uint64_t xenhost_features(xenhost_t *host)
 {
 	return host->ops->features;
-}
-
-bool xh_allowed(const xenhost_t *host, uint16_t domid)
-{
-	return !host->restricted || domid == host->only_domid;
 }
 
 int xenhost_restrict(xenhost_t *host, uint16_t domid)

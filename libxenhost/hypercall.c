@@ -22,6 +22,12 @@ static const struct {
 	[XENHOST_HYPERCALL_SHUTDOWN] = { "shutdown", 1, 0 },
 };
 
+void xh_hypercall_shape(unsigned int op, size_t *ret_nr_args, size_t *ret_nr_results)
+{
+	*ret_nr_args = table[op].nr_args;
+	*ret_nr_results = table[op].nr_results;
+}
+
 int xenhost_hypercall(xenhost_t *host, unsigned int op, const uint64_t *args, size_t nr_args,
 		      uint64_t *ret_results, size_t nr_results)
 {

@@ -36,7 +36,9 @@ struct xenhost {
 	struct xh_domains *domains; /* NULL without a domain watch */
 	int store_timeout;	    /* ms, -1 none */
 	struct list shares;
-	bool restricted; /* to only_domid */
+	unsigned int flags;	    /* XENHOST_OPEN_* */
+	bool transport_checks_segs; /* xh_seg_valid() for each, in the loop that it has anyway */
+	bool restricted;	    /* to only_domid */
 	uint16_t only_domid;
 	unsigned int log_topics;
 	void (*log_fn)(xenhost_t *host, const char *topic, const char *line, void *data);
@@ -48,7 +50,15 @@ int xh_poll_add(xenhost_t *host, int fd);
 void xh_poll_remove(xenhost_t *host, int fd);
 
 /* may we have to do with that domain? */
-bool xh_allowed(const xenhost_t *host, uint16_t domid);
+static inline bool xh_allowed(const xenhost_t *host, uint16_t domid)
+{
+	return !host->restricted || domid == host->only_domid;
+}
+
+static inline bool xh_seg_valid(const struct xenhost_seg *seg)
+{
+	return seg->len != 0 && (uint32_t)seg->offset + seg->len <= XENHOST_PAGE_SIZE;
+}
 
 /* log.c: nothing is formatted unless somebody listens. Any thread */
 void xh_log_from_environment(xenhost_t *host);
@@ -71,6 +81,9 @@ int xh_plugin_load(xenhost_t *host, const char *scheme);
 /* store.c: free(NULL) is fine. process: > 0 watch callbacks ran, 0, < 0 lost */
 void xh_store_free(struct xh_store *store);
 int xh_store_process(xenhost_t *host);
+
+/* hypercall.c: numbers of values of an op that there is */
+void xh_hypercall_shape(unsigned int op, size_t *ret_nr_args, size_t *ret_nr_results);
 
 /* share.c: those that were never taken back; the transport is closed already */
 void xh_shares_free(xenhost_t *host);

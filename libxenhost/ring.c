@@ -57,6 +57,20 @@ int xenhost_ring_init(struct xenhost_ring *ring, void *pages, size_t nr_pages, s
 	return 0;
 }
 
+int xenhost_ring_resume(struct xenhost_ring *ring, uint32_t req_cons)
+{
+	struct xenhost_ring r;
+
+	if (!ring || ring->req_cons != ring->rsp_prod)
+		return -EINVAL;
+	r = *ring;
+	r.req_cons = req_cons;
+	if (req_cons - r.rsp_prod > r.size || xenhost_ring_pending(&r) < 0)
+		return -EPROTO;
+	*ring = r;
+	return 0;
+}
+
 int xenhost_ring_pending(const struct xenhost_ring *ring)
 {
 	uint32_t prod = atomic_load(&shared(ring)->req_prod);

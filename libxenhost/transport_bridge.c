@@ -3,9 +3,14 @@
  * "bridge:SOCKET": a connection to xenhost-bridged, for back ends of KVM and loopback guests.
  *
  * Owns the connection (client, under client_lock: a data path thread may have to attach) and the memory
- * of the guests we reached (attachments, under attach_lock). A guest is attached when it is first needed
- * and dropped when bridged says that it is gone; direct.c keeps its memory as long as it is in use.
- * Lock order: client_lock before attach_lock.
+ * of the guests we reached. A guest is attached when it is first needed and dropped when bridged says that
+ * it is gone; direct_memory.c keeps its memory as long as it is in use.
+ * Lock order: client_lock before those of guests.
+ *
+ * A bridged that keeps its tables may be killed and started again: bridge_client.c connects again, and
+ * resume() says what we have. Nothing changes for users of ports and memory, which do not pass bridged.
+ * What is no more (a guest ended meanwhile) is found out there: its port stays as it is, with nobody at
+ * the other end, and is forgotten when it is closed.
  */
 #include "config.h"
 
@@ -17,6 +22,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <xenhost/hypercall.h>
+
 #include "libxenhost/direct.h"
 #include "libxenhost/internal.h"
 #include "libxenhost/stream.h"
@@ -25,20 +32,26 @@
 #include "common/bridge_client.h"
 #include "common/cleanup.h"
 
-struct attachment {
-	struct list link;
-	uint16_t domid;
-	uint64_t unique_id;
-	struct direct_memory *mem;
+/* a port of ours, and how we got it */
+struct held {
+	bool used;
+	bool offered; /* else bound */
+	bool lost;    /* bridged knows it no more */
+	uint16_t remote_domid;
+	uint32_t remote_port; /* bound */
+	uint64_t key;	      /* offered */
 };
 
 struct bridge {
 	xenhost_t *host;
 	pthread_mutex_t client_lock;
 	struct bridge_client *client;
-	bool held[BRIDGE_PORTS_MAX]; /* ports, under client_lock */
-	pthread_rwlock_t attach_lock;
-	struct list attachments;
+	struct held *held; /* by number, under client_lock */
+	uint32_t nr_held;
+	bool watching;
+	struct direct_guests guests;
+	bool restricted;
+	uint16_t only_domid;
 };
 
 static int call_with_fds(struct bridge *b, bridge_frame *frame, const int *fds, size_t nr_fds,
@@ -58,26 +71,169 @@ static int call(struct bridge *b, bridge_frame *frame, Bridge__Frame__BodyCase e
 	return call_with_fds(b, frame, NULL, 0, expect, ret_answer);
 }
 
-/* --- open and close --- */
+/* --- guests --- */
 
-static void attachment_free(struct attachment *a)
+static int add_guest(struct bridge *b, uint16_t domid, const struct bridge_message *m)
 {
-	list_remove(&a->link);
-	direct_memory_put(a->mem);
-	free(a);
+	const Bridge__Attached *attached = m->frame->attached;
+	struct direct_region regions[BRIDGE_REGIONS_MAX];
+
+	for (size_t i = 0; i < attached->n_regions; i++) {
+		const Bridge__Region *r = attached->regions[i];
+
+		regions[i] = (struct direct_region){
+			.kind = (enum direct_kind)r->kind,
+			.gpa = r->gpa,
+			.size = r->size,
+			.offset = r->offset,
+			.fd = m->fds[r->fd],
+		};
+	}
+	return direct_guests_add(&b->guests, domid, attached->unique_id, regions,
+				 attached->n_regions);
 }
+
+static int ask_for_guest(struct bridge *b, uint16_t domid, struct bridge_message *ret_answer)
+{
+	Bridge__Attach attach = BRIDGE__ATTACH__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	attach.domid = domid;
+	frame.body_case = BRIDGE__FRAME__BODY_ATTACH;
+	frame.attach = &attach;
+	return bridge_client_call(b->client, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED,
+				  ret_answer);
+}
+
+static int attach_locked(struct bridge *b, uint16_t domid)
+{
+	struct bridge_message answer;
+	int r = ask_for_guest(b, domid, &answer);
+
+	if (r < 0)
+		return r;
+	r = add_guest(b, domid, &answer);
+	if (r == 0 && answer.frame->attached->alone && !(b->host->flags & XENHOST_OPEN_KEEP_MARKS))
+		r = direct_settle(&b->guests, domid);
+	bridge_message_fini(&answer);
+	if (r > 0)
+		xh_trace(b->host, XENHOST_LOG_GRANT, "domain %u: %d grants left in use, settled",
+			 domid, r);
+	return r > 0 || r == -EEXIST ? 0 : r; /* another thread was faster */
+}
+
+/* for direct_memory.c, when a guest is needed that is not there */
+static int attach(void *data, uint16_t domid)
+{
+	struct bridge *b = data;
+	int r;
+
+	pthread_mutex_lock(&b->client_lock);
+	r = attach_locked(b, domid);
+	pthread_mutex_unlock(&b->client_lock);
+	return r;
+}
+
+/* --- open and close --- */
 
 static void bridge_close(void *state)
 {
 	struct bridge *b = state;
-	struct attachment *a, *tmp;
 
-	list_for_each_safe(a, tmp, &b->attachments, link)
-		attachment_free(a);
+	direct_guests_fini(&b->guests);
 	bridge_client_close(b->client);
-	pthread_rwlock_destroy(&b->attach_lock);
+	free(b->held);
 	pthread_mutex_destroy(&b->client_lock);
 	free(b);
+}
+
+static int watch_domains(struct bridge_client *client)
+{
+	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_WATCH;
+	frame.domain_watch = &watch;
+	return bridge_client_call(client, &frame, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+/* --- after bridged was lost; under client_lock, as all calls --- */
+
+/* is the guest that we hold there still? */
+static bool resume_guest(void *data, uint16_t domid, uint64_t unique_id)
+{
+	Bridge__Attach msg = BRIDGE__ATTACH__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge_message answer;
+	bool there;
+	int r;
+
+	msg.domid = domid;
+	frame.body_case = BRIDGE__FRAME__BODY_ATTACH;
+	frame.attach = &msg;
+	r = bridge_client_call(data, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED, &answer);
+	if (r < 0)
+		return r != -ESRCH && r != -EPERM;
+	there = answer.frame->attached->unique_id == unique_id;
+	bridge_message_fini(&answer);
+	return there;
+}
+
+/* The eventfds are those that we have: the answer's copies are not needed. */
+static void resume_port(struct bridge_client *client, uint32_t port, struct held *h)
+{
+	Bridge__PortAlloc alloc = BRIDGE__PORT_ALLOC__INIT;
+	Bridge__PortBind bind = BRIDGE__PORT_BIND__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge_message answer;
+	int r;
+
+	bind.port = alloc.port = port;
+	bind.remote_domid = alloc.remote_domid = h->remote_domid;
+	bind.remote_port = h->remote_port;
+	alloc.key = h->key;
+	frame.body_case =
+		h->offered ? BRIDGE__FRAME__BODY_PORT_ALLOC : BRIDGE__FRAME__BODY_PORT_BIND;
+	if (h->offered)
+		frame.port_alloc = &alloc;
+	else
+		frame.port_bind = &bind;
+	r = bridge_client_call(client, &frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
+	if (r == 0)
+		bridge_message_fini(&answer);
+	else if (r != -ENOTCONN && r != -ECONNRESET)
+		h->lost = true;
+}
+
+/* on the wire, too: what takes over this process cannot ask for more */
+static int send_restrict(struct bridge_client *client, uint16_t domid)
+{
+	Bridge__Restrict msg = BRIDGE__RESTRICT__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+
+	msg.domid = domid;
+	frame.body_case = BRIDGE__FRAME__BODY_RESTRICT_TO;
+	frame.restrict_to = &msg;
+	return bridge_client_call(client, &frame, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+static int resume(struct bridge_client *client, void *data)
+{
+	struct bridge *b = data;
+	int r = 0;
+
+	if (b->restricted)
+		r = send_restrict(client, b->only_domid);
+	if (r == 0 && b->watching)
+		r = watch_domains(client);
+	if (r < 0)
+		return r;
+	direct_guests_keep(&b->guests, resume_guest, client);
+	for (uint32_t i = 1; i < b->nr_held; i++)
+		if (b->held[i].used && !b->held[i].lost)
+			resume_port(client, i, &b->held[i]);
+	xh_trace(b->host, XENHOST_LOG_DOMAIN, "bridged is back");
+	return 0;
 }
 
 static int default_path(char *buf, size_t size)
@@ -105,14 +261,15 @@ static int bridge_open(xenhost_t *host, const char *address, void **ret_state)
 	if (!b)
 		return -ENOMEM;
 	b->host = host;
-	list_init(&b->attachments);
+	direct_guests_init(&b->guests, 0, attach, b);
 	pthread_mutex_init(&b->client_lock, NULL);
-	pthread_rwlock_init(&b->attach_lock, NULL);
 	r = bridge_client_open(address, program_invocation_short_name, &b->client);
 	if (r < 0) {
 		bridge_close(b);
 		return r;
 	}
+	b->guests.domid = (uint16_t)bridge_client_welcome(b->client)->domid;
+	bridge_client_set_resume(b->client, resume, b);
 	*ret_state = b;
 	return 0;
 }
@@ -173,36 +330,31 @@ static int bridge_domain_info(void *state, uint16_t domid, const char *name,
 
 static int bridge_domain_watch(void *state)
 {
-	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge *b = state;
+	int r;
 
-	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_WATCH;
-	frame.domain_watch = &watch;
-	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+	pthread_mutex_lock(&b->client_lock);
+	r = watch_domains(b->client);
+	b->watching = r == 0;
+	pthread_mutex_unlock(&b->client_lock);
+	return r;
 }
 
-static int bridge_domain_control(void *state, uint16_t domid, int destroy)
+static int bridge_domain_control(void *state, uint16_t domid, int action)
 {
+	static const Bridge__ControlAction actions[] = {
+		BRIDGE__CONTROL_ACTION__UNPAUSE,
+		BRIDGE__CONTROL_ACTION__DESTROY,
+		BRIDGE__CONTROL_ACTION__PAUSE,
+	};
 	Bridge__DomainControl control = BRIDGE__DOMAIN_CONTROL__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 
 	control.domid = domid;
-	control.action =
-		destroy ? BRIDGE__CONTROL_ACTION__DESTROY : BRIDGE__CONTROL_ACTION__UNPAUSE;
+	control.action = actions[action];
 	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CONTROL;
 	frame.domain_control = &control;
 	return call(state, &frame, BRIDGE__FRAME__BODY__NOT_SET, NULL);
-}
-
-static void drop_gone(struct bridge *b, uint64_t unique_id)
-{
-	struct attachment *a, *tmp;
-
-	pthread_rwlock_wrlock(&b->attach_lock);
-	list_for_each_safe(a, tmp, &b->attachments, link)
-		if (a->unique_id == unique_id)
-			attachment_free(a);
-	pthread_rwlock_unlock(&b->attach_lock);
 }
 
 static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
@@ -215,7 +367,7 @@ static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
 	if (wire->snapshot & BRIDGE_SNAPSHOT_LAST)
 		info.flags = XENHOST_DOMAIN_F_SNAPSHOT_END;
 	if (info.state == XENHOST_DOMAIN_GONE)
-		drop_gone(b, info.unique_id);
+		direct_guests_drop(&b->guests, info.unique_id);
 	xenhost_transport_domain(b->host, &info);
 }
 
@@ -262,41 +414,60 @@ static int bridge_process(void *state)
  * Binding a channel again gives its number again: right after a restart, wrong for a second user of ours,
  * whose close would take the port from the first. So what we hold is noted.
  */
-static int hold_port(struct bridge *b, uint32_t port)
+static int hold_port(struct bridge *b, uint32_t port, const struct held *h)
 {
-	int r = 0;
+	struct held *more;
 
 	if (port >= BRIDGE_PORTS_MAX)
 		return -EPROTO;
-	pthread_mutex_lock(&b->client_lock);
-	if (b->held[port])
-		r = -EBUSY;
-	b->held[port] = true;
-	pthread_mutex_unlock(&b->client_lock);
-	return r;
+	if (port >= b->nr_held) {
+		uint32_t nr = port < 64 ? 64 : BRIDGE_PORTS_MAX;
+
+		more = reallocarray(b->held, nr, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		memset(more + b->nr_held, 0, (nr - b->nr_held) * sizeof(*more));
+		b->held = more;
+		b->nr_held = nr;
+	}
+	if (b->held[port].used)
+		return -EBUSY;
+	b->held[port] = *h;
+	return 0;
 }
 
-static int port_call(struct bridge *b, bridge_frame *frame, struct xenhost_port_fds *ret)
+/* h->key is filled in by the call */
+static int port_call(struct bridge *b, bridge_frame *frame, struct held *h,
+		     struct xenhost_port_fds *ret)
 {
 	struct bridge_message answer;
-	int r = call(b, frame, BRIDGE__FRAME__BODY_PORT, &answer);
+	int r;
 
+	pthread_mutex_lock(&b->client_lock);
+	r = bridge_client_call(b->client, frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
+	if (r == 0) {
+		if (h->offered)
+			h->key = frame->port_alloc->key;
+		r = hold_port(b, answer.frame->port->port, h);
+		if (r < 0)
+			bridge_message_fini(&answer);
+	}
+	pthread_mutex_unlock(&b->client_lock);
 	if (r < 0)
 		return r;
-	r = hold_port(b, answer.frame->port->port);
-	if (r == 0)
-		*ret = (struct xenhost_port_fds){
-			.port = answer.frame->port->port,
-			.wait_fd = steal_fd(&answer.fds[0]),
-			.notify_fd = steal_fd(&answer.fds[1]),
-		};
+	*ret = (struct xenhost_port_fds){
+		.port = answer.frame->port->port,
+		.wait_fd = steal_fd(&answer.fds[0]),
+		.notify_fd = steal_fd(&answer.fds[1]),
+	};
 	bridge_message_fini(&answer);
-	return r;
+	return 0;
 }
 
 static int bridge_port_bind(void *state, uint16_t domid, uint32_t remote_port,
 			    struct xenhost_port_fds *ret)
 {
+	struct held h = { .used = true, .remote_domid = domid, .remote_port = remote_port };
 	Bridge__PortBind bind = BRIDGE__PORT_BIND__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 
@@ -304,18 +475,19 @@ static int bridge_port_bind(void *state, uint16_t domid, uint32_t remote_port,
 	bind.remote_port = remote_port;
 	frame.body_case = BRIDGE__FRAME__BODY_PORT_BIND;
 	frame.port_bind = &bind;
-	return port_call(state, &frame, ret);
+	return port_call(state, &frame, &h, ret);
 }
 
 static int bridge_port_alloc(void *state, uint16_t domid, struct xenhost_port_fds *ret)
 {
+	struct held h = { .used = true, .offered = true, .remote_domid = domid };
 	Bridge__PortAlloc alloc = BRIDGE__PORT_ALLOC__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 
 	alloc.remote_domid = domid;
 	frame.body_case = BRIDGE__FRAME__BODY_PORT_ALLOC;
 	frame.port_alloc = &alloc;
-	return port_call(state, &frame, ret);
+	return port_call(state, &frame, &h, ret);
 }
 
 static int bridge_port_close(void *state, uint32_t port)
@@ -323,10 +495,15 @@ static int bridge_port_close(void *state, uint32_t port)
 	Bridge__PortClose msg = BRIDGE__PORT_CLOSE__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 	struct bridge *b = state;
+	bool lost;
 
 	pthread_mutex_lock(&b->client_lock);
-	b->held[port] = false;
+	lost = port < b->nr_held && b->held[port].lost;
+	if (port < b->nr_held)
+		b->held[port] = (struct held){ 0 };
 	pthread_mutex_unlock(&b->client_lock);
+	if (lost) /* it may be the number of another port by now */
+		return 0;
 	msg.port = port;
 	frame.body_case = BRIDGE__FRAME__BODY_PORT_CLOSE;
 	frame.port_close = &msg;
@@ -356,114 +533,16 @@ static int bridge_port_notify(void *state, const struct xenhost_port_fds *port)
 
 /* --- grants --- */
 
-static struct direct_memory *find_attached(struct bridge *b, uint16_t domid)
-{
-	struct direct_memory *mem = NULL;
-	struct attachment *a;
-
-	pthread_rwlock_rdlock(&b->attach_lock);
-	list_for_each(a, &b->attachments, link) {
-		if (a->domid != domid)
-			continue;
-		mem = direct_memory_get(a->mem);
-		break;
-	}
-	pthread_rwlock_unlock(&b->attach_lock);
-	return mem;
-}
-
-static int memory_from_answer(struct bridge *b, const struct bridge_message *m,
-			      struct direct_memory **ret_mem)
-{
-	const Bridge__Attached *attached = m->frame->attached;
-	struct direct_region regions[BRIDGE_REGIONS_MAX];
-
-	for (size_t i = 0; i < attached->n_regions; i++) {
-		const Bridge__Region *r = attached->regions[i];
-
-		regions[i] = (struct direct_region){
-			.kind = (enum direct_kind)r->kind,
-			.gpa = r->gpa,
-			.size = r->size,
-			.offset = r->offset,
-			.fd = m->fds[r->fd],
-		};
-	}
-	return direct_memory_new(bridge_domid(b), regions, attached->n_regions, ret_mem);
-}
-
-static int keep_attached(struct bridge *b, uint16_t domid, const struct bridge_message *m,
-			 struct direct_memory **ret_mem)
-{
-	struct attachment *a = calloc(1, sizeof(*a));
-	int r;
-
-	if (!a)
-		return -ENOMEM;
-	r = memory_from_answer(b, m, &a->mem);
-	if (r < 0) {
-		free(a);
-		return r;
-	}
-	a->domid = domid;
-	a->unique_id = m->frame->attached->unique_id;
-	*ret_mem = direct_memory_get(a->mem);
-	pthread_rwlock_wrlock(&b->attach_lock);
-	list_append(&b->attachments, &a->link);
-	pthread_rwlock_unlock(&b->attach_lock);
-	return 0;
-}
-
-static int attach_locked(struct bridge *b, uint16_t domid, struct direct_memory **ret_mem)
-{
-	Bridge__Attach attach = BRIDGE__ATTACH__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
-	struct bridge_message answer;
-	int r;
-
-	*ret_mem = find_attached(b, domid); /* another thread was faster */
-	if (*ret_mem)
-		return 0;
-	attach.domid = domid;
-	frame.body_case = BRIDGE__FRAME__BODY_ATTACH;
-	frame.attach = &attach;
-	r = bridge_client_call(b->client, &frame, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED, &answer);
-	if (r < 0)
-		return r;
-	r = keep_attached(b, domid, &answer, ret_mem);
-	bridge_message_fini(&answer);
-	return r;
-}
-
-/* the guest's memory with a reference for the caller */
-static int get_memory(struct bridge *b, uint16_t domid, struct direct_memory **ret_mem)
-{
-	int r;
-
-	*ret_mem = find_attached(b, domid);
-	if (*ret_mem)
-		return 0;
-	pthread_mutex_lock(&b->client_lock);
-	r = attach_locked(b, domid, ret_mem);
-	pthread_mutex_unlock(&b->client_lock);
-	return r;
-}
-
 static int bridge_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n,
 		      unsigned int prot, void **ret_addr, void **ret_map)
 {
-	struct direct_memory *mem;
 	struct direct_map *map;
-	int r = get_memory(state, domid, &mem);
+	int r = direct_map_new(&((struct bridge *)state)->guests, domid, grefs, n, prot, ret_addr,
+			       &map);
 
-	if (r < 0)
-		return r;
-	r = direct_map_new(mem, grefs, n, prot, ret_addr, &map);
-	direct_memory_put(mem);
-	if (r < 0)
-		return r;
-	*ret_map = map;
-	return 0;
+	if (r == 0)
+		*ret_map = map;
+	return r;
 }
 
 static void bridge_unmap(void *state, void *map)
@@ -471,31 +550,47 @@ static void bridge_unmap(void *state, void *map)
 	direct_map_free(map);
 }
 
-/* The reference is kept in the first segment until io_end, so a guest may go away in between. */
 static int bridge_io_begin(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n,
 			   unsigned int prot, struct iovec *iov)
 {
-	struct direct_memory *mem;
-	int r = get_memory(state, domid, &mem);
-
-	if (r < 0)
-		return r;
-	r = direct_io_begin(mem, segs, n, prot, iov);
-	if (r < 0)
-		direct_memory_put(mem);
-	else
-		segs[0].priv = mem;
-	return r;
+	return direct_io_begin(&((struct bridge *)state)->guests, domid, segs, n, prot, iov);
 }
 
 static int bridge_io_end(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n,
 			 unsigned int prot, struct iovec *iov)
 {
-	struct direct_memory *mem = segs[0].priv;
-
-	direct_io_end(mem, segs, n, prot);
-	direct_memory_put(mem);
+	direct_io_end(segs, n, prot);
 	return 0;
+}
+
+static int bridge_translate(void *state, uint16_t domid, uint32_t gref, unsigned int prot,
+			    struct xenhost_page *ret_page)
+{
+	return direct_translate(&((struct bridge *)state)->guests, domid, gref, prot, ret_page);
+}
+
+static int bridge_put(void *state, struct xenhost_page *page)
+{
+	direct_put(page);
+	return 0;
+}
+
+/* bridged knows who else is there now */
+static int bridge_settle(void *state, uint16_t domid)
+{
+	struct bridge *b = state;
+	struct bridge_message answer;
+	bool alone;
+	int r;
+
+	pthread_mutex_lock(&b->client_lock);
+	r = ask_for_guest(b, domid, &answer);
+	pthread_mutex_unlock(&b->client_lock);
+	if (r < 0)
+		return r;
+	alone = answer.frame->attached->alone;
+	bridge_message_fini(&answer);
+	return alone ? direct_settle(&b->guests, domid) : -EBUSY;
 }
 
 /* --- deposits --- */
@@ -538,17 +633,57 @@ static int bridge_keep_drop(void *state, const char *name)
 	return keep(state, BRIDGE__KEEP__ACTION__DROP, name, -1, NULL);
 }
 
+/* --- hypercalls --- */
+
+_Static_assert(BRIDGE_HYPERCALL_VERSION == XENHOST_HYPERCALL_VERSION &&
+		       BRIDGE_HYPERCALL_EVTCHN_STATUS == XENHOST_HYPERCALL_EVTCHN_STATUS &&
+		       BRIDGE_HYPERCALL_GRANT_SIZE == XENHOST_HYPERCALL_GRANT_SIZE &&
+		       BRIDGE_HYPERCALL_HVM_PARAM == XENHOST_HYPERCALL_HVM_PARAM &&
+		       BRIDGE_HYPERCALL_SHUTDOWN == XENHOST_HYPERCALL_SHUTDOWN &&
+		       BRIDGE_VALUES_MAX == XENHOST_HYPERCALL_VALUES_MAX,
+	       "ops have the same numbers on the wire");
+
+static int bridge_hypercall(void *state, unsigned int op, const uint64_t *args, uint64_t *results)
+{
+	Bridge__Hypercall msg = BRIDGE__HYPERCALL__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct bridge_message answer;
+	const Bridge__HypercallResult *got;
+	size_t nr_results;
+	int r;
+
+	msg.domid = BRIDGE_DOMID_SELF;
+	msg.op = op;
+	msg.args = (uint64_t *)(uintptr_t)args;
+	xh_hypercall_shape(op, &msg.n_args, &nr_results);
+	frame.body_case = BRIDGE__FRAME__BODY_HYPERCALL;
+	frame.hypercall = &msg;
+	r = call(state, &frame, BRIDGE__FRAME__BODY_HYPERCALL_RESULT, &answer);
+	if (r < 0)
+		return r;
+	got = answer.frame->hypercall_result;
+	if (got->n_results == nr_results)
+		memcpy(results, got->results, nr_results * sizeof(*results));
+	else
+		r = -EPROTO;
+	bridge_message_fini(&answer);
+	return r;
+}
+
 /* Memory of others is unmapped as soon as no I/O uses it; xenhost_restrict() keeps it from coming back. */
 static int bridge_restrict_to(void *state, uint16_t domid)
 {
 	struct bridge *b = state;
-	struct attachment *a, *tmp;
+	int r;
 
-	pthread_rwlock_wrlock(&b->attach_lock);
-	list_for_each_safe(a, tmp, &b->attachments, link)
-		if (a->domid != domid)
-			attachment_free(a);
-	pthread_rwlock_unlock(&b->attach_lock);
+	pthread_mutex_lock(&b->client_lock);
+	r = send_restrict(b->client, domid);
+	b->restricted = r == 0;
+	b->only_domid = domid;
+	pthread_mutex_unlock(&b->client_lock);
+	if (r < 0 && r != -EOPNOTSUPP) /* an older bridged: then the library alone keeps to it */
+		return r;
+	direct_guests_drop_others(&b->guests, domid);
 	return 0;
 }
 
@@ -574,8 +709,12 @@ const struct xenhost_transport_ops xh_transport_bridge = {
 	.unmap = bridge_unmap,
 	.io_begin = bridge_io_begin,
 	.io_end = bridge_io_end,
+	.translate = bridge_translate,
+	.put = bridge_put,
+	.settle = bridge_settle,
 	.keep_put = bridge_keep_put,
 	.keep_get = bridge_keep_get,
 	.keep_drop = bridge_keep_drop,
+	.hypercall = bridge_hypercall,
 	.restrict_to = bridge_restrict_to,
 };

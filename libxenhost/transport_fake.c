@@ -35,6 +35,7 @@ struct fake {
 	struct list ports;
 	uint32_t last_port;
 	struct fake_shares shares;
+	struct direct_guests guests;
 	unsigned int fail_op; /* the so-many-th op from now on fails; 0: none */
 };
 
@@ -46,7 +47,6 @@ struct fake_domain {
 	size_t nr_pages;
 	uint8_t *ram;
 	_Atomic uint32_t *entries; /* two words each: flags and domid, frame */
-	struct direct_memory *mem;
 	uint32_t last_port;
 };
 
@@ -129,7 +129,8 @@ static int domain_memory(struct fake_domain *d)
 	}
 	if (r == 0) {
 		d->entries = addr;
-		r = direct_memory_new(d->fake->domid, regions, 2, &d->mem);
+		r = direct_guests_add(&d->fake->guests, d->info.domid, d->info.unique_id, regions,
+				      2);
 	}
 	closep(&regions[0].fd);
 	closep(&regions[1].fd);
@@ -139,7 +140,6 @@ static int domain_memory(struct fake_domain *d)
 static void domain_free(struct fake_domain *d)
 {
 	list_remove(&d->link);
-	direct_memory_put(d->mem);
 	if (d->ram)
 		munmap(d->ram, d->nr_pages * XEN_PAGE_SIZE);
 	if (d->entries)
@@ -197,6 +197,7 @@ void fake_domain_end(struct fake_domain *d)
 		if (port->domain == d)
 			port_free(port);
 	d->info.state = XENHOST_DOMAIN_GONE;
+	direct_guests_drop(&d->fake->guests, d->info.unique_id);
 	domain_changed(d);
 }
 
@@ -383,15 +384,13 @@ static int fake_notify(void *state, const struct xenhost_port_fds *port)
 static int fake_map(void *state, uint16_t domid, const uint32_t *grefs, size_t n, unsigned int prot,
 		    void **ret_addr, void **ret_map)
 {
-	struct fake_domain *d = find_domain(state, domid, NULL);
+	struct fake *fake = state;
 	struct direct_map *map;
 	int r;
 
 	if (fails(state))
 		return -EIO;
-	if (!d)
-		return -ESRCH;
-	r = direct_map_new(d->mem, grefs, n, prot, ret_addr, &map);
+	r = direct_map_new(&fake->guests, domid, grefs, n, prot, ret_addr, &map);
 	if (r == 0)
 		*ret_map = map;
 	return r;
@@ -405,27 +404,37 @@ static void fake_unmap(void *state, void *map)
 static int fake_io_begin(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n,
 			 unsigned int prot, struct iovec *iov)
 {
-	struct fake_domain *d = find_domain(state, domid, NULL);
-	int r;
-
 	if (fails(state))
 		return -EIO;
-	if (!d)
-		return -ESRCH;
-	r = direct_io_begin(d->mem, segs, n, prot, iov);
-	if (r == 0)
-		segs[0].priv = direct_memory_get(d->mem);
-	return r;
+	return direct_io_begin(&((struct fake *)state)->guests, domid, segs, n, prot, iov);
 }
 
 static int fake_io_end(void *state, uint16_t domid, struct xenhost_seg *segs, size_t n,
 		       unsigned int prot, struct iovec *iov)
 {
-	struct direct_memory *mem = segs[0].priv;
-
-	direct_io_end(mem, segs, n, prot);
-	direct_memory_put(mem);
+	direct_io_end(segs, n, prot);
 	return 0;
+}
+
+static int fake_translate(void *state, uint16_t domid, uint32_t gref, unsigned int prot,
+			  struct xenhost_page *ret_page)
+{
+	if (fails(state))
+		return -EIO;
+	return direct_translate(&((struct fake *)state)->guests, domid, gref, prot, ret_page);
+}
+
+static int fake_put(void *state, struct xenhost_page *page)
+{
+	direct_put(page);
+	return 0;
+}
+
+static int fake_settle(void *state, uint16_t domid)
+{
+	if (fails(state))
+		return -EIO;
+	return direct_settle(&((struct fake *)state)->guests, domid);
 }
 
 /* --- we as a guest --- */
@@ -478,7 +487,7 @@ static int fake_domain_watch(void *state)
 	return 0;
 }
 
-static int fake_domain_control(void *state, uint16_t domid, int destroy)
+static int fake_domain_control(void *state, uint16_t domid, int action)
 {
 	struct fake_domain *d = find_domain(state, domid, NULL);
 
@@ -486,7 +495,7 @@ static int fake_domain_control(void *state, uint16_t domid, int destroy)
 		return -EIO;
 	if (!d)
 		return -ESRCH;
-	if (destroy)
+	if (action == 1)
 		fake_domain_end(d);
 	return 0;
 }
@@ -588,7 +597,7 @@ static int parse_address(struct fake *fake, const char *address)
 	if (len >= sizeof(fake->store))
 		return -ENAMETOOLONG;
 	memcpy(fake->store, address, len);
-	fake->domid = (uint16_t)domid;
+	fake->domid = fake->guests.domid = (uint16_t)domid;
 	return 0;
 }
 
@@ -603,6 +612,7 @@ static void fake_close(void *state)
 	list_for_each_safe(d, next_domain, &fake->domains, link)
 		domain_free(d);
 	fake_shares_free(&fake->shares);
+	direct_guests_fini(&fake->guests);
 	closep(&fake->changed_fd);
 	free(fake);
 }
@@ -618,6 +628,7 @@ static int fake_open(xenhost_t *host, const char *address, void **ret_state)
 	list_init(&fake->domains);
 	list_init(&fake->ports);
 	fake_shares_init(&fake->shares);
+	direct_guests_init(&fake->guests, 0, NULL, NULL);
 	fake->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = fake->changed_fd < 0 ? -errno : parse_address(fake, address);
 	if (r < 0) {
@@ -655,6 +666,9 @@ const struct xenhost_transport_ops xh_transport_fake = {
 	.unmap = fake_unmap,
 	.io_begin = fake_io_begin,
 	.io_end = fake_io_end,
+	.translate = fake_translate,
+	.put = fake_put,
+	.settle = fake_settle,
 	.share = fake_share,
 	.unshare = fake_unshare,
 	.hypercall = fake_hypercall,

@@ -39,6 +39,10 @@ static int add(const struct xenhost_transport_ops *ops)
 		if (table[i])
 			continue;
 		memcpy(&copies[i], ops, ops->size < sizeof(*ops) ? ops->size : sizeof(*ops));
+		if (!copies[i].translate != !copies[i].put) {
+			memset(&copies[i], 0, sizeof(copies[i]));
+			return -EINVAL;
+		}
 		table[i] = &copies[i];
 		return 0;
 	}

@@ -35,6 +35,7 @@ forbid() {
 	check blkbackd blkbackd/ backend/ common/
 	check netbackd netbackd/ backend/ common/
 	check tools tools/ common/
+	check loopguest loopguest/ common/
 	check hypercall-bridge/guest hypercall-bridge/guest/ common/
 	check hypercall-bridge/bridged hypercall-bridge/bridged/ common/
 	check hypercall-bridge/vmm hypercall-bridge/vmm/ hypercall-bridge/guest/ common/
@@ -44,7 +45,7 @@ forbid() {
 	forbid hypercall-bridge/guest 'xenhost/'
 	# event.h is the one that is for users of another library
 	forbid libxenhost/include/xenhost 'xen/|event2/' | grep -v '/event.h:.*<event2/event.h' || :
-	for folder in common libxenhost xenstored backend blkbackd netbackd tools hypercall-bridge/guest \
+	for folder in common libxenhost xenstored backend blkbackd netbackd loopguest tools hypercall-bridge/guest \
 		hypercall-bridge/bridged hypercall-bridge/vmm; do
 		# Xen's headers come through common/xen.h, in one interface version
 		forbid $folder 'xen/'

@@ -43,10 +43,15 @@ done
 for symbol in $(sed -n '/^=head1 SYNOPSIS/,/^=head1 DESCRIPTION/s/^ .*[ *]\(xenhost_[a-z0-9_]*\)(.*/\1/p' "$man"/*.3.pod); do
 	printf '%s\n' "$symbols" | grep -qx "$symbol" || fail "$symbol has a page and is not exported"
 done
-for daemon in bridged xenstored vmm blkbackd netbackd; do
+for daemon in bridged xenstored vmm blkbackd netbackd loopguest; do
 	check_options xenhost-$daemon.8.pod "${RUN:?}" xenhost-$daemon
 done
 check_options xenhost-domain.1.pod "$RUN" xenhost domain
+check_options xenhost-evtchn.1.pod "$RUN" xenhost evtchn
+check_options xenhost-grant.1.pod "$RUN" xenhost grant
+check_options xenhost-trace.1.pod "$RUN" xenhost trace
 check_options xenhost-store.1.pod "$RUN" xenhost store
 check_options xenhost-run.1.pod "$RUN" xenhost run
+check_options xenhost-supervise.1.pod "$RUN" xenhost supervise
+check_options xenhost-console.1.pod "$RUN" xenhost console
 exit $failed

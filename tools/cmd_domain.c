@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* xenhost domain list|info: the domains that xenhost-bridged knows. */
+/* xenhost domain: shows the domains that xenhost-bridged knows, and commands guests. */
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <xenhost/domain.h>
+#include <xenhost/store.h>
 #include <xenhost/xenhost.h>
 
 #include "common/cleanup.h"
@@ -118,7 +120,7 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 }
 
 /* The snapshot is queued by bridged before it answers anything that we ask later: our own domain. */
-static int list(struct domain_command *c)
+static int list(struct domain_command *c, const char *which)
 {
 	struct xenhost_domain_info self;
 	int r = xenhost_domain_watch(c->host, on_domain, c);
@@ -138,21 +140,114 @@ static int list(struct domain_command *c)
 	return r;
 }
 
-static int info(struct domain_command *c, const char *which)
+static int find(struct domain_command *c, const char *which, struct xenhost_domain_info *ret)
 {
-	struct xenhost_domain_info found;
 	unsigned long long domid;
 	int r;
 
 	if (options_number(which, 0, 32767, &domid) == 0)
-		r = xenhost_domain_info(c->host, (uint16_t)domid, &found);
+		r = xenhost_domain_info(c->host, (uint16_t)domid, ret);
 	else
-		r = xenhost_domain_by_name(c->host, which, &found);
-	if (r < 0) {
+		r = xenhost_domain_by_name(c->host, which, ret);
+	if (r < 0)
 		log_error("there is no domain %s: %s; xenhost domain list shows those there are",
 			  which, strerror(-r));
-		return r;
+	return r;
+}
+
+/* Every change that comes, a line each, until we are ended. */
+static void on_change(xenhost_t *host, const struct xenhost_domain_info *info, void *data)
+{
+	struct domain_command *c = data;
+
+	if (c->json) {
+		print_json(info);
+		printf("\n");
+	} else {
+		print_row(info);
 	}
+	fflush(stdout);
+}
+
+static int watch(struct domain_command *c, const char *which)
+{
+	int r = xenhost_domain_watch(c->host, on_change, c);
+
+	while (r >= 0) {
+		struct pollfd pfd = { .fd = xenhost_get_fd(c->host), .events = POLLIN };
+
+		if (poll(&pfd, 1, -1) < 0 && errno != EINTR)
+			r = -errno;
+		else
+			r = xenhost_process(c->host);
+	}
+	log_error("cannot watch the domains: %s", strerror(-r));
+	return r;
+}
+
+/* what guests that know Xen's control/shutdown do by themselves */
+static int ask(struct domain_command *c, const char *which, const char *what)
+{
+	struct xenhost_domain_info found;
+	char node[64];
+	int r = find(c, which, &found);
+
+	if (r < 0)
+		return r;
+	snprintf(node, sizeof(node), "/local/domain/%u/control/shutdown", found.domid);
+	r = xenhost_store_write(c->host, 0, node, what, strlen(what));
+	if (r < 0)
+		log_error("cannot ask domain %u to %s: %s", found.domid, what, strerror(-r));
+	return r;
+}
+
+static int shutdown_guest(struct domain_command *c, const char *which)
+{
+	return ask(c, which, "poweroff");
+}
+
+static int reboot_guest(struct domain_command *c, const char *which)
+{
+	return ask(c, which, "reboot");
+}
+
+static int control(struct domain_command *c, const char *which, const char *what,
+		   int (*fn)(xenhost_t *host, uint16_t domid))
+{
+	struct xenhost_domain_info found;
+	int r = find(c, which, &found);
+
+	if (r < 0)
+		return r;
+	r = fn(c->host, found.domid);
+	if (r < 0)
+		log_error("cannot %s domain %u: %s%s", what, found.domid, strerror(-r),
+			  r == -ESRCH ? "; only guests can be told" : "");
+	return r;
+}
+
+static int pause_guest(struct domain_command *c, const char *which)
+{
+	return control(c, which, "pause", xenhost_domain_pause);
+}
+
+static int unpause_guest(struct domain_command *c, const char *which)
+{
+	return control(c, which, "unpause", xenhost_domain_unpause);
+}
+
+static int destroy_guest(struct domain_command *c, const char *which)
+{
+	return control(c, which, "destroy", xenhost_domain_destroy);
+}
+
+static int info(struct domain_command *c, const char *which)
+{
+	struct xenhost_domain_info found;
+	int r = find(c, which, &found);
+
+	if (r < 0)
+		return r;
 	if (!c->json) {
 		print_all(&found);
 		return 0;
@@ -162,28 +257,54 @@ static int info(struct domain_command *c, const char *which)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	bool takes_domain;
+	int (*run)(struct domain_command *c, const char *which);
+} actions[] = {
+	{ "list", false, list },
+	{ "watch", false, watch },
+	{ "info", true, info },
+	{ "pause", true, pause_guest },
+	{ "unpause", true, unpause_guest },
+	{ "shutdown", true, shutdown_guest },
+	{ "reboot", true, reboot_guest },
+	{ "destroy", true, destroy_guest },
+};
+
+/* index in actions, or -EINVAL */
+static int find_action(int nr_words, char **words)
+{
+	for (size_t i = 0; nr_words && i < ARRAY_SIZE(actions); i++)
+		if (!strcmp(words[0], actions[i].name) &&
+		    nr_words == (actions[i].takes_domain ? 2 : 1))
+			return (int)i;
+	return -EINVAL;
+}
+
 int cmd_domain(int argc, char **argv)
 {
 	static const struct options options = {
 		.program = "xenhost domain",
-		.operands = "list | info NAME-OR-DOMID",
-		.purpose = "Shows the domains of this host.",
+		.operands =
+			"list | watch | {info|pause|unpause|shutdown|reboot|destroy} NAME-OR-DOMID",
+		.purpose = "Shows the domains of this host and commands guests.",
 		.page = "xenhost-domain(1)",
 	};
 	struct domain_command c = { 0 };
 	const struct option_table table = { specs, &c };
-	int i = options_parse(&options, argc, argv, &table, 1), r;
+	int i = options_parse(&options, argc, argv, &table, 1), which, r;
 
 	if (i <= 0)
 		return i < 0 ? EXIT_USAGE : 0;
-	if (!(argc - i == 1 && !strcmp(argv[i], "list")) &&
-	    !(argc - i == 2 && !strcmp(argv[i], "info"))) {
+	which = find_action(argc - i, argv + i);
+	if (which < 0) {
 		log_error("domain takes list, or info and a name or domid; xenhost domain --help");
 		return EXIT_USAGE;
 	}
 	r = connect_host(c.rundir, &c.host);
 	if (r == 0)
-		r = argc - i == 1 ? list(&c) : info(&c, argv[i + 1]);
+		r = actions[which].run(&c, actions[which].takes_domain ? argv[i + 1] : NULL);
 	xenhost_close(c.host);
 	return r < 0 ? 1 : 0;
 }

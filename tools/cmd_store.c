@@ -19,6 +19,7 @@
 #include "tools/commands.h"
 #include "tools/connect.h"
 #include "tools/json.h"
+#include "tools/store_verbs.h"
 
 #define DEPTH_MAX 256 /* a guest can make deeper trees than anyone wants to read */
 #define PERMS_MAX 64
@@ -26,7 +27,8 @@
 struct store_command {
 	const char *rundir;
 	bool json;
-	unsigned long long count; /* of events, 0: no end */
+	unsigned long long count;   /* of events, 0: no end */
+	unsigned long long version; /* of a migration stream */
 	xenhost_t *host;
 };
 
@@ -47,10 +49,17 @@ static int set_count(void *data, const char *value)
 	return options_number(value, 1, 1000000000, &((struct store_command *)data)->count);
 }
 
+static int set_version(void *data, const char *value)
+{
+	return options_number(value, 1, 2, &((struct store_command *)data)->version);
+}
+
 static const struct option_spec specs[] = {
-	{ "count", "N", "watch: end after N events", set_count },
-	{ "json", NULL, "ls, read, tree, watch: print JSON, for scripts", set_json },
+	{ "count", "N", "watch, top: end after N events, or N times", set_count },
+	{ "json", NULL, "ls, read, top, tree, watch: print JSON, for scripts", set_json },
 	{ "rundir", "DIR", "run directory of the daemons (default: the system's)", set_rundir },
+	{ "stream-version", "1|2", "export: the stream's (default: 2; stock 4.17 reads 1)",
+	  set_version },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -258,25 +267,50 @@ static int cmd_watch(struct store_command *c, char **args)
 	return 0;
 }
 
+static int cmd_export(struct store_command *c, char **args)
+{
+	return store_export(c->rundir, c->version, args[0]);
+}
+
+static int cmd_import(struct store_command *c, char **args)
+{
+	return store_import(c->rundir, args[0]);
+}
+
+static int cmd_live_update(struct store_command *c, char **args)
+{
+	return store_live_update(c->rundir, args[0]);
+}
+
+static int cmd_top(struct store_command *c, char **args)
+{
+	return store_top(c->rundir, c->count, c->json);
+}
+
 static const struct {
 	const char *name;
 	int nr_args;
 	int (*run)(struct store_command *c, char **args);
+	bool alone; /* talks with xenstored itself */
 } verbs[] = {
-	{ "ls", 1, cmd_ls },	   { "read", 1, cmd_read },   { "write", 2, cmd_write },
-	{ "rm", 1, cmd_rm },	   { "chmod", 2, cmd_chmod }, { "tree", 1, cmd_tree },
-	{ "watch", 1, cmd_watch },
+	{ "ls", 1, cmd_ls, false },	   { "read", 1, cmd_read, false },
+	{ "write", 2, cmd_write, false },  { "rm", 1, cmd_rm, false },
+	{ "chmod", 2, cmd_chmod, false },  { "tree", 1, cmd_tree, false },
+	{ "watch", 1, cmd_watch, false },  { "export", 1, cmd_export, true },
+	{ "import", 1, cmd_import, true }, { "live-update", 1, cmd_live_update, true },
+	{ "top", 0, cmd_top, true },
 };
 
 int cmd_store(int argc, char **argv)
 {
 	static const struct options options = {
 		.program = "xenhost store",
-		.operands = "ls|read|rm|tree|watch PATH, write PATH VALUE, chmod PATH PERMS",
+		.operands = "ls|read|rm|tree|watch PATH, write PATH VALUE, chmod PATH PERMS,\n"
+			    "       export|import|live-update FILE, top",
 		.purpose = "Reads and changes the Xenstore.",
 		.page = "xenhost-store(1)",
 	};
-	struct store_command c = { 0 };
+	struct store_command c = { .version = 2 };
 	const struct option_table table = { specs, &c };
 	int i = options_parse(&options, argc, argv, &table, 1), r;
 
@@ -285,7 +319,7 @@ int cmd_store(int argc, char **argv)
 	for (size_t v = 0; i < argc && v < ARRAY_SIZE(verbs); v++) {
 		if (strcmp(argv[i], verbs[v].name) != 0 || argc - i - 1 != verbs[v].nr_args)
 			continue;
-		r = connect_host(c.rundir, &c.host);
+		r = verbs[v].alone ? 0 : connect_host(c.rundir, &c.host);
 		if (r == 0)
 			r = verbs[v].run(&c, argv + i + 1);
 		xenhost_close(c.host);

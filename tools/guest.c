@@ -11,7 +11,12 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
+#include "common/options.h"
 #include "tools/guest.h"
+
+#define MEMORY_DEFAULT (256ULL << 20)
+#define VCPUS_MAX 32
 
 _Static_assert(sizeof(((struct guest_disk *)0)->path) >= PATH_MAX, "realpath needs PATH_MAX");
 
@@ -94,7 +99,7 @@ int guest_add_vif(struct guest *g, const char *spec)
 	return r;
 }
 
-static int set_uuid(char *uuid)
+static int make_uuid(char *uuid)
 {
 	uint8_t b[16];
 
@@ -125,11 +130,251 @@ static int complete_mac(uint8_t *mac)
 
 int guest_complete(struct guest *g)
 {
-	int r = set_uuid(g->uuid);
+	int r = 0;
 
+	if (!g->kernel) {
+		log_error(
+			"--kernel is missing: name a Linux kernel image, for example /boot/vmlinuz-$(uname -r)");
+		return -EINVAL;
+	}
+	if (!*g->uuid)
+		r = make_uuid(g->uuid);
 	if (!*g->name)
 		snprintf(g->name, sizeof(g->name), "guest-%d", (int)getpid());
 	for (unsigned int i = 0; i < g->nr_vifs && r == 0; i++)
 		r = complete_mac(g->vifs[i].mac);
+	if (r < 0)
+		log_error("cannot make up an identity for the guest: %s", strerror(-r));
 	return r;
+}
+
+/* --- options --- */
+
+static int set_string(char **where, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*where);
+	*where = copy;
+	return 0;
+}
+
+static int set_kernel(void *data, const char *value)
+{
+	return set_string(&((struct guest *)data)->kernel, value);
+}
+
+static int set_initrd(void *data, const char *value)
+{
+	return set_string(&((struct guest *)data)->initrd, value);
+}
+
+static int set_append(void *data, const char *value)
+{
+	return set_string(&((struct guest *)data)->append, value);
+}
+
+static int set_memory(void *data, const char *value)
+{
+	return options_size(value, &((struct guest *)data)->memory_bytes);
+}
+
+static int set_sparse(void *data, const char *value)
+{
+	((struct guest *)data)->sparse = true;
+	return 0;
+}
+
+static int set_vcpus(void *data, const char *value)
+{
+	return options_number(value, 1, VCPUS_MAX, &((struct guest *)data)->vcpus);
+}
+
+/* a name becomes part of paths and of the store */
+static int set_name(void *data, const char *value)
+{
+	struct guest *g = data;
+
+	if (!*value || strlen(value) >= sizeof(g->name) || strchr(value, '/') || *value == '.')
+		return -EINVAL;
+	strcpy(g->name, value);
+	return 0;
+}
+
+static int set_uuid(void *data, const char *value)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (strlen(value) != sizeof(form) - 1)
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(form) - 1; i++)
+		if (form[i] == '-' ? value[i] != '-' : !isxdigit((unsigned char)value[i]))
+			return -EINVAL;
+	for (size_t i = 0; i < sizeof(form); i++)
+		((struct guest *)data)->uuid[i] = (char)tolower((unsigned char)value[i]);
+	return 0;
+}
+
+static int set_disk(void *data, const char *value)
+{
+	return guest_add_disk(data, value);
+}
+
+static int set_net(void *data, const char *value)
+{
+	return guest_add_vif(data, value);
+}
+
+static int set_console_pty(void *data, const char *value)
+{
+	return set_string(&((struct guest *)data)->console_pty, value);
+}
+
+static int set_console_log(void *data, const char *value)
+{
+	return set_string(&((struct guest *)data)->console_log, value);
+}
+
+static int set_action(enum guest_action *where, const char *value)
+{
+	static const char *const names[] = {
+		[GUEST_DESTROY] = "destroy",
+		[GUEST_RESTART] = "restart",
+		[GUEST_PRESERVE] = "preserve",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(value, names[i])) {
+			*where = (enum guest_action)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int set_on_poweroff(void *data, const char *value)
+{
+	return set_action(&((struct guest *)data)->on_poweroff, value);
+}
+
+static int set_on_reboot(void *data, const char *value)
+{
+	return set_action(&((struct guest *)data)->on_reboot, value);
+}
+
+static int set_on_crash(void *data, const char *value)
+{
+	return set_action(&((struct guest *)data)->on_crash, value);
+}
+
+const struct option_spec guest_specs[] = {
+	{ "kernel", "FILE", "kernel with a PVH entry: bzImage or vmlinux", set_kernel },
+	{ "initrd", "FILE", "initial RAM disk", set_initrd },
+	{ "append", "TEXT", "kernel command line (default: console=hvc0)", set_append },
+	{ "memory", "SIZE", "memory of the guest (default: 256M)", set_memory },
+	{ "sparse", NULL, "allocate memory only when the guest touches it", set_sparse },
+	{ "vcpus", "N", "virtual processors, 1 to 32 (default: 1)", set_vcpus },
+	{ "disk", "FILE[,ro]", "raw image file that becomes xvda", set_disk },
+	{ "net", "tap=NAME[,...]", "network card on a TAP device; also bridge=NAME, mac=ADDRESS",
+	  set_net },
+	{ "name", "NAME", "name of the guest", set_name },
+	{ "uuid", "UUID", "identity of the guest (default: made up)", set_uuid },
+	{ "console-pty", "LINK", "also make a pseudoterminal for the console, with this link to it",
+	  set_console_pty },
+	{ "console-log", "FILE", "also write what the guest prints there", set_console_log },
+	{ "on-poweroff", "ACTION", "destroy, restart or preserve (default: destroy)",
+	  set_on_poweroff },
+	{ "on-reboot", "ACTION", "the same (default: restart)", set_on_reboot },
+	{ "on-crash", "ACTION", "the same (default: destroy)", set_on_crash },
+	{ NULL, NULL, NULL, NULL },
+};
+
+void guest_init(struct guest *g)
+{
+	*g = (struct guest){ .memory_bytes = MEMORY_DEFAULT,
+			     .vcpus = 1,
+			     .on_poweroff = GUEST_DESTROY,
+			     .on_reboot = GUEST_RESTART,
+			     .on_crash = GUEST_DESTROY };
+}
+
+void guest_fini(struct guest *g)
+{
+	free(g->kernel);
+	free(g->initrd);
+	free(g->append);
+	free(g->console_pty);
+	free(g->console_log);
+	g->kernel = g->initrd = g->append = g->console_pty = g->console_log = NULL;
+}
+
+/* --- the file --- */
+
+/* cuts blanks off both ends, in place */
+static char *trim(char *text)
+{
+	size_t len;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	len = strlen(text);
+	while (len && isspace((unsigned char)text[len - 1]))
+		text[--len] = '\0';
+	return text;
+}
+
+/* NULL, or why the line is wrong */
+static const char *read_line(struct guest *g, char *line)
+{
+	char *value = strchr(line, '='), *name;
+	const struct option_spec *s = guest_specs;
+
+	if (value)
+		*value++ = '\0';
+	name = trim(line);
+	while (s->name && strcmp(s->name, name) != 0)
+		s++;
+	if (!s->name)
+		return "there is no such option";
+	if (s->arg && !value)
+		return "a value is missing: write OPTION = VALUE";
+	if (!s->arg && value)
+		return "this option takes no value";
+	return s->set(g, value ? trim(value) : NULL) < 0 ? "bad value" : NULL;
+}
+
+static void closefilep(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+int guest_read(struct guest *g, const char *path)
+{
+	_cleanup_(closefilep) FILE *f = fopen(path, "re");
+	_cleanup_free_ char *line = NULL;
+	unsigned int number = 0;
+	size_t size = 0;
+	int r;
+
+	if (!f) {
+		r = -errno;
+		log_error("cannot read the guest's configuration %s: %s", path, strerror(errno));
+		return r;
+	}
+	while (getline(&line, &size, f) >= 0) {
+		char *text = trim(line);
+		const char *why;
+
+		number++;
+		if (!*text || *text == '#')
+			continue;
+		why = read_line(g, text);
+		if (!why)
+			continue;
+		log_error("%s, line %u: %s (%s)", path, number, why, text);
+		return -EINVAL;
+	}
+	return 0;
 }

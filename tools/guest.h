@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/options.h"
+
 #define GUEST_DISKS_MAX 1 /* of the skeleton */
 #define GUEST_VIFS_MAX 1
 
@@ -20,23 +22,45 @@ struct guest_vif {
 	uint8_t mac[6];
 };
 
+/* what is done about a guest that ended by itself */
+enum guest_action {
+	GUEST_DESTROY,	/* remove it */
+	GUEST_RESTART,	/* and build it anew: another domid, the same guest */
+	GUEST_PRESERVE, /* keep its memory and nodes, for whoever looks at them */
+};
+
 struct guest {
 	char name[64];
 	char uuid[37];
-	const char *kernel, *initrd, *append;
-	const char *memory; /* as given: 256M */
+	char *kernel, *initrd, *append; /* NULL: not given */
 	unsigned long long memory_bytes;
+	unsigned long long vcpus;
+	char *console_pty, *console_log; /* NULL: none */
+	bool sparse;			 /* memory is allocated when it is touched */
+	enum guest_action on_poweroff, on_reboot, on_crash;
 	struct guest_disk disks[GUEST_DISKS_MAX];
 	unsigned int nr_disks;
 	struct guest_vif vifs[GUEST_VIFS_MAX];
 	unsigned int nr_vifs;
 };
 
+/* of a command line, or of a file with a line "OPTION = VALUE" for each; data is the struct guest */
+extern const struct option_spec guest_specs[];
+
+void guest_init(struct guest *g); /* defaults */
+void guest_fini(struct guest *g);
+
 /* FILE[,ro]: -EINVAL, -ENOSPC (too many), -errno of realpath(3) */
 int guest_add_disk(struct guest *g, const char *spec);
 /* tap=NAME[,bridge=NAME][,mac=XX:XX:XX:XX:XX:XX]: -EINVAL, -ENOSPC */
 int guest_add_vif(struct guest *g, const char *spec);
-/* name, uuid and mac addresses that were not given */
+/* What was not given: name, uuid, mac addresses. -EINVAL, logged: what has to be given */
 int guest_complete(struct guest *g);
+
+/*
+ * Reads options from a file: "name = value" lines, # comments. -EINVAL, logged: which line is wrong;
+ * -errno, logged.
+ */
+int guest_read(struct guest *g, const char *path);
 
 #endif

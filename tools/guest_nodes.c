@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <xenhost/backend.h>
 #include <xenhost/store.h>
@@ -98,6 +99,31 @@ static void write_control(struct writer *w)
 		folder(w, guests_own[i], domid, domid);
 }
 
+/* where xenconsole and its like look for the console */
+static void write_tty(struct writer *w)
+{
+	char tty[256];
+	ssize_t n = -1;
+
+	if (w->guest->console_pty)
+		n = readlink(w->guest->console_pty, tty, sizeof(tty) - 1);
+	if (n <= 0)
+		return;
+	tty[n] = '\0';
+	node(w, "console/tty", "%s", tty);
+}
+
+/* a guest takes a processor that it knows and does not find here for one that is to be switched off */
+static void write_cpus(struct writer *w)
+{
+	for (unsigned int i = 0; i < w->guest->vcpus; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "cpu/%u/availability", i);
+		node(w, name, "online");
+	}
+}
+
 static void write_home(struct writer *w)
 {
 	const struct xenhost_domain_info *info = w->info;
@@ -115,7 +141,8 @@ static void write_home(struct writer *w)
 	node(w, "console/ring-ref", "%llu", (unsigned long long)info->console_gfn);
 	node(w, "console/port", "%u", info->console_port);
 	node(w, "console/type", "xenhost-vmm");
-	node(w, "cpu/0/availability", "online");
+	write_tty(w);
+	write_cpus(w);
 	write_control(w);
 	folder(w, "device", 0, info->domid);
 	base(w, "/vm/%s", w->guest->uuid);

@@ -6,11 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "tools/keeper.h"
 #include "tools/private_set.h"
 
 static const char *const names[SET_MAX] = { "bridged", "xenstored", "blkbackd", "netbackd" };
@@ -34,7 +38,10 @@ static int make_rundir(struct private_set *set, const char *rundir)
 				rundir, sizeof(set->rundir) - 1);
 			return -ENAMETOOLONG;
 		}
-		return 0;
+		if (mkdir(rundir, 0750) == 0 || errno == EEXIST)
+			return 0;
+		log_error("cannot make the run directory %s: %s", rundir, strerror(errno));
+		return -errno;
 	}
 	n = snprintf(set->rundir, sizeof(set->rundir), "%s/xenhost.XXXXXX",
 		     tmp && *tmp ? tmp : "/tmp");
@@ -48,17 +55,39 @@ static int make_rundir(struct private_set *set, const char *rundir)
 	return 0;
 }
 
+/* Guests and their tables survive the loss of bridged: it leaves what it needs with the keeper. */
+static int start_daemon(struct private_set *set, int i)
+{
+	const char *const args[] = { "--rundir", set->rundir, NULL };
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct process *p = &set->daemons[i];
+	int r;
+
+	if (i == SET_BRIDGED)
+		r = process_start_kept(p, names[i], args, set->keeper);
+	else
+		r = process_start(p, names[i], args, false);
+	if (r < 0)
+		return r;
+	/* it leaves the set when process_ended() closes it */
+	return epoll_ctl(set->poll_fd, EPOLL_CTL_ADD, p->pidfd, &ev) < 0 ? -errno : 0;
+}
+
 int private_set_start(struct private_set *set, const char *rundir)
 {
 	int r;
 
 	*set = (struct private_set){ 0 };
-	r = make_rundir(set, rundir);
-	for (int i = 0; i < SET_MAX && r == 0; i++) {
-		const char *const args[] = { "--rundir", set->rundir, NULL };
-
-		r = process_start(&set->daemons[i], names[i], args, false);
+	set->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (set->poll_fd < 0) {
+		log_error("cannot watch over daemons: %s", strerror(errno));
+		return -errno;
 	}
+	r = make_rundir(set, rundir);
+	if (r == 0)
+		r = keeper_new(set->rundir, &set->keeper);
+	for (int i = 0; i < SET_MAX && r == 0; i++)
+		r = start_daemon(set, i);
 	if (r < 0)
 		private_set_stop(set);
 	return r;
@@ -76,16 +105,62 @@ int private_set_stop(struct private_set *set)
 		log_error("xenhost-%s ended with status %d", names[i], status);
 		r = -ECHILD;
 	}
+	set->keeper = keeper_free(set->keeper);
+	closep(&set->poll_fd);
+	set->poll_fd = -1;
 	if (set->own_rundir && nftw(set->rundir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) < 0)
 		log_warning("cannot remove the run directory %s: %s", set->rundir, strerror(errno));
 	set->own_rundir = false;
 	return r;
 }
 
+static long long now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (long long)ts.tv_sec;
+}
+
+static bool ends_again_and_again(struct private_set *set, int i)
+{
+	unsigned int n = set->nr_restarts[i]++;
+	long long *when = &set->restarts[i][n % SET_RESTARTS_MAX], now = now_s();
+	bool too_often = n >= SET_RESTARTS_MAX && now - *when < SET_RESTARTS_TIME;
+
+	*when = now;
+	return too_often;
+}
+
+static void say_how(const struct process *p)
+{
+	if (WIFSIGNALED(p->status))
+		log_warning("xenhost-%s was ended by signal %d; starting it again", p->name,
+			    WTERMSIG(p->status));
+	else
+		log_warning("xenhost-%s ended with status %d; starting it again", p->name,
+			    WEXITSTATUS(p->status));
+}
+
+/* in the order of the set: who is needed by others comes first */
 const char *private_set_lost(struct private_set *set)
 {
-	for (int i = 0; i < SET_MAX; i++)
-		if (process_ended(&set->daemons[i]))
+	for (int i = 0; i < SET_MAX; i++) {
+		if (!process_ended(&set->daemons[i]))
+			continue;
+		if (ends_again_and_again(set, i)) {
+			log_error("xenhost-%s ended %d times in %d s; giving up", names[i],
+				  SET_RESTARTS_MAX + 1, SET_RESTARTS_TIME);
 			return names[i];
+		}
+		say_how(&set->daemons[i]);
+		if (start_daemon(set, i) < 0)
+			i--; /* it counts as one more end */
+	}
 	return NULL;
+}
+
+int private_set_fd(const struct private_set *set)
+{
+	return set->poll_fd;
 }

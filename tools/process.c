@@ -16,6 +16,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "tools/keeper.h"
 #include "tools/process.h"
 
 #define ARGS_MAX 64
@@ -68,7 +69,8 @@ static int find_program(char *path, const char *name)
 
 /* In the child, after fork: only exec or _exit. It gets a process group of its own, so that ^C at the
  * terminal reaches us alone and we end the set in order. */
-static void run_child(const char *path, char *const *argv, bool own_terminal)
+static void run_child(const char *path, char *const *argv, bool own_terminal,
+		      const struct keeper_loan *loan)
 {
 	sigset_t none;
 
@@ -81,7 +83,9 @@ static void run_child(const char *path, char *const *argv, bool own_terminal)
 		if (null < 0 || dup2(null, STDIN_FILENO) < 0 || setpgid(0, 0) < 0)
 			_exit(126);
 	}
-	execv(path, argv);
+	if (loan && keeper_loan_apply(loan) < 0)
+		_exit(126);
+	execve(path, argv, loan ? loan->envp : environ);
 	_exit(127);
 }
 
@@ -131,7 +135,7 @@ static int build_argv(char **argv, char *path, const char *const *args, char *re
 }
 
 static int spawn(struct process *p, const char *path, char *const *argv, int ready_fd,
-		 bool own_terminal)
+		 bool own_terminal, const struct keeper_loan *loan)
 {
 	pid_t pid = fork();
 
@@ -140,14 +144,15 @@ static int spawn(struct process *p, const char *path, char *const *argv, int rea
 	if (pid == 0) {
 		if (fcntl(ready_fd, F_SETFD, 0) < 0)
 			_exit(126);
-		run_child(path, argv, own_terminal);
+		run_child(path, argv, own_terminal, loan);
 	}
 	p->pid = pid;
 	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return p->pidfd < 0 ? -errno : 0;
 }
 
-int process_start(struct process *p, const char *name, const char *const *args, bool own_terminal)
+static int start(struct process *p, const char *name, const char *const *args, bool own_terminal,
+		 const struct keeper_loan *loan)
 {
 	char path[PATH_MAX], ready[16], *argv[ARGS_MAX];
 	_cleanup_close_ int in = -1, out = -1;
@@ -161,10 +166,18 @@ int process_start(struct process *p, const char *name, const char *const *args, 
 		return -errno;
 	in = pipe_fds[0];
 	out = pipe_fds[1];
+	if (loan) { /* the numbers below are for the descriptors that it gets back */
+		int high = fcntl(out, F_DUPFD_CLOEXEC, KEEPER_FIRST_FD + (int)loan->nr);
+
+		if (high < 0)
+			return -errno;
+		close(out);
+		out = high;
+	}
 	snprintf(ready, sizeof(ready), "%d", out);
 	r = build_argv(argv, path, args, ready);
 	if (r == 0)
-		r = spawn(p, path, argv, out, own_terminal);
+		r = spawn(p, path, argv, out, own_terminal, loan);
 	if (r < 0) {
 		log_error("cannot start %s: %s", path, strerror(-r));
 		return r;
@@ -173,6 +186,26 @@ int process_start(struct process *p, const char *name, const char *const *args, 
 	r = wait_ready(p, in);
 	if (r < 0)
 		process_stop(p);
+	return r;
+}
+
+int process_start(struct process *p, const char *name, const char *const *args, bool own_terminal)
+{
+	return start(p, name, args, own_terminal, NULL);
+}
+
+int process_start_kept(struct process *p, const char *name, const char *const *args,
+		       struct keeper *keeper)
+{
+	struct keeper_loan loan;
+	int r = keeper_lend(keeper, &loan);
+
+	if (r < 0) {
+		log_error("cannot give xenhost-%s its kept descriptors: %s", name, strerror(-r));
+		return r;
+	}
+	r = start(p, name, args, false, &loan);
+	keeper_loan_fini(&loan);
 	return r;
 }
 

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct keeper;
+
 struct process {
 	const char *name; /* of the program, xenhost-NAME */
 	pid_t pid;	  /* 0: not running */
@@ -19,6 +21,10 @@ struct process {
  * folder. own_terminal: it keeps our standard input. -errno, logged; -ECHILD when it ended before.
  */
 int process_start(struct process *p, const char *name, const char *const *args, bool own_terminal);
+
+/* the same; what it leaves with the keeper is given to the next one that is started so */
+int process_start_kept(struct process *p, const char *name, const char *const *args,
+		       struct keeper *keeper);
 
 /* has it ended? Then its status is filled in */
 bool process_ended(struct process *p);

@@ -16,9 +16,14 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
+	{ "console", cmd_console, "show the console of a guest on this terminal" },
 	{ "domain", cmd_domain, "list domains, show one" },
+	{ "evtchn", cmd_evtchn, "list event channels" },
+	{ "grant", cmd_grant, "list grants, and who uses them" },
 	{ "run", cmd_run, "run one guest with daemons of its own, on this terminal" },
+	{ "supervise", cmd_supervise, "look after one guest of the system's daemons" },
 	{ "store", cmd_store, "read and change the Xenstore" },
+	{ "trace", cmd_trace, "show messages as they go by" },
 };
 
 static void print_help(void)

@@ -143,6 +143,7 @@ static size_t run(struct conn *c, const char *data, size_t len)
 		}
 		if (n == 0 || (size_t)n > len - used)
 			break;
+		c->nr_requests++;
 		ops_handle(c, &h, data + used + WIRE_HEADER_SIZE);
 		used += (size_t)n;
 	}
@@ -387,6 +388,7 @@ static void queue_event(struct conn *c, const char *payload, size_t len, bool fi
 	if (!p)
 		return;
 	memcpy(p, payload, len);
+	c->nr_events++;
 	if (!place->offset)
 		c->nr_pending++;
 	*place = (struct conn_pending){ offset, hash, (uint32_t)len };

@@ -60,7 +60,8 @@ struct conn {
 	struct buf out;
 	uint64_t sent;	 /* bytes that left ever: out starts at this offset of the stream */
 	uint32_t unread; /* answers in out, about */
-	uint64_t number; /* never used for another connection of this store */
+	uint64_t nr_requests, nr_events;
+	uint64_t number;	      /* never used for another connection of this store */
 	struct conn_pending *pending; /* hash table by content */
 	size_t pending_size, nr_pending;
 	struct list of_touched; /* of those that the journal is behind of */

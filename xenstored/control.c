@@ -15,7 +15,10 @@
 #include "xenstored/live.h"
 #include "xenstored/ops.h"
 #include "xenstored/server.h"
+#include "xenstored/sock.h"
 #include "xenstored/state.h"
+#include "xenstored/stream_wire.h"
+#include "xenstored/transfer.h"
 
 #define ARGS_MAX 8
 
@@ -259,6 +262,72 @@ static int do_live_update(const struct command *cmd)
 	return reply(cmd, &t);
 }
 
+/* put is no string: control_handle() sees to it */
+static int do_stream(const struct command *cmd)
+{
+	struct text t = { .len = 0 };
+	struct conn *c = cmd->rq->c;
+	uint64_t v = STREAM_VERSION_MAX;
+	const char *piece = NULL;
+	size_t len = 0;
+	int r;
+
+	if (cmd->nr == 3 && wire_number(cmd->args[2].s, cmd->args[2].len, INT64_MAX, &v) < 0)
+		return EINVAL;
+	if (arg_is(cmd, 1, "get") && cmd->nr == 3) {
+		r = transfer_get(cmd->s, c, v, &piece, &len);
+		if (!r)
+			conn_reply(c, cmd->rq->h, piece, len);
+		return r;
+	}
+	if (arg_is(cmd, 1, "out") && cmd->nr <= 3 && v && v <= STREAM_VERSION_MAX)
+		r = transfer_out(cmd->s, c, (uint32_t)v, t.buf, sizeof(t.buf));
+	else if (arg_is(cmd, 1, "in") && cmd->nr == 2)
+		r = transfer_in(cmd->s, c, t.buf, sizeof(t.buf));
+	else
+		return EINVAL;
+	if (r)
+		return r;
+	t.len = strlen(t.buf);
+	return t.len ? reply(cmd, &t) : ok(cmd);
+}
+
+static int stream_put(const struct request *rq, size_t at)
+{
+	const int r = transfer_put(rq->c->server, rq->c, rq->data + at, rq->len - at);
+
+	if (!r)
+		conn_ack(rq->c, rq->h);
+	return r;
+}
+
+/* A line for each connection behind that number, as many as fit. */
+static int do_top(const struct command *cmd)
+{
+	struct text t = { .len = 0 };
+	const struct conn *c;
+	uint64_t behind = 0;
+
+	if (cmd->nr > 2 || (cmd->nr == 2 && wire_number(cmd->args[1].s, cmd->args[1].len,
+							UINT64_MAX / 2, &behind) < 0))
+		return EINVAL;
+	list_for_each(c, &cmd->s->conns, of_server) {
+		unsigned int txns = 0;
+		const struct txn *x;
+
+		if (c->dead || c->number <= behind)
+			continue;
+		if (t.len + 160 > sizeof(t.buf))
+			break;
+		list_for_each(x, &c->txns, of_owner)
+			txns++;
+		add(&t, "%" PRIu64 " %u %d %" PRIu64 " %" PRIu64 " %zu %u %u\n", c->number,
+		    c->domain->domid, sock_pid(c), c->nr_requests, c->nr_events, c->out.len,
+		    c->watches.nr, txns);
+	}
+	return reply(cmd, &t);
+}
+
 static int do_help(const struct command *cmd);
 
 static const struct {
@@ -275,6 +344,11 @@ static const struct {
 	{ "quota", "[<domid>|set <name> <value>|max [-r]]", "limits of new guests, use of a domain",
 	  do_quota },
 	{ "quota-soft", "[set memory <value>]", "limit that is only reported", do_quota_soft },
+	{ "stream", "out [<version>]|get <offset>|put <bytes>|in", "migration stream, in pieces",
+	  do_stream },
+	{ "top", "[<number>]",
+	  "connections behind that: number domain process requests events unread watches txns",
+	  do_top },
 };
 
 static int do_help(const struct command *cmd)
@@ -288,10 +362,13 @@ static int do_help(const struct command *cmd)
 
 int control_handle(const struct request *rq)
 {
+	static const char put[] = "stream\0put"; /* and a NUL */
 	struct wire_string args[ARGS_MAX];
 	const int nr = wire_strings(rq->data, rq->len, args, ARRAY_SIZE(args));
 	const struct command cmd = { rq, rq->c->server, args, nr };
 
+	if (rq->len > sizeof(put) && !memcmp(rq->data, put, sizeof(put)))
+		return stream_put(rq, sizeof(put));
 	if (nr < 1)
 		return EINVAL;
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)

@@ -76,8 +76,10 @@ struct dir *dir_get(struct dir *d)
 
 static void page_free(struct heap *h, struct dir *d)
 {
-	h->bytes -= page_size(dir_nr_slots(d));
-	free(d);
+	const size_t size = page_size(dir_nr_slots(d));
+
+	h->bytes -= size;
+	slab_free(&h->slabs, d, size);
 }
 
 /* Recurses at most DIR_LEVELS deep: nodes are buried, not freed. */
@@ -85,6 +87,7 @@ void dir_put(struct heap *h, struct dir *d)
 {
 	if (!d || --d->refs)
 		return;
+	dir_prefetch(d);
 	for (uint32_t i = 0; i < dir_nr_slots(d); i++) {
 		if (slot_is_page(d->slot[i]))
 			dir_put(h, slot_page(d->slot[i]));
@@ -102,7 +105,7 @@ static int page_own(struct heap *h, struct dir **pd)
 
 	if (old->refs == 1)
 		return 0;
-	d = malloc(page_size(nr));
+	d = slab_alloc(&h->slabs, page_size(nr));
 	if (!d)
 		return -ENOMEM;
 	memcpy(d, old, page_size(nr));
@@ -123,7 +126,7 @@ static int page_own(struct heap *h, struct dir **pd)
 static int page_widen(struct heap *h, struct dir **pd, uint32_t index)
 {
 	uint32_t nr = dir_nr_slots(*pd);
-	struct dir *d = realloc(*pd, page_size(nr + 1));
+	struct dir *d = slab_resize(&h->slabs, *pd, page_size(nr), page_size(nr + 1));
 
 	if (!d)
 		return -ENOMEM;
@@ -133,31 +136,41 @@ static int page_widen(struct heap *h, struct dir **pd, uint32_t index)
 	return 0;
 }
 
-static struct dir *page_narrow(struct heap *h, struct dir *d, uint32_t index)
+/* Takes a slot out. The sums are the caller's to correct. */
+static int page_narrow(struct heap *h, struct dir **pd, uint32_t index)
 {
-	uint32_t nr = dir_nr_slots(d);
-	struct dir *smaller;
+	const uint32_t nr = dir_nr_slots(*pd);
+	const size_t before = page_size(index), behind = (nr - index - 1) * sizeof((*pd)->slot[0]);
+	struct dir *d = *pd, *old = d;
 
-	memmove(&d->slot[index], &d->slot[index + 1], (nr - index - 1) * sizeof(d->slot[0]));
+	if (slab_size(page_size(nr)) != slab_size(page_size(nr - 1))) {
+		d = slab_alloc(&h->slabs, page_size(nr - 1));
+		if (!d)
+			return -ENOMEM;
+		memcpy(d, old, before);
+	}
+	memmove((char *)d + before, (char *)old + before + sizeof(d->slot[0]), behind);
+	if (d != old)
+		slab_free(&h->slabs, old, page_size(nr));
 	h->bytes -= sizeof(d->slot[0]);
-	smaller = realloc(d, page_size(nr - 1));
-	return smaller ? smaller : d;
+	*pd = d;
+	return 0;
 }
 
 static void add_sums(struct dir *d, const struct node *n)
 {
 	d->nr++;
 	d->bytes += n->name_len + 1u;
-	d->domains |= n->domains;
+	d->domains |= node_domains(n);
 }
 
 static int page_new(struct heap *h, struct dir **pd)
 {
-	struct dir *d = calloc(1, page_size(0));
+	struct dir *d = slab_alloc(&h->slabs, page_size(0));
 
 	if (!d)
 		return -ENOMEM;
-	d->refs = 1;
+	*d = (struct dir){ .refs = 1 };
 	h->bytes += page_size(0);
 	*pd = d;
 	return 0;
@@ -266,9 +279,13 @@ static int page_remove(struct heap *h, struct dir **pd, const struct node *n, un
 			return r;
 		page_collapse(h, &(*pd)->slot[i]);
 	} else {
-		node_bury(h, (*pd)->slot[i]);
-		*pd = page_narrow(h, *pd, i);
+		struct node *gone = (*pd)->slot[i];
+
+		r = page_narrow(h, pd, i);
+		if (r < 0)
+			return r;
 		(*pd)->map &= ~bit;
+		node_bury(h, gone);
 	}
 	(*pd)->nr--;
 	(*pd)->bytes -= n->name_len + 1u;
@@ -277,13 +294,7 @@ static int page_remove(struct heap *h, struct dir **pd, const struct node *n, un
 
 int dir_remove(struct heap *h, struct dir **d, const struct node *n)
 {
-	int r = page_remove(h, d, n, 0);
-
-	if (r == 0 && (*d)->nr == 0) {
-		page_free(h, *d);
-		*d = NULL;
-	}
-	return r;
+	return page_remove(h, d, n, 0);
 }
 
 int dir_own_slot(struct heap *h, struct dir **d, const struct node *n, uint64_t domains,

@@ -6,7 +6,7 @@
  *
  * A slot holds a node, or a page marked by the lowest bit of the pointer. Below the seventh level all 32 bits of
  * the hash are used up: there map is 0 and the slots are just a list.
- * No page but the first of a directory holds a single node and nothing else.
+ * No page but the first of a directory holds a single node and nothing else; the first may be empty.
  */
 #ifndef XENSTORED_DIR_H
 #define XENSTORED_DIR_H
@@ -22,7 +22,8 @@ struct dir {
 	uint32_t map;	  /* one bit per slot, in the order of the slots */
 	uint32_t nr;	  /* nodes here and in the pages below */
 	uint32_t bytes;	  /* of their names, with a NUL each */
-	uint64_t domains; /* as in nodes */
+	uint64_t domains; /* of the nodes, and so of all below them */
+	uint64_t listed;  /* of the first page: stamp of its last change */
 	struct node *slot[];
 };
 
@@ -63,6 +64,13 @@ static inline uint32_t dir_count_bits(uint32_t v)
 static inline uint32_t dir_nr_slots(const struct dir *d)
 {
 	return d->map ? dir_count_bits(d->map) : d->nr;
+}
+
+/* before all slots are looked at: their memory comes at once and not one after another */
+static inline void dir_prefetch(const struct dir *d)
+{
+	for (uint32_t i = 0; i < dir_nr_slots(d); i++)
+		__builtin_prefetch(slot_page(d->slot[i]));
 }
 
 #endif

@@ -499,7 +499,7 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 
 	if (d && d->fixed)
 		return;
-	if (d && d->exists && d->unique_id != info->unique_id) {
+	if (d && d->exists && d->unique_id && d->unique_id != info->unique_id) {
 		if (info->state == XENHOST_DOMAIN_GONE)
 			return; /* of one that had this domid before */
 		domain_gone(s, d);
@@ -521,8 +521,12 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 	d->unique_id = info->unique_id;
 	if (is_news)
 		state_domain(s, d);
-	if (info->state == XENHOST_DOMAIN_SHUTDOWN)
+	if (info->state == XENHOST_DOMAIN_SHUTDOWN) {
 		domain_shut(s, d);
+	} else if (d->shut) { /* it went on after a soft reset */
+		d->shut = false;
+		state_domain(s, d);
+	}
 }
 
 static void lost_host(struct server *s, int error)
@@ -565,7 +569,7 @@ static void drop_unseen(struct server *s)
 		if (d->fixed || !d->exists || d->told)
 			continue;
 		if (xenhost_domain_info(s->domains->host, d->domid, &info) == 0 &&
-		    info.unique_id == d->unique_id)
+		    (!d->unique_id || info.unique_id == d->unique_id))
 			continue; /* the host has not come to it yet */
 		domain_gone(s, d);
 	}
@@ -671,8 +675,17 @@ static void resume_rings(struct server *s)
 	struct domain *d;
 
 	list_for_each(d, &s->domains->all, of_domains)
-		if (d->conn)
+		if (d->conn && !ring_of(d->conn)->map)
 			resume_ring(s, d);
+}
+
+int domains_adopt(struct server *s)
+{
+	if (!s->domains->host)
+		return 0;
+	resume_rings(s);
+	drop_unseen(s);
+	return state_renew(s);
 }
 
 int domains_follow(struct server *s)

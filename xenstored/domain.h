@@ -55,6 +55,8 @@ struct domain *domain_restore(struct server *s, uint16_t domid); /* NULL: out of
 void domain_unrestore(struct server *s, struct domain *d);
 int domain_restore_ring(struct server *s, struct domain *d, uint32_t rsp_prod,
 			enum journal_reset reset);
+/* domains that came by a migration stream while the daemon serves. 0 or -errno */
+int domains_adopt(struct server *s);
 void domain_put_target(struct server *s, struct domain *d, uint16_t target);
 /* after the store is as it was: from now on the host is followed */
 int domains_follow(struct server *s);

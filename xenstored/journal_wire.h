@@ -40,7 +40,13 @@ struct journal_tally {
 	int64_t nodes, bytes;
 };
 
-enum journal_reset { JOURNAL_NO_RESET, JOURNAL_RESET, JOURNAL_DRAIN, JOURNAL_RESETS };
+enum journal_reset {
+	JOURNAL_NO_RESET,
+	JOURNAL_RESET,
+	JOURNAL_DRAIN,
+	JOURNAL_RESETS,
+	JOURNAL_AS_IS = JOURNAL_RESETS /* in no journal: the page knows alone where it goes on */
+};
 
 #define JOURNAL_NEW_GUESTS 65535u
 #define JOURNAL_PARTS 3

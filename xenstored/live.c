@@ -224,7 +224,7 @@ static void on_rehearsed(evutil_socket_t fd, short what, void *data)
 	}
 	l->child = 0;
 	end_child(l);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == LIVE_REHEARSED)
 		l->step = REHEARSED;
 	else
 		fail(l, l->path, "cannot read the state, see its messages in the log");

@@ -17,6 +17,8 @@ struct conn;
 struct server;
 struct wire_header;
 
+#define LIVE_REHEARSED 79 /* exit status that says yes: not 0, which any program ends with */
+
 /* These return what is to be answered; NULL: OK */
 const char *live_program(struct server *s, struct conn *c, const char *path);
 const char *live_arguments(struct server *s, struct conn *c, const char *args);

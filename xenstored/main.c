@@ -2,9 +2,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <event2/event.h>
 
@@ -13,12 +16,14 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "xenstored/live.h"
 #include "xenstored/server.h"
 
 struct config {
 	struct server *server;
 	const char *host;
 	bool rehearse;
+	const char *import;
 };
 
 static int set_service(void *data, const char *value)
@@ -50,15 +55,41 @@ static int set_rehearse(void *data, const char *value)
 	return set_take_over(data, value);
 }
 
+static int set_import(void *data, const char *value)
+{
+	((struct config *)data)->import = value;
+	return 0;
+}
+
+/* for as long as the process lives */
+static int map_import(const char *path, struct server *s)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *map;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!st.st_size)
+		return -ENODATA;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	s->import = map;
+	s->import_len = (size_t)st.st_size;
+	return 0;
+}
+
 static const struct option_spec options[] = {
 	{ "service", "NAME=DOMID",
 	  "a service domain with a socket store/NAME.sock; may be repeated", set_service },
 	{ "host", "URI",
 	  "where guests are (default: bridge:RUNDIR/" BRIDGE_SOCKET_STORE "; none: no guests)",
 	  set_host },
+	{ "import", "FILE", "begin with the migration stream in this file", set_import },
 	{ "take-over", "FD", "live-update: go on where the program before in this process stopped",
 	  set_take_over },
-	{ "rehearse", "FD", "live-update: end with status 0 if --take-over could read that",
+	{ "rehearse", "FD", "live-update: end with status 79 if --take-over could read that",
 	  set_rehearse },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -83,7 +114,7 @@ int main(int argc, char **argv)
 {
 	static struct server server = { .lock_fd = -1 };
 	struct daemon d = { .name = "xenhost-xenstored", .purpose = "The Xenstore." };
-	struct config o = { &server, NULL, false };
+	struct config o = { .server = &server };
 	char uri[4200];
 	int r;
 
@@ -92,8 +123,13 @@ int main(int argc, char **argv)
 	if (r)
 		return r < 0 ? 2 : 0;
 	if (o.rehearse)
-		return server_rehearse(&server) < 0;
+		return server_rehearse(&server) < 0 ? 1 : LIVE_REHEARSED;
 	server.argv = argv;
+	r = o.import ? map_import(o.import, &server) : 0;
+	if (r < 0) {
+		log_error("cannot read %s: %s", o.import, strerror(-r));
+		return 1;
+	}
 	snprintf(uri, sizeof(uri), "bridge:%s/%s", d.rundir, BRIDGE_SOCKET_STORE);
 	server.host_uri = !o.host ? uri : strcmp(o.host, "none") ? o.host : NULL;
 	r = daemon_loop_new(&d);

@@ -176,7 +176,9 @@ static void reply_part(const struct request *rq, const struct node *n, size_t of
 	const struct node *kid;
 	struct tree_iter it;
 
-	out += snprintf(buf, 24, "%" PRIu64, n->listed > n->changed ? n->listed : n->changed) + 1;
+	out += snprintf(buf, 24, "%" PRIu64,
+			node_listed(n) > n->changed ? node_listed(n) : n->changed) +
+	       1;
 	tree_iter_seek(&it, n, offset);
 	while ((kid = tree_iter_next(&it))) {
 		if ((size_t)(buf + sizeof(buf) - out) < kid->name_len + 2u)

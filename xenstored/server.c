@@ -21,10 +21,13 @@
 #include "xenstored/conn.h"
 #include "xenstored/domain.h"
 #include "xenstored/live.h"
+#include "xenstored/migrate.h"
 #include "xenstored/server.h"
 #include "xenstored/sock.h"
 #include "xenstored/state.h"
+#include "xenstored/transfer.h"
 
+#define UNSETTLED_MAX 64 /* then it is done at once */
 #define LOCK_FILE "xenstored.lock"
 
 /* --- telling watchers --- */
@@ -133,6 +136,7 @@ static void free_conns(struct server *s)
 void server_settle(struct server *s)
 {
 	live_go(s);
+	transfer_settle(s);
 	state_commit(s);
 	while (!list_empty(&s->dirty)) {
 		struct conn *c = list_entry(s->dirty.next, struct conn, of_dirty);
@@ -148,6 +152,28 @@ void server_settle(struct server *s)
 	}
 	state_commit(s);
 	state_settle(s);
+}
+
+static void on_settling(evutil_socket_t fd, short what, void *data)
+{
+	struct server *s = data;
+
+	s->unsettled = 0;
+	server_settle(s);
+}
+
+/* What is made active in a callback comes behind all that is active already. */
+void server_settle_soon(struct server *s)
+{
+	if (s->base && !s->settling)
+		s->settling = event_new(s->base, -1, 0, on_settling, s);
+	if (!s->settling || ++s->unsettled >= UNSETTLED_MAX) {
+		s->unsettled = 0;
+		server_settle(s);
+		return;
+	}
+	if (s->unsettled == 1)
+		event_active(s->settling, EV_TIMEOUT, 0);
 }
 
 /* --- transactions that would starve --- */
@@ -311,10 +337,13 @@ static bool has_home(struct server *s, const struct domain *d)
 	return tree_get(&s->store.heap, s->store.root, d->base, strlen(d->base) - 1);
 }
 
-static int make_first_nodes(struct server *s)
+int server_first_nodes(struct server *s)
 {
 	const struct caller *c = &domain_find(s, 0)->caller;
-	int r = s->generation ? 0 : put_text(s, c, "/tool/", "xenstored", "");
+	int r = 0;
+
+	if (!s->generation && !tree_get(&s->store.heap, s->store.root, "/tool/xenstored", 15))
+		r = put_text(s, c, "/tool/", "xenstored", "");
 
 	if (!r && !has_home(s, domain_find(s, 0)))
 		r = make_home(s, c, "Domain-0", domain_find(s, 0));
@@ -343,12 +372,25 @@ static int start_sockets(struct server *s)
 	return r;
 }
 
+/* A predecessor's state counts, not a stream that this one was to begin with. */
+static int begin(struct server *s)
+{
+	int r = domains_host(s) ? state_load(s, domains_host(s)) : 0;
+
+	if (!s->import || r < 0)
+		return r;
+	if (r == 0)
+		return migrate_load(s, s->import, s->import_len);
+	log_warning("the kept state goes on; the migration stream is left out");
+	return r;
+}
+
 static int take_over(struct server *s)
 {
 	int r;
 
 	if (!s->taking_over)
-		return domains_host(s) ? state_load(s, domains_host(s)) : 0;
+		return begin(s);
 	r = state_load_fd(s, s->take_over_fd);
 	close(steal_fd(&s->take_over_fd));
 	if (r < 0)
@@ -372,19 +414,22 @@ int server_open(struct server *s)
 	r = domains_start(s);
 	if (r == 0)
 		r = take_over(s);
-	if (r >= 0)
-		r = make_first_nodes(s);
+	if (r >= 0 && !(s->rehearsal && s->import)) /* that is compared with what it was made of */
+		r = server_first_nodes(s);
 	return r < 0 ? r : domains_follow(s);
 }
 
 void server_close(struct server *s)
 {
 	live_stop(s);
+	transfer_stop(s);
 	state_stop(s);
 	free_conns(s);
 	if (s->favour_end)
 		event_free(s->favour_end);
-	s->favour_end = NULL;
+	if (s->settling)
+		event_free(s->settling);
+	s->favour_end = s->settling = NULL;
 	domains_stop(s);
 	store_fini(&s->store);
 	watch_set_fini(&s->watches);

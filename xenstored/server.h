@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The daemon's one object: store, watches, domains, connections, listening sockets. One thread, one loop;
- * every callback of the loop does its work and ends with server_settle(), which sends what was queued for
- * any connection and frees what ended.
+ * every callback of the loop does its work and ends with server_settle() or server_settle_soon(), which
+ * sends what was queued for any connection and frees what ended.
  */
 #ifndef XENSTORED_SERVER_H
 #define XENSTORED_SERVER_H
@@ -46,15 +46,22 @@ struct server {
 	struct state *state; /* NULL: nothing is kept beyond the process */
 	uint64_t generation; /* processes that had this store before */
 	int lock_fd;
-	uint64_t last_conn;    /* number of the newest connection */
-	char **argv;	       /* of this program; for another one in its place */
-	struct live *live;     /* a session of live-update, or NULL */
-	bool taking_over;      /* from the program before us in this process, which left */
-	int take_over_fd;      /* that (state_image()) */
-	bool rehearsal;	       /* only to see whether that can be read */
-	uint64_t fixed_seed;   /* of hashes, for tests that must repeat; 0: a random one */
-	struct conn *favoured; /* guests' requests wait until its transaction ends, or NULL */
+	uint64_t last_conn; /* number of the newest connection */
+	char **argv;	    /* of this program; for another one in its place */
+	struct live *live;  /* a session of live-update, or NULL */
+	bool taking_over;   /* from the program before us in this process, which left */
+	int take_over_fd;   /* that (state_image()) */
+	const char *import; /* a migration stream to begin with, or NULL */
+	size_t import_len;
+	char *complaint; /* what is wrong with it, instead of in the log; or NULL */
+	size_t complaint_size;
+	struct transfer *transfer; /* one in pieces, or NULL */
+	bool rehearsal;		   /* only to see whether that can be read */
+	uint64_t fixed_seed;	   /* of hashes, for tests that must repeat; 0: a random one */
+	struct conn *favoured;	   /* guests' requests wait until its transaction ends, or NULL */
 	struct event *favour_end;
+	struct event *settling; /* at the end of this pass of the loop, or NULL */
+	unsigned int unsettled;
 	uint64_t favour_next; /* not before that time, ms */
 	bool trace;	      /* CONTROL log on */
 	char scratch[65536];  /* what was just read */
@@ -71,7 +78,15 @@ int server_rehearse(struct server *s);
 int server_open(struct server *s);
 void server_close(struct server *s);
 
+/* what every store has, as far as it is not there. -errno, said why */
+int server_first_nodes(struct server *s);
+
 void server_settle(struct server *s);
+/*
+ * The same once for all callbacks of this pass of the loop: with many clients at once their answers leave
+ * one behind the other, so whoever reads them is woken once and not for each.
+ */
+void server_settle_soon(struct server *s);
 
 /*
  * A transaction of the control domain that lost against guests' writes time after time gets a moment

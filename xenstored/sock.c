@@ -139,7 +139,7 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 		conn_input(&sc->conn, s->scratch, (size_t)n);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		conn_end(&sc->conn, 0);
-	server_settle(s);
+	server_settle_soon(s);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *data)
@@ -147,7 +147,7 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 	struct sock_conn *sc = data;
 
 	conn_mark(&sc->conn);
-	server_settle(sc->conn.server);
+	server_settle_soon(sc->conn.server);
 }
 
 /* fd becomes the connection's, or is closed */
@@ -337,6 +337,17 @@ int sock_listen(struct server *s, const char *path, struct domain *d)
 int sock_fd(const struct conn *c)
 {
 	return c->ops == &sock_ops ? list_entry(c, const struct sock_conn, conn)->fd : -1;
+}
+
+int sock_pid(const struct conn *c)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+	const int fd = sock_fd(c);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return 0;
+	return cred.pid;
 }
 
 void sock_each_listener(struct server *s,

@@ -18,6 +18,8 @@ struct server;
 int sock_listen(struct server *s, const char *path, struct domain *d);
 void sock_close_all(struct server *s); /* listeners; the connections end with server_stop() */
 
+int sock_pid(const struct conn *c); /* of the client, as far as the kernel knows it; 0: none */
+
 /* for another program in our place: descriptors, and that they stay open in it or do not */
 int sock_fd(const struct conn *c); /* -1: carried by something else */
 void sock_each_listener(struct server *s,

@@ -421,6 +421,17 @@ void state_settle(struct server *s)
 		give_up(s, r);
 }
 
+int state_renew(struct server *s)
+{
+	int r;
+
+	state_commit(s);
+	r = s->state ? rewrite(s) : 0;
+	if (r < 0)
+		give_up(s, r);
+	return 0;
+}
+
 static void on_changed(void *data, const char *path, size_t len, const struct node *n)
 {
 	state_node(data, path, len, n);

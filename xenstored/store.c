@@ -32,6 +32,7 @@ int store_init(struct store *s, struct quota *q, const struct store_hooks *hooks
 void store_fini(struct store *s)
 {
 	node_put(&s->heap, s->root);
+	heap_fini(&s->heap);
 	s->root = NULL;
 	for (size_t i = 0; i < STORE_SPECIALS; i++)
 		s->special[i] = perms_put(s->special[i]);
@@ -254,11 +255,11 @@ static void op_fire(const struct op *op, const struct perms *old, const struct p
 	op->s->hooks.fire(op->s->hooks.data, &ch);
 }
 
-/* What the present version has at the path is new, or nothing. */
-static void changed(const struct store *s, const char *path, size_t len)
+/* What the present version has at the path is new, or nothing (NULL). */
+static void changed(const struct store *s, const char *path, size_t len, const struct node *n)
 {
 	if (s->hooks.changed)
-		s->hooks.changed(s->hooks.data, path, len, tree_get(&s->heap, s->root, path, len));
+		s->hooks.changed(s->hooks.data, path, len, n);
 }
 
 static void changed_special(const struct store *s, size_t which)
@@ -267,10 +268,10 @@ static void changed_special(const struct store *s, size_t which)
 		s->hooks.changed_special(s->hooks.data, (enum store_special)which);
 }
 
-static void op_changed(const struct op *op)
+static void op_changed(const struct op *op, const struct node *n)
 {
 	if (!op->t)
-		changed(op->s, op->path, op->len);
+		changed(op->s, op->path, op->len, n);
 }
 
 /* of the node's parent; as long as that is not removed */
@@ -362,7 +363,7 @@ static int put_existing(struct op *op, const void *value, size_t len)
 		return op_nomem(op);
 	tally->bytes += more.bytes;
 	op_charge(op);
-	op_changed(op);
+	op_changed(op, op->pos.node);
 	op_fire(op, perms, perms, parent, NULL);
 	return 0;
 }
@@ -426,7 +427,7 @@ static int create(struct op *op, struct perms *perms, const void *value, size_t 
 	if (op->t)
 		op->t->domains |= perms->domains;
 	op_charge(op);
-	op_changed(op);
+	op_changed(op, op->pos.node);
 	op_fire(op, NULL, perms, parent, NULL);
 	return 0;
 }
@@ -487,7 +488,7 @@ static int rm(struct op *op)
 		return op_nomem(op);
 	tree_each(gone, uncount, op);
 	op_charge(op);
-	op_changed(op);
+	op_changed(op, NULL);
 	op_fire(op, perms, NULL, parent, gone);
 	node_put(&op->s->heap, gone);
 	return 0;
@@ -582,7 +583,7 @@ static int set_perms(struct op *op, struct perms *perms)
 	if (op->t)
 		op->t->domains |= perms->domains;
 	op_charge(op);
-	op_changed(op);
+	op_changed(op, op->pos.node);
 	op_fire(op, old, perms, parent, NULL);
 	return 0;
 }
@@ -691,10 +692,13 @@ static void commit_changed(const struct store *s, const struct txn *t)
 		return;
 	list_for_each(o, &t->changes, of_changes)
 		if (o->what & TXN_REMOVED)
-			s->hooks.changed(s->hooks.data, o->path, o->len, NULL);
-	list_for_each(o, &t->changes, of_changes)
-		if (tree_get(&s->heap, s->root, o->path, o->len))
-			changed(s, o->path, o->len);
+			changed(s, o->path, o->len, NULL);
+	list_for_each(o, &t->changes, of_changes) {
+		const struct node *n = tree_get(&s->heap, s->root, o->path, o->len);
+
+		if (n)
+			changed(s, o->path, o->len, n);
+	}
 }
 
 static void fire_touch(struct store *s, const struct touch *o, struct node *before)
@@ -807,7 +811,7 @@ static void strike(struct store *s, const struct caller *c, const struct found *
 	if (perms_owner(op.pos.node->perms) == domid)
 		give_root_back(s, domid); /* of nodes it owns, only the root is not removed */
 	if (tree_set_perms(&s->heap, op.root, &op.pos, op.path, op.len, perms, ++s->stamp) == 0)
-		op_changed(&op);
+		op_changed(&op, op.pos.node);
 }
 
 static void strike_special(struct store *s, uint16_t domid)

@@ -25,24 +25,37 @@ size_t node_kids_bytes(const struct node *n)
 	return n->kids ? n->kids->bytes : 0;
 }
 
-/* Room for the data of a node, so that the whole is what malloc gives anyway. */
+uint64_t node_listed(const struct node *n)
+{
+	return n->kids ? n->kids->listed : 0;
+}
+
+uint64_t node_domains(const struct node *n)
+{
+	return n->perms->domains | (n->kids ? n->kids->domains : 0);
+}
+
+void heap_fini(struct heap *h)
+{
+	slab_fini(&h->slabs);
+}
+
+/* Room for the data of a node, so that the whole is what it takes anyway. */
 static size_t room_for(size_t data)
 {
-	size_t size = sizeof(struct node) + data + sizeof(size_t);
-
-	return ((size + 15) & ~(size_t)15) - sizeof(size_t) - sizeof(struct node);
+	return slab_size(sizeof(struct node) + data) - sizeof(struct node);
 }
 
 static struct node *node_alloc(struct heap *h, size_t data)
 {
 	size_t room = room_for(data);
-	struct node *n = malloc(sizeof(*n) + room);
+	struct node *n = slab_alloc(&h->slabs, sizeof(*n) + room);
 
 	if (!n)
 		return NULL;
 	h->bytes += sizeof(*n) + room;
 	n->refs = 1;
-	n->room = (uint32_t)room;
+	n->room = (uint16_t)room;
 	return n;
 }
 
@@ -56,8 +69,7 @@ static struct node *node_new(struct heap *h, const char *name, size_t name_len, 
 	n->hash = node_hash(h, name, name_len);
 	n->name_len = (uint16_t)name_len;
 	n->value_len = (uint16_t)value_len;
-	n->changed = n->listed = stamp;
-	n->domains = perms->domains;
+	n->changed = stamp;
 	n->perms = perms_get(perms);
 	n->kids = NULL;
 	if (name_len)
@@ -96,7 +108,7 @@ void node_put(struct heap *h, struct node *n)
 		dir_put(h, n->kids);
 		perms_put(n->perms);
 		h->bytes -= sizeof(*n) + n->room;
-		free(n);
+		slab_free(&h->slabs, n, sizeof(*n) + n->room);
 	}
 }
 
@@ -105,7 +117,7 @@ static int node_own(struct heap *h, struct node **slot)
 {
 	struct node *old = *slot, *n;
 	size_t data = (size_t)old->name_len + old->value_len;
-	uint32_t room;
+	uint16_t room;
 
 	if (old->refs == 1)
 		return 0;
@@ -170,7 +182,7 @@ struct node *tree_get(const struct heap *h, struct node *root, const char *path,
 	return pos.found ? pos.node : NULL;
 }
 
-/* The slot of an existing node, all on the way owned by this version and marked with domains. */
+/* The slot of an existing node, all on the way owned by this version, its pages marked with domains. */
 static int own_path(struct heap *h, struct node **root, const char *path, size_t len,
 		    uint64_t domains, struct node ***ret_slot)
 {
@@ -185,7 +197,6 @@ static int own_path(struct heap *h, struct node **root, const char *path, size_t
 
 		if (r < 0)
 			return r;
-		(*slot)->domains |= domains;
 		if (at >= len)
 			break;
 		n = wire_component(path, len, &at, &name);
@@ -206,7 +217,7 @@ static int own_pos(struct heap *h, struct node **root, const struct tree_pos *po
 {
 	size_t upto = pos->found ? len : pos->rest - 1;
 
-	if (pos->shared || (domains & ~pos->node->domains))
+	if (pos->shared || (domains & ~node_domains(pos->node)))
 		return own_path(h, root, path, upto, domains, ret_slot);
 	*ret_slot = pos->slot;
 	return 0;
@@ -220,11 +231,11 @@ static int set_value(struct heap *h, struct node **slot, const void *value, size
 	if (data > n->room || n->room > 2 * data + 64) {
 		size_t room = room_for(data);
 
-		n = realloc(n, sizeof(*n) + room);
+		n = slab_resize(&h->slabs, n, sizeof(*n) + n->room, sizeof(*n) + room);
 		if (!n)
 			return -ENOMEM;
 		h->bytes += room - n->room;
-		n->room = (uint32_t)room;
+		n->room = (uint16_t)room;
 		*slot = n;
 	}
 	if (value_len)
@@ -233,7 +244,7 @@ static int set_value(struct heap *h, struct node **slot, const void *value, size
 	return 0;
 }
 
-int tree_write(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_write(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 	       size_t len, const void *value, size_t value_len, uint64_t stamp)
 {
 	struct node **slot;
@@ -241,12 +252,14 @@ int tree_write(struct heap *h, struct node **root, const struct tree_pos *pos, c
 
 	if (r == 0)
 		r = set_value(h, slot, value, value_len);
-	if (r == 0)
-		(*slot)->changed = stamp;
-	return r;
+	if (r < 0)
+		return r;
+	(*slot)->changed = stamp;
+	pos->node = *slot;
+	return 0;
 }
 
-int tree_set_perms(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_set_perms(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 		   size_t len, struct perms *perms, uint64_t stamp)
 {
 	struct node **slot;
@@ -258,6 +271,7 @@ int tree_set_perms(struct heap *h, struct node **root, const struct tree_pos *po
 	perms_put((*slot)->perms);
 	(*slot)->perms = perms;
 	(*slot)->changed = stamp;
+	pos->node = *slot;
 	return 0;
 }
 
@@ -265,18 +279,17 @@ static int insert_kid(struct heap *h, struct node *parent, struct node *kid, uin
 {
 	int r = dir_insert(h, &parent->kids, kid);
 
-	if (r == 0) {
-		parent->listed = stamp;
-		parent->domains |= kid->domains;
-	}
+	if (r == 0)
+		parent->kids->listed = stamp;
 	return r;
 }
 
 /* The missing components from `rest` on, one below another, not yet part of the tree. */
 static int new_chain(struct heap *h, const char *path, size_t rest, size_t len, struct perms *perms,
-		     const void *value, size_t value_len, uint64_t stamp, struct node **ret_top)
+		     const void *value, size_t value_len, uint64_t stamp, struct node **ret_top,
+		     struct node **ret_bottom)
 {
-	struct node *top = NULL;
+	struct node *top = NULL, *bottom = NULL;
 
 	for (size_t end = len; end > rest;) {
 		size_t start = end;
@@ -296,26 +309,31 @@ static int new_chain(struct heap *h, const char *path, size_t rest, size_t len, 
 		}
 		if (top)
 			node_put(h, top); /* its parent has one */
+		else
+			bottom = n;
 		top = n;
 		end = start - 1;
 	}
 	*ret_top = top;
+	*ret_bottom = bottom;
 	return 0;
 }
 
-int tree_create(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_create(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 		size_t len, struct perms *perms, const void *value, size_t value_len,
 		uint64_t stamp)
 {
-	struct node **slot, *top;
+	struct node **slot, *top, *bottom;
 	int r;
 
-	r = new_chain(h, path, pos->rest, len, perms, value, value_len, stamp, &top);
+	r = new_chain(h, path, pos->rest, len, perms, value, value_len, stamp, &top, &bottom);
 	if (r < 0)
 		return r;
 	r = own_pos(h, root, pos, path, len, perms->domains, &slot);
 	if (r == 0)
 		r = insert_kid(h, *slot, top, stamp);
+	if (r == 0)
+		pos->node = bottom;
 	node_put(h, top);
 	return r;
 }
@@ -343,7 +361,7 @@ int tree_remove(struct heap *h, struct node **root, const struct tree_pos *pos, 
 		n->refs--;
 		return r;
 	}
-	(*slot)->listed = stamp;
+	(*slot)->kids->listed = stamp;
 	*ret_removed = n;
 	return 0;
 }
@@ -356,17 +374,17 @@ int tree_graft(struct heap *h, struct node **root, const char *path, size_t len,
 	int r;
 
 	tree_find(h, root, path, len, &pos);
-	r = own_path(h, root, path, parent_len(path, len), n->domains, &parent);
+	r = own_path(h, root, path, parent_len(path, len), node_domains(n), &parent);
 	if (r < 0)
 		return r;
 	if (!pos.found)
 		return insert_kid(h, *parent, n, stamp);
-	r = dir_own_slot(h, &(*parent)->kids, pos.node, n->domains, &slot);
+	r = dir_own_slot(h, &(*parent)->kids, pos.node, node_domains(n), &slot);
 	if (r < 0)
 		return r;
 	old = *slot;
 	*slot = node_get(n);
-	(*parent)->listed = stamp;
+	(*parent)->kids->listed = stamp;
 	node_put(h, old);
 	return 0;
 }
@@ -419,15 +437,25 @@ void tree_iter_seek(struct tree_iter *it, const struct node *n, size_t offset)
 	}
 }
 
+static void each_in_page(const struct dir *d, void (*fn)(void *data, const struct node *n),
+			 void *data)
+{
+	dir_prefetch(d);
+	for (uint32_t i = 0; i < dir_nr_slots(d); i++) {
+		const struct node *s = d->slot[i];
+
+		if (slot_is_page(s))
+			each_in_page(slot_page(s), fn, data);
+		else
+			tree_each(s, fn, data);
+	}
+}
+
 void tree_each(const struct node *n, void (*fn)(void *data, const struct node *n), void *data)
 {
-	struct tree_iter it;
-	const struct node *kid;
-
 	fn(data, n);
-	tree_iter_init(&it, n);
-	while ((kid = tree_iter_next(&it)))
-		tree_each(kid, fn, data);
+	if (n->kids)
+		each_in_page(n->kids, fn, data);
 }
 
 struct listing {
@@ -451,7 +479,7 @@ static int listing_page(struct listing *l, const struct dir *d, size_t len)
 
 		if (slot_is_page(s))
 			r = listing_page(l, slot_page(s), len);
-		else if (s->domains & l->bit)
+		else if (node_domains(s) & l->bit)
 			r = listing_node(l, s, len);
 	}
 	return r;

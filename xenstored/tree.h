@@ -9,7 +9,7 @@
  * Two nodes at the same path in two versions that are the same pointer are the same in everything below.
  *
  * Changes either happen or fail with -ENOMEM and leave the tree as it was.
- * Knows no sockets, no clock. One thread.
+ * Knows no sockets, no clock. One thread. heap_fini() when no node is left.
  */
 #ifndef XENSTORED_TREE_H
 #define XENSTORED_TREE_H
@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "xenstored/perm.h"
+#include "xenstored/slab.h"
 
 struct dir;
 
@@ -27,23 +28,22 @@ struct node {
 	uint32_t hash; /* of the name */
 	uint16_t name_len;
 	uint16_t value_len;
-	uint32_t room; /* bytes at data */
+	uint16_t room; /* bytes at data */
 	union {
 		uint64_t
 			changed; /* stamp of the last change of value or permissions, or of its creation */
 		struct node *dead; /* while it waits to be freed */
 	};
-	uint64_t listed;  /* stamp of the last change of the list of children */
-	uint64_t domains; /* perm_bit() of domains in permissions here and below, possibly more */
 	struct perms *perms;
-	struct dir *kids;
-	char data[]; /* name, value */
+	struct dir *kids; /* stays when the last child has gone */
+	char data[];	  /* name, value */
 };
 
 /* What all versions of one store have in common. */
 struct heap {
-	uint64_t seed;	   /* of the hash of names */
-	size_t bytes;	   /* in nodes and directory pages */
+	uint64_t seed; /* of the hash of names */
+	size_t bytes;  /* in nodes and directory pages */
+	struct slabs slabs;
 	struct node *dead; /* to be freed: a list instead of a recursion down the tree */
 };
 
@@ -76,6 +76,10 @@ static inline size_t node_size(const struct node *n)
 
 size_t node_nr_kids(const struct node *n);
 size_t node_kids_bytes(const struct node *n); /* of the names with a NUL each */
+/* stamp of the last change of the list of children; 0: it never had any */
+uint64_t node_listed(const struct node *n);
+
+void heap_fini(struct heap *h);
 
 /* a single node without a name; takes its own reference to perms */
 struct node *tree_root_new(struct heap *h, struct perms *perms, uint64_t stamp);
@@ -91,14 +95,14 @@ struct node *tree_kid(const struct heap *h, const struct node *n, const char *na
 
 /*
  * The changes; pos is what tree_find() of the same root and path has just given. stamp goes into the
- * nodes that change.
+ * nodes that change. All but tree_remove() leave the node that is now at the path in pos->node.
  */
-int tree_write(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_write(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 	       size_t len, const void *value, size_t value_len, uint64_t stamp);
-int tree_set_perms(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_set_perms(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 		   size_t len, struct perms *perms, uint64_t stamp);
 /* the missing components, the last one with the value, all with these permissions */
-int tree_create(struct heap *h, struct node **root, const struct tree_pos *pos, const char *path,
+int tree_create(struct heap *h, struct node **root, struct tree_pos *pos, const char *path,
 		size_t len, struct perms *perms, const void *value, size_t value_len,
 		uint64_t stamp);
 /* takes the node with all below out; the reference becomes the caller's. Not for the root */
@@ -139,6 +143,8 @@ int tree_each_listing(const struct node *root, uint16_t domid,
 
 /* inside of the tree, shared with dir.c */
 uint32_t node_hash(const struct heap *h, const char *name, size_t len);
+/* perm_bit() of domains in permissions here and below, possibly more */
+uint64_t node_domains(const struct node *n);
 void node_bury(struct heap *h,
 	       struct node *n); /* drops a reference; the node goes to h->dead with the last one */
 

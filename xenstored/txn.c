@@ -98,7 +98,7 @@ static struct touch *touch_new(struct heap *h, struct txn *t, const char *path, 
 	n = tree_get(h, t->base, path, len);
 	if (n) {
 		o->changed = n->changed;
-		o->listed = n->listed;
+		o->listed = node_listed(n);
 	}
 	if (table_add(&t->touches, &o->by_path, table_hash(h->seed, path, len)) < 0) {
 		free(o);
@@ -151,7 +151,7 @@ static bool conflicts(const struct heap *h, const struct txn *t, const struct to
 
 	if ((n ? n->changed : 0) != o->changed)
 		return true;
-	if ((o->what & TXN_LIST) && (n ? n->listed : 0) != o->listed)
+	if ((o->what & TXN_LIST) && (n ? node_listed(n) : 0) != o->listed)
 		return true;
 	return (o->what & TXN_SUBTREE) && n != tree_get(h, t->base, o->path, o->len);
 }

@@ -17,6 +17,7 @@
 #include "common/fdpass.h"
 #include "common/log.h"
 #include "hypercall-bridge/bridged/dispatch.h"
+#include "hypercall-bridge/bridged/inspect.h"
 #include "hypercall-bridge/bridged/limits.h"
 #include "hypercall-bridge/bridged/server.h"
 
@@ -41,6 +42,7 @@ static void client_free(struct client *c)
 
 	list_remove(&c->link);
 	c->server->nr_clients--;
+	c->server->nr_tracers -= c->traces;
 	if (c->readable)
 		event_free(c->readable);
 	if (c->writable)
@@ -101,7 +103,7 @@ static int enqueue(struct client *c, const uint8_t *buf, size_t len, const int *
 	return event_add(c->writable, NULL) < 0 ? -ENOMEM : 0;
 }
 
-void client_send(struct client *c, const bridge_frame *frame, const int *fds, size_t nr_fds)
+static void send_frame(struct client *c, const bridge_frame *frame, const int *fds, size_t nr_fds)
 {
 	uint8_t buf[BRIDGE_MESSAGE_MAX];
 	long n = bridge_wire_pack(frame, buf, sizeof(buf));
@@ -117,6 +119,18 @@ void client_send(struct client *c, const bridge_frame *frame, const int *fds, si
 		client_drop(c, NULL);
 	else if (r < 0)
 		client_drop(c, strerror(-r));
+}
+
+void client_send(struct client *c, const bridge_frame *frame, const int *fds, size_t nr_fds)
+{
+	if (c->server->nr_tracers)
+		inspect_message(c, frame, nr_fds, false);
+	send_frame(c, frame, fds, nr_fds);
+}
+
+void client_send_quietly(struct client *c, const bridge_frame *frame)
+{
+	send_frame(c, frame, NULL, 0);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *data)
@@ -137,6 +151,8 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 		c->nr_queued--;
 		message_free(m);
 	}
+	if (!c->dropped)
+		dispatch_idle(c);
 }
 
 /* 1 one was handled, 0 none there */
@@ -157,6 +173,8 @@ static int take_request(struct client *c)
 	}
 	r = bridge_wire_unpack(buf, (size_t)n, nr_fds, &frame);
 	if (r == 0) {
+		if (c->server->nr_tracers)
+			inspect_message(c, frame, nr_fds, true);
 		dispatch_request(c, frame, fds, nr_fds);
 		bridge_wire_free(frame);
 	} else {
@@ -189,6 +207,7 @@ int client_new(struct server *server, int fd, Bridge__Role role, const char *rol
 		return server->nr_clients < LIMIT_CLIENTS ? -ENOMEM : -ENOSPC;
 	}
 	c->server = server;
+	c->number = ++server->last_client;
 	c->fd = fd;
 	c->role = role;
 	c->role_name = role_name;

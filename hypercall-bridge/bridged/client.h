@@ -27,6 +27,11 @@ struct client {
 	bool greeted;
 	bool dropped;
 	bool watches_domains;
+	bool traces;
+	uint32_t trace_lost; /* lines since the last one that was sent */
+	uint64_t number;     /* connections are counted */
+	bool resync;	     /* missed news of domains: gets them all when its queue is empty */
+	uint64_t only;	     /* unique id of the one domain it may reach, 0: no limit */
 	struct domain
 		*domain; /* whose rights it has: domain 0, a service, the guest it owns (or NULL) */
 	uint64_t *attached; /* unique ids of guests */
@@ -44,6 +49,9 @@ void client_free_all(struct server *server);
 
 /* frame goes out as it is, with duplicates of fds; failing that the client is dropped */
 void client_send(struct client *c, const bridge_frame *frame, const int *fds, size_t nr_fds);
+
+/* the same for a line of a trace, which is in no trace itself */
+void client_send_quietly(struct client *c, const bridge_frame *frame);
 
 /* the connection ends, soon, and with it what it owns; why: one line for the log, NULL for none */
 void client_drop(struct client *c, const char *why);

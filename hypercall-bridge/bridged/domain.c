@@ -18,6 +18,7 @@
 #include "common/xen.h"
 #include "hypercall-bridge/bridged/gnttab.h"
 #include "hypercall-bridge/bridged/limits.h"
+#include "hypercall-bridge/bridged/state.h"
 
 #define DOMIDS 32768u
 
@@ -27,7 +28,7 @@ static void domain_free(struct domain *d)
 		return;
 	port_table_fini(&d->ports);
 	for (size_t i = 0; i < d->nr_regions; i++)
-		close(d->regions[i].fd);
+		closep(&d->regions[i].fd);
 	free(d);
 }
 
@@ -62,6 +63,7 @@ static int domain_new(const char *name, Bridge__DomainKind kind, struct domain *
 	}
 	strncpy(d->name, name, sizeof(d->name) - 1);
 	d->kind = kind;
+	d->slot = STATE_NO_SLOT;
 	list_init(&d->link);
 	*ret_domain = d;
 	return 0;
@@ -70,33 +72,85 @@ static int domain_new(const char *name, Bridge__DomainKind kind, struct domain *
 static void domain_insert(struct domain_table *t, struct domain *d, uint16_t domid)
 {
 	d->domid = domid;
+	port_table_init(&d->ports, t->state, domid, d->unique_id);
 	t->by_domid[domid] = d;
 	list_append(&t->all, &d->link);
+}
+
+/* its memory's descriptors, each file once. Their number */
+static unsigned int domain_files(const struct domain *d, int fds[BRIDGE_REGIONS_MAX])
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < d->nr_regions; i++)
+		if (d->regions[i].file == n)
+			fds[n++] = d->regions[i].fd;
+	return n;
+}
+
+void domain_write(struct domain_table *t, const struct domain *d)
+{
+	struct state_record r = { .kind = STATE_DOMAIN };
+	int fds[BRIDGE_REGIONS_MAX];
+
+	r.domain = (struct state_domain){
+		.unique_id = d->unique_id,
+		.store_gfn = d->store_gfn,
+		.console_gfn = d->console_gfn,
+		.store_port = d->store_port,
+		.console_port = d->console_port,
+		.shutdown_reason = d->shutdown_reason,
+		.domid = d->domid,
+		.kind = (uint8_t)d->kind,
+		.state = (uint8_t)d->state,
+		.control = (uint8_t)d->control,
+		.nr_regions = (uint8_t)d->nr_regions,
+		.nr_fds = (uint8_t)domain_files(d, fds),
+		.has_secret = d->has_secret,
+	};
+	memcpy(r.domain.name, d->name, sizeof(r.domain.name));
+	memcpy(r.domain.secret, d->secret, sizeof(r.domain.secret));
+	for (size_t i = 0; i < d->nr_regions; i++)
+		r.domain.regions[i] = (struct state_region){
+			.gpa = d->regions[i].gpa,
+			.size = d->regions[i].size,
+			.offset = d->regions[i].offset,
+			.kind = d->regions[i].kind,
+			.fd = d->regions[i].file,
+		};
+	state_write(t->state, d->slot, &r);
 }
 
 static int add_permanent(struct domain_table *t, const char *name, uint16_t domid,
 			 Bridge__DomainKind kind)
 {
-	struct domain *d;
+	_cleanup_(domain_freep) struct domain *d = NULL;
 	int r;
 
 	if (t->by_domid[domid])
-		return -EEXIST;
+		return t->by_domid[domid]->awaited ? 0 : -EEXIST;
 	r = domain_new(name, kind, &d);
+	if (r == 0)
+		r = state_new(t->state, NULL, 0, &d->slot);
 	if (r < 0)
 		return r;
 	d->state = BRIDGE__DOMAIN_STATE__RUNNING;
 	domain_insert(t, d, domid);
+	domain_write(t, steal_ptr(&d));
 	return 0;
 }
 
-int domain_table_init(struct domain_table *t)
+int domain_add_control(struct domain_table *t)
 {
-	*t = (struct domain_table){ .by_domid = calloc(DOMIDS, sizeof(*t->by_domid)) };
-	if (!t->by_domid)
-		return -ENOMEM;
-	list_init(&t->all);
 	return add_permanent(t, "Domain-0", 0, BRIDGE__DOMAIN_KIND__CONTROL_DOMAIN);
+}
+
+int domain_table_init(struct domain_table *t, struct state *state)
+{
+	*t = (struct domain_table){ .by_domid = calloc(DOMIDS, sizeof(*t->by_domid)),
+				    .state = state };
+	list_init(&t->all);
+	return t->by_domid ? 0 : -ENOMEM;
 }
 
 void domain_table_fini(struct domain_table *t)
@@ -161,6 +215,11 @@ static int check_memory(const Bridge__Region *r, int fd, const char **ret_why)
 		*ret_why = "guest memory must be a memfd sealed against shrinking (F_SEAL_SHRINK)";
 		return -EINVAL;
 	}
+	if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) ||
+	    (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR) {
+		*ret_why = "guest memory must be writable for services";
+		return -EINVAL;
+	}
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return -errno;
 	if (fs.f_type !=
@@ -211,6 +270,20 @@ static int check_kind(const struct domain *d, const Bridge__Region *r, const cha
 	return 0;
 }
 
+/* Descriptors of the message that are one number are one file: the keeper takes a file once. */
+static uint32_t number_of_file(const struct domain *d, Bridge__Region *const *regions)
+{
+	uint32_t next = 0;
+
+	for (size_t i = 0; i < d->nr_regions; i++) {
+		if (regions[i]->fd == regions[d->nr_regions]->fd)
+			return d->regions[i].file;
+		if (d->regions[i].file == next)
+			next++;
+	}
+	return next;
+}
+
 static int add_region(struct domain *d, const Bridge__Region *r, int fd, const char **ret_why)
 {
 	int own, error = check_memory(r, fd, ret_why);
@@ -223,7 +296,7 @@ static int add_region(struct domain *d, const Bridge__Region *r, int fd, const c
 	if (own < 0)
 		return -errno;
 	d->regions[d->nr_regions++] =
-		(struct memory_region){ r->kind, r->gpa, r->size, r->offset, own };
+		(struct memory_region){ r->kind, r->gpa, r->size, r->offset, own, 0 };
 	if (r->kind == BRIDGE__REGION_KIND__RAM)
 		d->memory_bytes += r->size;
 	return 0;
@@ -235,6 +308,20 @@ static int seed_grants(struct domain *d)
 		if (d->regions[i].kind == BRIDGE__REGION_KIND__GRANT_FRAMES)
 			return gnttab_seed(d->regions[i].fd, (off_t)d->regions[i].offset,
 					   d->console_gfn, d->store_gfn);
+	return 0;
+}
+
+static int add_regions(struct domain *d, const Bridge__DomainCreate *req, const int *fds,
+		       const char **ret_why)
+{
+	for (size_t i = 0; i < req->n_regions; i++) {
+		uint32_t file = number_of_file(d, req->regions);
+		int r = add_region(d, req->regions[i], fds[req->regions[i]->fd], ret_why);
+
+		if (r < 0)
+			return r;
+		d->regions[i].file = file;
+	}
 	return 0;
 }
 
@@ -253,7 +340,19 @@ static int check_new(const struct domain_table *t, const Bridge__DomainCreate *r
 		*ret_why = "there are too many domains";
 		return -ENOSPC;
 	}
+	if (req->secret.len && req->secret.len != BRIDGE_SECRET_SIZE) {
+		*ret_why = "a secret has 32 bytes";
+		return -EINVAL;
+	}
 	return 0;
+}
+
+static int keep_domain(struct domain_table *t, struct domain *d)
+{
+	int fds[BRIDGE_REGIONS_MAX];
+	unsigned int n = domain_files(d, fds);
+
+	return state_new(t->state, fds, n, &d->slot);
 }
 
 int domain_create(struct domain_table *t, const Bridge__DomainCreate *req, const int *fds,
@@ -267,19 +366,26 @@ int domain_create(struct domain_table *t, const Bridge__DomainCreate *req, const
 		r = next_domid(t, &domid);
 	if (r == 0)
 		r = domain_new(req->name, BRIDGE__DOMAIN_KIND__GUEST_DOMAIN, &d);
-	for (size_t i = 0; i < req->n_regions && r == 0; i++)
-		r = add_region(d, req->regions[i], fds[req->regions[i]->fd], ret_why);
+	if (r == 0)
+		r = add_regions(d, req, fds, ret_why);
 	if (r < 0)
 		return r;
+	d->has_secret = req->secret.len == BRIDGE_SECRET_SIZE;
+	if (d->has_secret)
+		memcpy(d->secret, req->secret.data, BRIDGE_SECRET_SIZE);
 	d->store_gfn = req->store_gfn;
 	d->console_gfn = req->console_gfn;
 	d->state = BRIDGE__DOMAIN_STATE__PAUSED;
 	r = seed_grants(d);
+	if (r == 0)
+		r = keep_domain(t, d);
 	if (r < 0)
 		return r;
 	domain_insert(t, d, domid);
 	t->last_domid = domid;
 	t->nr_guests++;
+	state_set_last_domid(t->state, domid);
+	domain_write(t, d);
 	*ret_domain = steal_ptr(&d);
 	return 0;
 }
@@ -288,16 +394,110 @@ void domain_destroy(struct domain_table *t, struct domain *d)
 {
 	struct domain *other;
 
+	state_free(t->state, d->slot);
 	list_remove(&d->link);
 	t->by_domid[d->domid] = NULL;
 	if (d->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
 		t->nr_guests--;
 	list_for_each(other, &t->all, link) {
 		evtchn_peer_gone(&other->ports, d->domid);
-		if (other->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN && !other->connections)
+		if (other->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN && !other->connections &&
+		    !other->awaited)
 			evtchn_reap(&other->ports);
 	}
+	port_table_destroy(&d->ports);
 	domain_free(d);
+}
+
+/* not faster for a wrong secret that begins rightly */
+bool domain_knows(const struct domain *d, const ProtobufCBinaryData *secret)
+{
+	uint8_t differs = 0;
+
+	if (!d->has_secret || secret->len != BRIDGE_SECRET_SIZE)
+		return false;
+	for (size_t i = 0; i < BRIDGE_SECRET_SIZE; i++)
+		differs |= d->secret[i] ^ secret->data[i];
+	return differs == 0;
+}
+
+/* --- after a restart --- */
+
+static int restore_regions(struct domain *d, const struct state_domain *kept, const int *fds)
+{
+	const char *why = "";
+
+	for (unsigned int i = 0; i < kept->nr_regions; i++) {
+		const struct state_region *k = &kept->regions[i];
+		Bridge__Region r = BRIDGE__REGION__INIT;
+		int error;
+
+		r.kind = (Bridge__RegionKind)k->kind;
+		r.gpa = k->gpa;
+		r.size = k->size;
+		r.offset = k->offset;
+		error = add_region(d, &r, fds[k->fd], &why);
+		if (error < 0)
+			return error;
+		d->regions[i].file = k->fd;
+	}
+	return 0;
+}
+
+static int check_restored(const struct domain_table *t, const struct state_domain *kept)
+{
+	const struct domain *d;
+
+	if (t->by_domid[kept->domid] || domain_by_name(t, kept->name))
+		return -EEXIST;
+	list_for_each(d, &t->all, link)
+		if (d->unique_id == kept->unique_id)
+			return -EEXIST;
+	return 0;
+}
+
+static struct domain *domain_from_kept(uint32_t slot, const struct state_domain *kept)
+{
+	struct domain *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	list_init(&d->link);
+	d->unique_id = kept->unique_id;
+	memcpy(d->name, kept->name, sizeof(d->name));
+	d->kind = (Bridge__DomainKind)kept->kind;
+	d->state = (Bridge__DomainState)kept->state;
+	d->shutdown_reason = kept->shutdown_reason;
+	d->store_gfn = kept->store_gfn;
+	d->console_gfn = kept->console_gfn;
+	d->store_port = kept->store_port;
+	d->console_port = kept->console_port;
+	d->awaited = true;
+	d->control = kept->control;
+	d->has_secret = kept->has_secret;
+	memcpy(d->secret, kept->secret, sizeof(d->secret));
+	d->slot = slot;
+	return d;
+}
+
+int domain_restore(struct domain_table *t, uint32_t slot, const struct state_domain *kept, int *fds)
+{
+	_cleanup_(domain_freep) struct domain *d = NULL;
+	int r = check_restored(t, kept);
+
+	if (r == 0) {
+		d = domain_from_kept(slot, kept);
+		r = d ? restore_regions(d, kept, fds) : -ENOMEM;
+	}
+	for (unsigned int i = 0; i < kept->nr_fds; i++)
+		close(steal_fd(&fds[i]));
+	if (r < 0)
+		return r;
+	domain_insert(t, d, kept->domid);
+	if (d->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
+		t->nr_guests++;
+	d = NULL;
+	return 0;
 }
 
 void domain_to_wire(const struct domain *d, Bridge__DomainInfo *ret_info)

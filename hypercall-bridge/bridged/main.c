@@ -13,17 +13,33 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "hypercall-bridge/bridged/client.h"
+#include "hypercall-bridge/bridged/dispatch.h"
 #include "hypercall-bridge/bridged/listener.h"
+#include "hypercall-bridge/bridged/restore.h"
 #include "hypercall-bridge/bridged/server.h"
+#include "hypercall-bridge/bridged/state.h"
 
 static int set_service(void *data, const char *value)
 {
-	return service_table_set(data, value);
+	return service_table_set(&((struct server *)data)->services, value);
+}
+
+static int set_return_time(void *data, const char *value)
+{
+	unsigned long long seconds;
+	int r = options_number(value, 1, 3600, &seconds);
+
+	if (r == 0)
+		((struct server *)data)->return_seconds = (unsigned int)seconds;
+	return r;
 }
 
 static const struct option_spec options[] = {
 	{ "service", "NAME=DOMID",
 	  "a service domain; again for more (blkback=32000, netback=32001)", set_service },
+	{ "return-time", "SECONDS",
+	  "after a restart, time for the owners of guests to come back (default: 30)",
+	  set_return_time },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -41,24 +57,41 @@ static void raise_limits(void)
 
 static int add_services(struct server *s)
 {
-	int r = 0;
+	int r = domain_add_control(&s->domains);
 
 	for (unsigned int i = 0; i < s->services.nr && r == 0; i++)
 		r = domain_add_service(&s->domains, s->services.entries[i].name,
 				       s->services.entries[i].domid);
+	if (r < 0)
+		log_error("cannot make the domain table: %s", strerror(-r));
 	return r;
+}
+
+static void on_return_time(evutil_socket_t fd, short what, void *data)
+{
+	dispatch_end_waiting(data);
+}
+
+static int await_owners(struct server *s)
+{
+	const struct timeval time = { .tv_sec = s->return_seconds };
+
+	s->return_timer = evtimer_new(s->base, on_return_time, s);
+	return s->return_timer && event_add(s->return_timer, &time) == 0 ? 0 : -ENOMEM;
 }
 
 static int serve(struct server *s, struct daemon *d)
 {
-	int r = domain_table_init(&s->domains);
+	int r = restore_tables(s);
 
+	if (r > 0)
+		r = await_owners(s);
 	if (r == 0)
 		r = add_services(s);
-	if (r < 0) {
-		log_error("cannot make the domain table: %s", strerror(-r));
+	if (r < 0)
 		return r;
-	}
+	if (s->state)
+		s->instance = state_instance(s->state);
 	r = listener_open_all(s);
 	if (r < 0)
 		return r;
@@ -76,11 +109,11 @@ int main(int argc, char **argv)
 		.name = "xenhost-bridged",
 		.purpose = "Domains, memory, grants and event channels of this host's guests."
 	};
-	struct server s = { 0 };
+	struct server s = { .return_seconds = 30 };
 	int r;
 
 	service_table_init(&s.services);
-	r = daemon_options(&d, argc, argv, options, &s.services);
+	r = daemon_options(&d, argc, argv, options, &s);
 	if (r != 0)
 		return r < 0 ? 2 : 0;
 	r = daemon_loop_new(&d);
@@ -93,12 +126,16 @@ int main(int argc, char **argv)
 	s.rundir = d.rundir;
 	list_init(&s.clients);
 	list_init(&s.listeners);
-	keep_table_init(&s.kept);
+	keep_table_init(&s.kept, NULL);
 	r = serve(&s, &d);
 	listener_close_all(&s);
 	client_free_all(&s);
 	keep_table_fini(&s.kept);
 	domain_table_fini(&s.domains);
+	state_close(s.state);
+	fdstore_close(&s.fdstore);
+	if (s.return_timer)
+		event_free(s.return_timer);
 	daemon_loop_free(&d);
 	return r < 0 ? 1 : 0;
 }

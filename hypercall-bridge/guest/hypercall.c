@@ -35,6 +35,14 @@ void hypercall_guest_init(struct hypercall_guest *g, const struct hypercall_ops 
 	ports_init(&g->ports, nr_vcpus);
 }
 
+void hypercall_reset(struct hypercall_guest *g)
+{
+	hypercall_close_ports(g);
+	g->ports.limit = PORTS_MAX;
+	g->params[HVM_PARAM_CALLBACK_IRQ] = 0;
+	g->grant_frames = 1;
+}
+
 static const struct hypercall_table *table_of(uint64_t nr)
 {
 	return nr < HYPERCALL_NR_MAX ? tables[nr] : NULL;

@@ -20,6 +20,7 @@
 #define HYPERCALL_NR_MAX 64
 #define HYPERCALL_OP_MAX 64
 #define HYPERCALL_MEMMAP_MAX 8
+#define HYPERCALL_EXTENTS_MAX 8192 /* of one memory_op; the guest goes on with the rest */
 #define HYPERCALL_CONSOLE_MAX 4096 /* bytes of one console_io write */
 #define HYPERCALL_ALL_VCPUS UINT32_MAX
 
@@ -45,6 +46,11 @@ struct hypercall_ops {
 	int (*map_shared_info)(void *ctx, uint64_t gfn, bool long_mode);
 	int (*map_grant_frame)(void *ctx, uint32_t frame, uint64_t gfn);
 	int (*unmap)(void *ctx, uint64_t gfn);
+	/*
+	 * The guest gives pages away (or takes them back). How many of them it had (not) until now; with
+	 * -errno nothing was done.
+	 */
+	int (*balloon)(void *ctx, uint64_t gfn, uint64_t nr, bool give);
 
 	int (*vcpu_info)(void *ctx, unsigned int vcpu, uint64_t gpa);
 	int (*vcpu_time_area)(void *ctx, unsigned int vcpu, uint64_t gpa);
@@ -78,7 +84,8 @@ struct hypercall_guest {
 	void *ctx;
 	uint16_t domid;
 	unsigned int nr_vcpus;
-	uint64_t nr_pages;
+	uint64_t nr_pages;   /* at most */
+	uint64_t given_away; /* of them, by ballooning */
 	unsigned int nr_memmap;
 	struct hypercall_memmap memmap[HYPERCALL_MEMMAP_MAX];
 	uint32_t grant_frames;	   /* of the table now */
@@ -90,6 +97,9 @@ struct hypercall_guest {
 
 void hypercall_guest_init(struct hypercall_guest *g, const struct hypercall_ops *ops, void *ctx,
 			  unsigned int nr_vcpus);
+
+/* another kernel begins: ports are closed, the grant table is one frame, the callback is nobody's */
+void hypercall_reset(struct hypercall_guest *g);
 
 /* the guest's result: >= 0 or a negative Xen errno, which on x86 Linux is -errno */
 int64_t hypercall_answer(struct hypercall_guest *g, const struct hypercall *call);

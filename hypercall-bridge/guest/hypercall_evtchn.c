@@ -189,6 +189,13 @@ static int64_t op_unmask(struct hypercall_guest *g, const struct hypercall *c)
 	return HYPERCALL_OP(g, port_unmask, arg.port);
 }
 
+void hypercall_close_ports(struct hypercall_guest *g)
+{
+	for (uint32_t port = 1; port < g->ports.limit; port++)
+		if (ports_get(&g->ports, port))
+			close_port(g, port);
+}
+
 static int64_t op_reset(struct hypercall_guest *g, const struct hypercall *c)
 {
 	struct evtchn_reset arg;
@@ -197,9 +204,7 @@ static int64_t op_reset(struct hypercall_guest *g, const struct hypercall *c)
 		return -EFAULT;
 	if (!hypercall_is_self(g, arg.dom))
 		return -EPERM;
-	for (uint32_t port = 1; port < g->ports.limit; port++)
-		if (ports_get(&g->ports, port))
-			close_port(g, port);
+	hypercall_close_ports(g);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "common/cleanup.h"
 #include "hypercall-bridge/guest/hypercall_table.h"
 
+#define MEMORY_OP_BITS 6
 #define MEMORY_OP_MASK 0x3f /* the bits above are where a batch goes on */
 #define GFN_MAX (1ULL << 40)
 
@@ -137,15 +138,157 @@ static int64_t memory_map(struct hypercall_guest *g, const struct hypercall *c)
 
 static int64_t reservation(struct hypercall_guest *g, const struct hypercall *c)
 {
+	bool current = (c->args[0] & MEMORY_OP_MASK) == XENMEM_current_reservation;
 	uint16_t domid;
 
 	if (hypercall_fetch(g, c, c->args[1], &domid, sizeof(domid)) < 0)
 		return -EFAULT;
-	return hypercall_is_self(g, domid) ? (int64_t)g->nr_pages : -EPERM;
+	if (!hypercall_is_self(g, domid))
+		return -EPERM;
+	return (int64_t)(current ? g->nr_pages - g->given_away : g->nr_pages);
+}
+
+/* --- ballooning --- */
+
+#define LIST_MAX 256 /* frame numbers that are looked at at a time */
+#define ORDER_MAX 9  /* as Xen's limit for guests */
+
+struct extents {
+	uint64_t list; /* guest virtual */
+	uint64_t nr;
+	uint32_t order;
+	size_t width; /* of a frame number in the list */
+};
+
+static int fetch_extents(struct hypercall_guest *g, const struct hypercall *c, struct extents *ret)
+{
+	struct {
+		uint64_t list, nr;
+		uint32_t order, flags;
+		uint16_t domid;
+	} wide;
+	struct {
+		uint32_t list, nr, order, flags;
+		uint16_t domid;
+	} narrow;
+	uint16_t domid;
+	int r;
+
+	if (c->long_mode) {
+		r = hypercall_fetch(g, c, c->args[1], &wide, sizeof(wide));
+		*ret = (struct extents){ wide.list, wide.nr, wide.order, 8 };
+		domid = wide.domid;
+	} else {
+		r = hypercall_fetch(g, c, c->args[1], &narrow, sizeof(narrow));
+		*ret = (struct extents){ narrow.list, narrow.nr, narrow.order, 4 };
+		domid = narrow.domid;
+	}
+	if (r < 0)
+		return r;
+	if (!hypercall_is_self(g, domid))
+		return -EPERM;
+	return ret->order > ORDER_MAX ? -EPERM : 0;
+}
+
+/* n frame numbers from the list; n <= LIST_MAX */
+static int fetch_frames(struct hypercall_guest *g, const struct hypercall *c,
+			const struct extents *e, uint64_t first, size_t n, uint64_t *ret_frames)
+{
+	uint32_t narrow[LIST_MAX];
+	uint64_t at;
+
+	if (__builtin_mul_overflow(first, (uint64_t)e->width, &at) ||
+	    __builtin_add_overflow(at, e->list, &at))
+		return -EFAULT;
+	if (e->width == sizeof(*ret_frames))
+		return hypercall_fetch(g, c, at, ret_frames, n * sizeof(*ret_frames));
+	if (hypercall_fetch(g, c, at, narrow, n * sizeof(*narrow)) < 0)
+		return -EFAULT;
+	for (size_t i = 0; i < n; i++)
+		ret_frames[i] = narrow[i];
+	return 0;
+}
+
+/* how many extents from frames[0] on follow each other without a gap */
+static size_t run_length(const uint64_t *frames, size_t n, uint64_t pages)
+{
+	size_t i = 1;
+
+	while (i < n && frames[i] == frames[i - 1] + pages)
+		i++;
+	return i;
+}
+
+/* One piece of the list: extents done, fewer than n when one cannot be. */
+static size_t balloon_frames(struct hypercall_guest *g, const struct extents *e,
+			     const uint64_t *frames, size_t n, bool give)
+{
+	uint64_t pages = 1ULL << e->order;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t run = run_length(frames + done, n - done, pages);
+		int r;
+
+		if (frames[done] >= GFN_MAX || frames[done] % pages)
+			break;
+		r = HYPERCALL_OP(g, balloon, frames[done], run * pages, give);
+		if (r < 0 && run > 1) { /* which one is it? */
+			run = 1;
+			r = HYPERCALL_OP(g, balloon, frames[done], pages, give);
+		}
+		if (r < 0)
+			break;
+		if (give)
+			g->given_away += (uint64_t)r;
+		else
+			g->given_away -= (uint64_t)r;
+		done += run;
+	}
+	return done;
+}
+
+/* The answer is the number of extents done, from the first of the list. */
+static int64_t balloon(struct hypercall_guest *g, const struct hypercall *c, bool give)
+{
+	uint64_t done = (uint32_t)c->args[0] >> MEMORY_OP_BITS, end;
+	uint64_t frames[LIST_MAX];
+	struct extents e;
+	int r = fetch_extents(g, c, &e);
+
+	if (r < 0)
+		return r;
+	if (!g->ops->balloon)
+		return -ENOSYS;
+	end = e.nr < done + HYPERCALL_EXTENTS_MAX ? e.nr : done + HYPERCALL_EXTENTS_MAX;
+	while (done < end) {
+		size_t n = end - done < LIST_MAX ? (size_t)(end - done) : LIST_MAX, part;
+
+		if (fetch_frames(g, c, &e, done, n, frames) < 0)
+			break;
+		part = balloon_frames(g, &e, frames, n, give);
+		done += part;
+		if (part < n)
+			break;
+	}
+	return (int64_t)done;
+}
+
+static int64_t decrease_reservation(struct hypercall_guest *g, const struct hypercall *c)
+{
+	return balloon(g, c, true);
+}
+
+static int64_t populate_physmap(struct hypercall_guest *g, const struct hypercall *c)
+{
+	return balloon(g, c, false);
 }
 
 static hypercall_fn *const memory_ops[] = {
-	[XENMEM_increase_reservation] = NULL,
+	/* pages at no address: of no use to a guest whose addresses are not machine addresses */
+	[XENMEM_increase_reservation] = hypercall_unsupported,
+	[XENMEM_decrease_reservation] = decrease_reservation,
+	[XENMEM_populate_physmap] = populate_physmap,
 	[XENMEM_current_reservation] = reservation,
 	[XENMEM_maximum_reservation] = reservation,
 	[XENMEM_add_to_physmap] = add_to_physmap,

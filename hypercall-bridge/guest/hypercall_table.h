@@ -28,6 +28,8 @@ int hypercall_fetch(struct hypercall_guest *g, const struct hypercall *c, uint64
 int hypercall_store(struct hypercall_guest *g, const struct hypercall *c, uint64_t gva,
 		    const void *buf, size_t len);
 
+void hypercall_close_ports(struct hypercall_guest *g);
+
 bool hypercall_is_self(const struct hypercall_guest *g, uint16_t domid);
 
 #define HYPERCALL_OP(g, op, ...) ((g)->ops->op ? (g)->ops->op((g)->ctx, ##__VA_ARGS__) : -ENOSYS)

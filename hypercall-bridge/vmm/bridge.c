@@ -105,10 +105,8 @@ int bridge_create(struct bridge *b, const char *name, const struct mem *mem, uin
 		  uint64_t *ret_unique_id)
 {
 	Bridge__DomainCreate create = BRIDGE__DOMAIN_CREATE__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
 	Bridge__Region regions[ARRAY_SIZE(mem->regions) + 1];
 	Bridge__Region *pointers[ARRAY_SIZE(regions)];
-	struct bridge_message answer;
 	int fds[MEM_KIND_ACPI]; /* indexed by kind, in the order of the enum */
 	int r;
 
@@ -121,9 +119,10 @@ int bridge_create(struct bridge *b, const char *name, const struct mem *mem, uin
 	create.name = (char *)(uintptr_t)name;
 	create.store_gfn = MEM_STORE >> 12;
 	create.console_gfn = MEM_CONSOLE >> 12;
-	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_CREATE;
-	frame.domain_create = &create;
-	r = call(b, &frame, fds, ARRAY_SIZE(fds), BRIDGE__FRAME__BODY_DOMAIN_CREATED, &answer);
+	pthread_mutex_lock(&b->lock);
+	r = bridge_client_create_domain(b->client, &create, fds, ARRAY_SIZE(fds), ret_domid,
+					ret_unique_id);
+	pthread_mutex_unlock(&b->lock);
 	if (r < 0) {
 		const char *why = bridge_client_why(b->client);
 
@@ -131,9 +130,6 @@ int bridge_create(struct bridge *b, const char *name, const struct mem *mem, uin
 			  *why ? why : strerror(-r));
 		return r;
 	}
-	*ret_domid = (uint16_t)answer.frame->domain_created->domid;
-	*ret_unique_id = answer.frame->domain_created->unique_id;
-	bridge_message_fini(&answer);
 	return 0;
 }
 
@@ -217,6 +213,8 @@ static void decode_control(const Bridge__DomainControl *c, struct bridge_event *
 {
 	if (c->action == BRIDGE__CONTROL_ACTION__UNPAUSE)
 		ret->kind = BRIDGE_EVENT_UNPAUSE;
+	else if (c->action == BRIDGE__CONTROL_ACTION__PAUSE)
+		ret->kind = BRIDGE_EVENT_PAUSE;
 	else if (c->action == BRIDGE__CONTROL_ACTION__DESTROY)
 		ret->kind = BRIDGE_EVENT_DESTROY;
 }

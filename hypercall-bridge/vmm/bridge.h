@@ -3,6 +3,10 @@
  * The vmm as owner of one domain at xenhost-bridged. Calls come from the control thread and from vCPU
  * threads (the guest opens a port); a mutex of its own serialises them, and it is the last lock taken.
  * Events are fetched by the control thread alone.
+ *
+ * A bridged that was killed and started again is connected to again, in whichever call comes first, and
+ * this is its domain's owner again (common/bridge_client.h): a hypercall that needs bridged takes longer
+ * then, and nothing else of the guest notices. Port events come for every port afterwards.
  */
 #ifndef HYPERCALL_BRIDGE_VMM_BRIDGE_H
 #define HYPERCALL_BRIDGE_VMM_BRIDGE_H
@@ -18,6 +22,7 @@ struct bridge;
 enum bridge_event_kind {
 	BRIDGE_EVENT_OTHER, /* none of ours */
 	BRIDGE_EVENT_UNPAUSE,
+	BRIDGE_EVENT_PAUSE,
 	BRIDGE_EVENT_DESTROY,
 	BRIDGE_EVENT_PORT,
 };

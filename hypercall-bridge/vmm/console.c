@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -19,6 +20,7 @@
 #include "common/log.h"
 #include "hypercall-bridge/vmm/conring.h"
 #include "hypercall-bridge/vmm/console.h"
+#include "hypercall-bridge/vmm/conview.h"
 
 #define ESCAPE 0x1d /* ^] */
 #define INPUT_MAX 512
@@ -31,6 +33,9 @@
 
 struct console {
 	void *page;
+	bool no_stdio;
+	struct conview *view;
+	struct conlog *log;
 	void (*leave)(void *data);
 	void *leave_data;
 	struct event *guest_event, *in_event, *out_event;
@@ -38,6 +43,7 @@ struct console {
 	int to_guest;
 	bool broken; /* ring, or nobody reads our output any more: guest output is thrown away */
 	bool in_closed;
+	bool in_broken; /* the ring: nobody's input reaches the guest */
 	bool in_polled; /* stdin can be waited for; a plain file cannot */
 	bool raw;
 	struct termios saved;
@@ -63,11 +69,33 @@ static bool writable(int fd, int patience_ms)
 	return poll(&p, 1, patience_ms) > 0;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* to all that keep nobody waiting */
+static void show_others(struct console *c, const char *buf, size_t len)
+{
+	int r = 0;
+
+	conview_output(c->view, buf, len);
+	if (c->log)
+		r = conlog_write(c->log, buf, len, now_ns());
+	if (r < 0)
+		log_warning("the console's log ends: %s", strerror(-r));
+}
+
 /* bytes written, 0 when it would block now or there is no reader any more */
-static size_t write_out(struct console *c, const char *buf, size_t len, int patience_ms)
+static size_t write_stdout(struct console *c, const char *buf, size_t len, int patience_ms)
 {
 	ssize_t n;
 
+	if (c->no_stdio)
+		return len;
 	if (!writable(STDOUT_FILENO, patience_ms))
 		return 0;
 	n = write(STDOUT_FILENO, buf, len < CHUNK ? len : CHUNK);
@@ -80,10 +108,18 @@ static size_t write_out(struct console *c, const char *buf, size_t len, int pati
 	return 0;
 }
 
+static size_t write_out(struct console *c, const char *buf, size_t len, int patience_ms)
+{
+	size_t n = write_stdout(c, buf, len, patience_ms);
+
+	show_others(c, buf, n);
+	return n;
+}
+
 static void ring_broken(struct console *c)
 {
 	log_warning("the guest damaged its console ring; the console ends");
-	c->broken = c->in_closed = true;
+	c->broken = c->in_closed = c->in_broken = true;
 	if (c->in_event)
 		event_del(c->in_event);
 }
@@ -174,6 +210,24 @@ static void give_input(struct console *c)
 		notify(c->to_guest);
 }
 
+/* of a viewer; not while something older waits */
+static size_t take_viewer(void *data, const char *text, size_t len)
+{
+	struct console *c = data;
+	int n;
+
+	if (c->input_len || c->in_broken)
+		return c->in_broken ? len : 0;
+	n = conring_put(c->page, text, len);
+	if (n < 0) {
+		ring_broken(c);
+		return len;
+	}
+	if (n > 0)
+		notify(c->to_guest);
+	return (size_t)n;
+}
+
 /* one read; false when there was nothing to read */
 static bool read_input(struct console *c)
 {
@@ -218,6 +272,7 @@ static void on_guest(evutil_socket_t fd, short what, void *data)
 	pump_output(c);
 	if (c->in_event)
 		pump_input(c);
+	conview_resume(c->view);
 }
 
 static void on_output(evutil_socket_t fd, short what, void *data)
@@ -259,6 +314,8 @@ static bool can_wait_for(int fd)
 
 int console_start(struct console *c)
 {
+	if (c->no_stdio)
+		return 0;
 	c->in_event = event_new(event_get_base(c->guest_event), STDIN_FILENO, EV_READ | EV_PERSIST,
 				on_input, c);
 	if (!c->in_event)
@@ -283,8 +340,29 @@ static int open_events(struct console *c, struct event_base *base)
 	return 0;
 }
 
-int console_new(struct event_base *base, void *page, void (*leave)(void *data), void *data,
-		struct console **ret)
+static int complain(const char *what, const char *path, int error)
+{
+	if (error < 0)
+		log_error("cannot make the console's %s %s: %s", what, path, strerror(-error));
+	return error;
+}
+
+static int open_others(struct console *c, struct event_base *base,
+		       const struct console_config *config)
+{
+	int r = conview_new(base, take_viewer, c, &c->view);
+
+	if (r == 0 && config->socket)
+		r = complain("socket", config->socket, conview_listen(c->view, config->socket));
+	if (r == 0 && config->pty)
+		r = complain("terminal", config->pty, conview_pty(c->view, config->pty));
+	if (r == 0 && config->log.path)
+		r = complain("log", config->log.path, conlog_open(&config->log, now_ns(), &c->log));
+	return r;
+}
+
+int console_new(struct event_base *base, const struct console_config *config, void *page,
+		void (*leave)(void *data), void *data, struct console **ret)
 {
 	struct console *c = calloc(1, sizeof(*c));
 	int r;
@@ -295,7 +373,10 @@ int console_new(struct event_base *base, void *page, void (*leave)(void *data), 
 	c->page = page;
 	c->leave = leave;
 	c->leave_data = data;
+	c->no_stdio = config->no_stdio;
 	r = open_events(c, base);
+	if (r == 0)
+		r = open_others(c, base, config);
 	if (r < 0) {
 		console_free(c);
 		return r;
@@ -345,12 +426,15 @@ struct console *console_free(struct console *c)
 {
 	if (!c)
 		return NULL;
-	output(c, FLUSH_ROUNDS, FLUSH_PATIENCE_MS);
+	if (c->view)
+		output(c, FLUSH_ROUNDS, FLUSH_PATIENCE_MS);
 	if (c->raw)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &c->saved);
 	free_event(c->guest_event);
 	free_event(c->in_event);
 	free_event(c->out_event);
+	conview_free(c->view);
+	conlog_close(c->log);
 	closep(&c->from_guest);
 	closep(&c->to_guest);
 	pthread_mutex_destroy(&c->early_lock);

@@ -173,6 +173,13 @@ int evtchn_activate(struct evtchn *e)
 	return r;
 }
 
+void evtchn_deactivate(struct evtchn *e)
+{
+	for (uint32_t port = 1; port <= EVTCHN_PORT_MAX; port++)
+		evtchn_unbind(e, port);
+	e->active = false;
+}
+
 bool evtchn_is_active(const struct evtchn *e)
 {
 	return e->active;

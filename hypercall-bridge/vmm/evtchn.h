@@ -35,8 +35,9 @@ int evtchn_bind_ipi(struct evtchn *e, uint32_t port, unsigned int vcpu);
 void evtchn_unbind(struct evtchn *e, uint32_t port);
 int evtchn_move(struct evtchn *e, uint32_t port, unsigned int vcpu);
 
-/* shared_info and every vcpu_info are known to KVM; again when they are for another time */
+/* shared_info and every vcpu_info are known to KVM */
 int evtchn_activate(struct evtchn *e);
+void evtchn_deactivate(struct evtchn *e); /* and unbinds all ports */
 bool evtchn_is_active(const struct evtchn *e);
 
 /* a send that came to user space all the same */

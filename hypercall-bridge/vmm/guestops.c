@@ -161,6 +161,24 @@ static int unmap(void *ctx, uint64_t gfn)
 	return mem_unmap_grant(vm->mem, gfn);
 }
 
+/* Pages that KVM writes into by itself stay. */
+static bool is_in_use(const struct vm *vm, uint64_t gfn, uint64_t nr)
+{
+	if (vm->shared_info && vm->shared_info_gfn - gfn < nr)
+		return true;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i]->info_gpa && vm->vcpus[i]->info_gpa / XEN_PAGE_SIZE - gfn < nr)
+			return true;
+	return false;
+}
+
+static int balloon(void *ctx, uint64_t gfn, uint64_t nr, bool give)
+{
+	struct vm *vm = ctx;
+
+	return give && is_in_use(vm, gfn, nr) ? -EBUSY : mem_balloon(vm->mem, gfn, nr, give);
+}
+
 /* Copy, switch, then add what KVM still set in the old place in between. */
 static int vcpu_info(void *ctx, unsigned int vcpu, uint64_t gpa)
 {
@@ -365,12 +383,17 @@ static int port_unmask(void *ctx, uint32_t number)
 static int op_shutdown(void *ctx, unsigned int reason)
 {
 	static const enum vm_end ends[] = {
-		[SHUTDOWN_poweroff] = VM_POWEROFF,     [SHUTDOWN_reboot] = VM_REBOOT,
-		[SHUTDOWN_crash] = VM_CRASH,	       [SHUTDOWN_watchdog] = VM_WATCHDOG,
-		[SHUTDOWN_soft_reset] = VM_SOFT_RESET,
+		[SHUTDOWN_poweroff] = VM_POWEROFF,
+		[SHUTDOWN_reboot] = VM_REBOOT,
+		[SHUTDOWN_crash] = VM_CRASH,
+		[SHUTDOWN_watchdog] = VM_WATCHDOG,
 	};
 	struct vm *vm = ctx;
 
+	if (reason == SHUTDOWN_soft_reset) {
+		vm_soft_reset(vm);
+		return 0;
+	}
 	if (reason >= ARRAY_SIZE(ends) || ends[reason] == VM_RUNNING)
 		return -EINVAL;
 	vm_end(vm, ends[reason]);
@@ -397,6 +420,7 @@ const struct hypercall_ops guestops = {
 	.map_shared_info = map_shared_info,
 	.map_grant_frame = map_grant_frame,
 	.unmap = unmap,
+	.balloon = balloon,
 	.vcpu_info = vcpu_info,
 	.vcpu_time_area = vcpu_time_area,
 	.vcpu_runstate_area = vcpu_runstate_area,

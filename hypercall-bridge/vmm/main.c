@@ -2,7 +2,7 @@
 /*
  * xenhost-vmm: one Xen PVH guest on KVM. The exit status says how the guest ended:
  * 0 powered off or ended on request, 1 it could not be started, 2 usage, 3 reboot asked for, 4 crashed,
- * 5 watchdog, 6 soft reset (kexec) asked for, 7 xenhost-bridged was lost.
+ * 5 watchdog, 7 xenhost-bridged was lost.
  */
 #include "config.h"
 
@@ -18,14 +18,17 @@
 #include "common/log.h"
 #include "hypercall-bridge/vmm/bridge.h"
 #include "hypercall-bridge/vmm/mem.h"
+#include "hypercall-bridge/vmm/sandbox.h"
 #include "hypercall-bridge/vmm/vm.h"
 
 #define MEMORY_DEFAULT (256ull << 20)
 #define SUN_PATH_MAX 108
+#define LOG_SIZE (1u << 20)
+#define LOG_RATE (64u << 10)
 
 static const int exit_status[] = {
-	[VM_RUNNING] = 1,  [VM_POWEROFF] = 0,	[VM_REBOOT] = 3,    [VM_CRASH] = 4,
-	[VM_WATCHDOG] = 5, [VM_SOFT_RESET] = 6, [VM_DESTROYED] = 0, [VM_LOST] = 7,
+	[VM_RUNNING] = 1,  [VM_POWEROFF] = 0,  [VM_REBOOT] = 3, [VM_CRASH] = 4,
+	[VM_WATCHDOG] = 5, [VM_DESTROYED] = 0, [VM_LOST] = 7,
 };
 
 static const char *const end_text[] = {
@@ -34,7 +37,6 @@ static const char *const end_text[] = {
 	[VM_REBOOT] = "the guest asked for a reboot",
 	[VM_CRASH] = "the guest crashed",
 	[VM_WATCHDOG] = "the guest's watchdog ended it",
-	[VM_SOFT_RESET] = "the guest asked for a soft reset (kexec), which is not done yet",
 	[VM_DESTROYED] = "the guest was ended on request",
 	[VM_LOST] = "xenhost-bridged is gone: the guest ends",
 };
@@ -65,20 +67,11 @@ static int set_cmdline(void *data, const char *value)
 	return 0;
 }
 
-/* bytes, or a number with K, M, G or T behind it */
 static int set_memory(void *data, const char *value)
 {
-	static const char units[] = "BKMGT";
-	const char *unit;
-	unsigned long long n, bytes;
-	char *end;
+	unsigned long long bytes;
 
-	errno = 0;
-	n = strtoull(value, &end, 10);
-	unit = *end ? strchr(units, *end) : units;
-	if (errno || end == value || *value == '-' || !unit || (*end && end[1]))
-		return -EINVAL;
-	if (__builtin_mul_overflow(n, 1ull << 10 * (unit - units), &bytes))
+	if (options_size(value, &bytes) < 0)
 		return -EINVAL;
 	if (bytes < MEM_SIZE_MIN || bytes > MEM_SIZE_MAX || bytes % 4096)
 		return -EINVAL;
@@ -86,14 +79,65 @@ static int set_memory(void *data, const char *value)
 	return 0;
 }
 
+static int set_sparse(void *data, const char *value)
+{
+	((struct vm_config *)data)->sparse = true;
+	return 0;
+}
+
 static int set_vcpus(void *data, const char *value)
 {
-	char *end;
-	unsigned long n = strtoul(value, &end, 10);
+	unsigned long long n;
 
-	if (end == value || *end || n < 1 || n > VM_VCPUS_MAX)
+	if (options_number(value, 1, VM_VCPUS_MAX, &n) < 0)
 		return -EINVAL;
 	((struct vm_config *)data)->nr_vcpus = (unsigned int)n;
+	return 0;
+}
+
+static int set_console(void *data, const char *value)
+{
+	struct console_config *c = &((struct vm_config *)data)->console;
+
+	c->no_stdio = !strcmp(value, "none");
+	return c->no_stdio || !strcmp(value, "stdio") ? 0 : -EINVAL;
+}
+
+static int set_console_socket(void *data, const char *value)
+{
+	((struct vm_config *)data)->console.socket = value;
+	return 0;
+}
+
+static int set_console_pty(void *data, const char *value)
+{
+	((struct vm_config *)data)->console.pty = value;
+	return 0;
+}
+
+static int set_console_log(void *data, const char *value)
+{
+	((struct vm_config *)data)->console.log.path = value;
+	return 0;
+}
+
+static int set_log_size(void *data, const char *value)
+{
+	unsigned long long size;
+
+	if (options_size(value, &size) < 0 || size < CONLOG_CAP_MIN)
+		return -EINVAL;
+	((struct vm_config *)data)->console.log.cap = size;
+	return 0;
+}
+
+static int set_log_rate(void *data, const char *value)
+{
+	unsigned long long rate;
+
+	if (options_size(value, &rate) < 0 || rate > 1ULL << 40)
+		return -EINVAL;
+	((struct vm_config *)data)->console.log.rate = rate;
 	return 0;
 }
 
@@ -104,7 +148,15 @@ static const struct option_spec options[] = {
 	{ "append", "STRING", "kernel command line", set_cmdline },
 	{ "memory", "SIZE", "of the guest: bytes, or with K, M, G, T; 16M to 1T (default: 256M)",
 	  set_memory },
+	{ "sparse", NULL, "allocate memory only when the guest touches it", set_sparse },
 	{ "vcpus", "N", "number of vCPUs, 1 to 32 (default: 1)", set_vcpus },
+	{ "console", "KIND", "stdio or none (default: stdio)", set_console },
+	{ "console-socket", "PATH", "socket for viewers of the console", set_console_socket },
+	{ "console-pty", "LINK", "make a pseudoterminal for the console, with this link to it",
+	  set_console_pty },
+	{ "console-log", "FILE", "what the guest prints; FILE.1 when it is full", set_console_log },
+	{ "console-log-size", "SIZE", "of each of the two (default: 1M)", set_log_size },
+	{ "console-log-rate", "SIZE", "bytes a second, 0: any (default: 64K)", set_log_rate },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -117,11 +169,15 @@ static void handle_event(struct control *c, const struct bridge_event *event)
 {
 	switch (event->kind) {
 	case BRIDGE_EVENT_UNPAUSE:
-		if (vm_start(c->vm) < 0)
+		if (vm_unpause(c->vm) < 0)
+			vm_end(c->vm, VM_CRASH);
+		break;
+	case BRIDGE_EVENT_PAUSE:
+		if (vm_pause(c->vm) < 0)
 			vm_end(c->vm, VM_CRASH);
 		break;
 	case BRIDGE_EVENT_DESTROY:
-		vm_end(c->vm, VM_DESTROYED);
+		vm_destroy(c->vm);
 		break;
 	case BRIDGE_EVENT_PORT:
 		vm_port_event(c->vm, event);
@@ -139,15 +195,24 @@ static void on_bridge(evutil_socket_t fd, short what, void *data)
 
 	while ((r = bridge_next_event(c->vm->bridge, &event)) > 0)
 		handle_event(c, &event);
-	if (r < 0)
+	if (r < 0) {
 		vm_end(c->vm, VM_LOST);
+		vm_destroy(c->vm);
+	}
 }
 
-static void on_end(evutil_socket_t fd, short what, void *data)
+static void on_news(evutil_socket_t fd, short what, void *data)
 {
 	struct control *c = data;
+	bool was_over = c->vm->state == VM_STATE_OVER;
+	int r = vm_news(c->vm);
 
-	event_base_loopbreak(c->daemon->base);
+	if (!was_over && c->vm->state == VM_STATE_OVER)
+		log_info("%s", end_text[vm_ended(c->vm)]);
+	if (r < 0)
+		log_warning("xenhost-bridged could not be told how the guest ended");
+	if (r != 0)
+		event_base_loopbreak(c->daemon->base);
 }
 
 static int watch(struct control *c, int fd, event_callback_fn fn, struct event **ret)
@@ -156,23 +221,37 @@ static int watch(struct control *c, int fd, event_callback_fn fn, struct event *
 	return *ret && event_add(*ret, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+/* Before the guest's first instruction. */
+static int confine(void)
+{
+	int r = sandbox_enter();
+
+	if (r > 0)
+		log_info("not confined: this is a build with sanitizers");
+	else if (r < 0)
+		log_error("cannot confine this process (seccomp): %s", strerror(-r));
+	return r < 0 ? r : 0;
+}
+
 /* From a paused guest to its end. */
 static int serve(struct control *c)
 {
-	struct event *bridge = NULL, *end = NULL;
+	struct event *bridge = NULL, *news = NULL;
 	int r;
 
 	r = watch(c, bridge_fd(c->vm->bridge), on_bridge, &bridge);
 	if (r == 0)
-		r = watch(c, c->vm->end_fd, on_end, &end);
+		r = watch(c, c->vm->news_fd, on_news, &news);
 	if (r == 0)
 		r = daemon_ready(c->daemon);
+	if (r == 0)
+		r = confine();
 	if (r == 0 && event_base_dispatch(c->daemon->base) < 0)
 		r = -EIO;
 	if (bridge)
 		event_free(bridge);
-	if (end)
-		event_free(end);
+	if (news)
+		event_free(news);
 	return r;
 }
 
@@ -182,10 +261,9 @@ static int finish(struct vm *vm)
 
 	vm_join(vm); /* a signal ended the loop: VM_DESTROYED */
 	why = vm_ended(vm);
-	if (vm_report_end(vm) < 0)
-		log_warning("xenhost-bridged could not be told how the guest ended");
 	vm_print_statistics(vm);
-	log_info("%s", end_text[why]);
+	if (vm->state != VM_STATE_OVER)
+		log_info("%s", end_text[why]);
 	return exit_status[why];
 }
 
@@ -216,7 +294,10 @@ static int run(struct daemon *d, const struct vm_config *config)
 int main(int argc, char **argv)
 {
 	struct daemon d = { .name = "xenhost-vmm", .purpose = "Runs one Xen PVH guest on KVM." };
-	struct vm_config config = { .cmdline = "", .memory = MEMORY_DEFAULT, .nr_vcpus = 1 };
+	struct vm_config config = { .cmdline = "",
+				    .memory = MEMORY_DEFAULT,
+				    .nr_vcpus = 1,
+				    .console.log = { .cap = LOG_SIZE, .rate = LOG_RATE } };
 	int r = daemon_options(&d, argc, argv, options, &config);
 
 	if (r != 0)

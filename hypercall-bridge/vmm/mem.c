@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,16 +34,16 @@ static void closefilep(FILE **f)
 }
 
 /*
- * Allocated at once: a guest that runs out of host memory in the middle of its life would be killed.
- * Returns -errno.
+ * Allocated at once unless sparse: a guest that runs out of host memory in the middle of its life would be
+ * killed. Returns -errno.
  */
-static int file_new(struct mem_file *f, enum mem_kind kind, uint64_t size)
+static int file_new(struct mem_file *f, enum mem_kind kind, uint64_t size, bool sparse)
 {
 	f->size = size;
 	f->fd = memfd_create(file_names[kind], MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (f->fd < 0)
 		return -errno;
-	if (fallocate(f->fd, 0, 0, (off_t)size) < 0)
+	if (sparse ? ftruncate(f->fd, (off_t)size) < 0 : fallocate(f->fd, 0, 0, (off_t)size) < 0)
 		return -errno;
 	if (fcntl(f->fd, F_ADD_SEALS, SEALS) < 0)
 		return -errno;
@@ -110,7 +111,7 @@ static int map_all(struct mem *m)
 	return r;
 }
 
-int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret)
+int mem_new(const struct kvm *kvm, uint64_t size, bool sparse, struct mem **ret)
 {
 	const uint64_t sizes[MEM_KINDS] = {
 		[MEM_KIND_RAM] = size,
@@ -125,13 +126,14 @@ int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret)
 	if (!m)
 		return -ENOMEM;
 	m->kvm = kvm;
+	m->sparse = sparse;
 	for (int i = 0; i < MEM_KINDS; i++)
 		m->files[i].fd = -1;
-	r = check_available(size);
+	r = sparse ? 0 : check_available(size);
 	if (r < 0)
 		return r;
 	for (enum mem_kind i = 0; i < MEM_KINDS; i++) {
-		r = file_new(&m->files[i], i, sizes[i]);
+		r = file_new(&m->files[i], i, sizes[i], sparse && i == MEM_KIND_RAM);
 		if (r < 0) {
 			log_error("cannot allocate %" PRIu64
 				  " MiB for the guest: %s; give it less with "
@@ -140,6 +142,9 @@ int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret)
 			return r;
 		}
 	}
+	m->given = calloc(1, size / XEN_PAGE_SIZE / 8 + 1); /* not touched before ballooning */
+	if (!m->given)
+		return -ENOMEM;
 	r = map_all(m);
 	if (r < 0)
 		return r;
@@ -156,6 +161,7 @@ struct mem *mem_free(struct mem *m)
 			munmap(m->files[i].view, m->files[i].size);
 		closep(&m->files[i].fd);
 	}
+	free(m->given);
 	free(m);
 	return NULL;
 }
@@ -273,4 +279,63 @@ int mem_unmap_grant(struct mem *m, uint64_t gfn)
 		if (m->grant_gfn[i] == gfn)
 			return drop_frame(m, i);
 	return -ENOENT;
+}
+
+void mem_reset_grants(struct mem *m)
+{
+	for (uint32_t i = 0; i < MEM_GRANT_FRAMES; i++)
+		if (m->grant_gfn[i])
+			(void)drop_frame(m, i);
+}
+
+void mem_clear_grants(struct mem *m)
+{
+	const struct mem_file *f = &m->files[MEM_KIND_GRANTS];
+	const size_t seeded = GNTTAB_NR_RESERVED_ENTRIES * sizeof(struct grant_entry_v1);
+
+	memset(f->view + seeded, 0, f->size - seeded);
+}
+
+static bool is_given(const struct mem *m, uint64_t page)
+{
+	return m->given[page / 8] >> page % 8 & 1;
+}
+
+/* of the pages from `first` on: how many have the wrong owner, and now the right one */
+static uint64_t mark(struct mem *m, uint64_t first, uint64_t nr, bool give)
+{
+	uint64_t changed = 0;
+
+	for (uint64_t page = first; page < first + nr; page++) {
+		if (is_given(m, page) == give)
+			continue;
+		m->given[page / 8] ^= (uint8_t)(1u << page % 8);
+		changed++;
+	}
+	return changed;
+}
+
+static bool has_grant_frame(const struct mem *m, uint64_t gfn, uint64_t nr)
+{
+	for (uint32_t i = 0; i < MEM_GRANT_FRAMES; i++)
+		if (m->grant_gfn[i] && m->grant_gfn[i] >= gfn && m->grant_gfn[i] - gfn < nr)
+			return true;
+	return false;
+}
+
+int mem_balloon(struct mem *m, uint64_t gfn, uint64_t nr, bool give)
+{
+	const struct mem_file *ram = &m->files[MEM_KIND_RAM];
+	uint8_t *at = mem_ram(m, gfn * XEN_PAGE_SIZE, nr * XEN_PAGE_SIZE);
+	int mode = give ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : 0;
+	off_t offset;
+
+	if (!at || nr > INT_MAX)
+		return -EINVAL;
+	if (has_grant_frame(m, gfn, nr))
+		return -EBUSY;
+	offset = at - ram->view;
+	if ((give || !m->sparse) && fallocate(ram->fd, mode, offset, (off_t)(nr * XEN_PAGE_SIZE)))
+		return -errno;
+	return (int)mark(m, (uint64_t)offset / XEN_PAGE_SIZE, nr, give);
 }

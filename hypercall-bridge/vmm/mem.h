@@ -50,13 +50,16 @@ struct kvm;
 
 struct mem {
 	const struct kvm *kvm;
+	bool sparse;
 	struct mem_file files[MEM_KINDS];
 	unsigned int nr_regions;
 	struct mem_region regions[8];
+	uint8_t *given;			      /* a bit for each page of the RAM file */
 	uint64_t grant_gfn[MEM_GRANT_FRAMES]; /* 0: frame not mapped */
 };
 
-int mem_new(const struct kvm *kvm, uint64_t size, struct mem **ret);
+/* sparse: RAM is allocated page by page, when it is touched */
+int mem_new(const struct kvm *kvm, uint64_t size, bool sparse, struct mem **ret);
 struct mem *mem_free(struct mem *m);
 void mem_freep(struct mem **m);
 
@@ -67,8 +70,17 @@ void *mem_host(const struct mem *m, uint64_t gpa, uint64_t size);
 /* the same for RAM alone */
 void *mem_ram(const struct mem *m, uint64_t gpa, uint64_t size);
 
+/*
+ * RAM pages given back to the host, and taken from it again. Giving zeroes them: whoever still has them
+ * mapped finds fresh pages. Taking fails with -ENOMEM when the host has none, unless the guest is sparse.
+ * How many of the pages changed hands, -EINVAL: not all of it is RAM, -EBUSY: a grant frame is there.
+ */
+int mem_balloon(struct mem *m, uint64_t gfn, uint64_t nr, bool give);
+
 int mem_map_grant(struct mem *m, uint32_t frame, uint64_t gfn);
 /* -ENOENT: no grant frame is at gfn */
 int mem_unmap_grant(struct mem *m, uint64_t gfn);
+void mem_reset_grants(struct mem *m); /* no frame is mapped any more */
+void mem_clear_grants(struct mem *m); /* all entries but the reserved ones */
 
 #endif

@@ -248,7 +248,7 @@ static void handle_exit(struct vcpu *v)
 static void wait_while_parked(struct vcpu *v)
 {
 	pthread_mutex_lock(&v->park_lock);
-	while (v->parked)
+	while (v->parked && !vm_ended(v->vm))
 		pthread_cond_wait(&v->park_change, &v->park_lock);
 	pthread_mutex_unlock(&v->park_lock);
 }
@@ -304,6 +304,7 @@ static bool is_started(const struct vcpu *v)
 	return __atomic_load_n(&v->started, __ATOMIC_ACQUIRE);
 }
 
+/* Also wakes one that is held: it may have to end. */
 void vcpu_kick(struct vcpu *v)
 {
 	if (!is_started(v))
@@ -311,6 +312,25 @@ void vcpu_kick(struct vcpu *v)
 	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	if (!pthread_equal(v->thread, pthread_self()))
 		pthread_kill(v->thread, KICK_SIGNAL);
+	pthread_mutex_lock(&v->park_lock);
+	pthread_cond_broadcast(&v->park_change);
+	pthread_mutex_unlock(&v->park_lock);
+}
+
+void vcpu_hold(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->park_lock);
+	v->parked++;
+	pthread_mutex_unlock(&v->park_lock);
+	vcpu_kick(v);
+}
+
+void vcpu_release(struct vcpu *v)
+{
+	pthread_mutex_lock(&v->park_lock);
+	v->parked--;
+	pthread_cond_broadcast(&v->park_change);
+	pthread_mutex_unlock(&v->park_lock);
 }
 
 void vcpu_join(struct vcpu *v)
@@ -328,19 +348,11 @@ static int vcpu_ioctl(struct vcpu *v, unsigned long request, void *arg)
 	bool foreign = is_started(v) && !pthread_equal(v->thread, pthread_self());
 	int r;
 
-	if (foreign) {
-		pthread_mutex_lock(&v->park_lock);
-		v->parked++;
-		pthread_mutex_unlock(&v->park_lock);
-		vcpu_kick(v);
-	}
+	if (foreign)
+		vcpu_hold(v);
 	r = ioctl(v->fd, request, arg) < 0 ? -errno : 0;
-	if (foreign) {
-		pthread_mutex_lock(&v->park_lock);
-		v->parked--;
-		pthread_cond_broadcast(&v->park_change);
-		pthread_mutex_unlock(&v->park_lock);
-	}
+	if (foreign)
+		vcpu_release(v);
 	return r;
 }
 

@@ -47,11 +47,16 @@ struct vcpu *vcpu_free(struct vcpu *v);
 /* PVH start state: 32-bit flat mode, start_info in EBX */
 int vcpu_set_entry(struct vcpu *v, uint32_t entry, uint64_t start_info);
 
+/* its thread; held vCPUs do not enter the guest yet */
 int vcpu_start(struct vcpu *v);
 void vcpu_join(struct vcpu *v); /* the vm has been told to end */
 
 /* out of the guest, to look at what changed; any thread */
 void vcpu_kick(struct vcpu *v);
+
+/* Out of the guest until released as often; any thread, its own too: then after its current exit. */
+void vcpu_hold(struct vcpu *v);
+void vcpu_release(struct vcpu *v);
 
 /* any thread */
 int vcpu_attr(struct vcpu *v, const struct kvm_xen_vcpu_attr *attr);

@@ -24,7 +24,7 @@
 
 static void end_request(void *data)
 {
-	vm_end(data, VM_DESTROYED);
+	vm_destroy(data);
 }
 
 static int build_acpi(struct vm *vm)
@@ -48,7 +48,7 @@ static int load(struct vm *vm, uint32_t *ret_entry, uint64_t *ret_start_info)
 	if (r == 0)
 		r = kvm_open(HYPERCALL_XEN_VERSION, &vm->kvm);
 	if (r == 0)
-		r = mem_new(&vm->kvm, vm->config.memory, &vm->mem);
+		r = mem_new(&vm->kvm, vm->config.memory, vm->config.sparse, &vm->mem);
 	if (r == 0)
 		r = build_acpi(vm);
 	if (r == 0)
@@ -91,21 +91,39 @@ static int make_vcpus(struct vm *vm, uint32_t entry, uint64_t start_info)
 	return r;
 }
 
+static int tell_state(struct vm *vm, Bridge__DomainState state, uint32_t reason)
+{
+	return bridge_update(vm->bridge, state, reason, VM_STORE_PORT, VM_CONSOLE_PORT);
+}
+
 static int connect_ports(struct vm *vm, struct event_base *base)
 {
 	void *ring = mem_host(vm->mem, MEM_CONSOLE, XEN_PAGE_SIZE);
 	int r;
 
-	r = console_new(base, ring, end_request, vm, &vm->console);
+	r = console_new(base, &vm->config.console, ring, end_request, vm, &vm->console);
 	if (r == 0)
 		r = evtchn_new(&vm->kvm, &vm->evtchn);
 	if (r == 0)
 		r = guestops_open_static_ports(vm);
 	if (r == 0)
-		r = bridge_update(vm->bridge, BRIDGE__DOMAIN_STATE__PAUSED, 0, VM_STORE_PORT,
-				  VM_CONSOLE_PORT);
+		r = tell_state(vm, BRIDGE__DOMAIN_STATE__PAUSED, 0);
 	if (r < 0)
 		log_error("cannot set up the guest's store and console: %s", strerror(-r));
+	return r;
+}
+
+/* All threads are there before any of them may use another vCPU; they wait. */
+static int start_vcpus(struct vm *vm)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vcpu_hold(vm->vcpus[i]);
+	for (unsigned int i = 0; i < vm->nr_vcpus && r == 0; i++)
+		r = vcpu_start(vm->vcpus[i]);
+	if (r < 0)
+		log_error("cannot start the threads of the vCPUs: %s", strerror(-r));
 	return r;
 }
 
@@ -125,7 +143,9 @@ static int set_up(struct vm *vm, const char *bridge_path, struct event_base *bas
 				  &vm->unique_id);
 	if (r == 0)
 		r = make_vcpus(vm, entry, start_info);
-	return r < 0 ? r : connect_ports(vm, base);
+	if (r == 0)
+		r = connect_ports(vm, base);
+	return r < 0 ? r : start_vcpus(vm);
 }
 
 int vm_new(const struct vm_config *config, const char *bridge_path, struct event_base *base,
@@ -140,8 +160,8 @@ int vm_new(const struct vm_config *config, const char *bridge_path, struct event
 	vm->nr_vcpus = config->nr_vcpus;
 	vm->kvm.sys_fd = vm->kvm.vm_fd = -1;
 	pthread_mutex_init(&vm->lock, NULL);
-	vm->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vm->end_fd < 0)
+	vm->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->news_fd < 0)
 		return -errno;
 	r = set_up(vm, bridge_path, base);
 	if (r < 0)
@@ -164,7 +184,7 @@ struct vm *vm_free(struct vm *vm)
 	evtchn_free(vm->evtchn);
 	kvm_close(&vm->kvm);
 	mem_free(vm->mem);
-	closep(&vm->end_fd);
+	closep(&vm->news_fd);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);
 	return NULL;
@@ -175,25 +195,14 @@ void vm_freep(struct vm **vm)
 	vm_free(*vm);
 }
 
-int vm_start(struct vm *vm)
-{
-	int r;
+/* --- the end --- */
 
-	if (vm->started)
-		return 0; /* unpausing a guest that runs is no error */
-	vm->started = true;
-	r = bridge_update(vm->bridge, BRIDGE__DOMAIN_STATE__RUNNING, 0, VM_STORE_PORT,
-			  VM_CONSOLE_PORT);
-	if (r == 0)
-		r = console_start(vm->console);
-	/* no hypercall before all threads are known: it could not get another vCPU out of KVM */
-	pthread_mutex_lock(&vm->lock);
-	for (unsigned int i = 0; i < vm->nr_vcpus && r == 0; i++)
-		r = vcpu_start(vm->vcpus[i]);
-	pthread_mutex_unlock(&vm->lock);
-	if (r < 0)
-		log_error("cannot start the guest: %s", strerror(-r));
-	return r;
+static void tell_control(struct vm *vm)
+{
+	static const uint64_t one = 1;
+
+	if (write(vm->news_fd, &one, sizeof(one)) < 0)
+		log_error("cannot wake the control thread: %s", strerror(errno));
 }
 
 enum vm_end vm_ended(const struct vm *vm)
@@ -203,17 +212,22 @@ enum vm_end vm_ended(const struct vm *vm)
 
 void vm_end(struct vm *vm, enum vm_end why)
 {
-	static const uint64_t one = 1;
 	int running = VM_RUNNING;
 
 	if (!__atomic_compare_exchange_n(&vm->end, &running, (int)why, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
 		return;
-	if (write(vm->end_fd, &one, sizeof(one)) < 0)
-		log_error("cannot wake the control thread: %s", strerror(errno));
+	tell_control(vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i])
 			vcpu_kick(vm->vcpus[i]);
+}
+
+void vm_destroy(struct vm *vm)
+{
+	vm_end(vm, VM_DESTROYED);
+	__atomic_store_n(&vm->wants_destroy, true, __ATOMIC_SEQ_CST);
+	tell_control(vm);
 }
 
 void vm_join(struct vm *vm)
@@ -224,24 +238,111 @@ void vm_join(struct vm *vm)
 			vcpu_join(vm->vcpus[i]);
 }
 
-int vm_report_end(struct vm *vm)
+/* The vCPUs have ended; what they leave is kept until somebody destroys it. */
+static int take_end(struct vm *vm, enum vm_end why)
 {
-	static const int reasons[] = {
-		[VM_RUNNING] = -1,
+	static const uint32_t reasons[] = {
 		[VM_POWEROFF] = SHUTDOWN_poweroff,
 		[VM_REBOOT] = SHUTDOWN_reboot,
 		[VM_CRASH] = SHUTDOWN_crash,
 		[VM_WATCHDOG] = SHUTDOWN_watchdog,
-		[VM_SOFT_RESET] = SHUTDOWN_soft_reset,
-		[VM_DESTROYED] = -1,
-		[VM_LOST] = -1,
 	};
-	int reason = reasons[vm_ended(vm)];
 
-	if (reason < 0)
+	vm_join(vm);
+	vm->state = VM_STATE_OVER;
+	if (why == VM_DESTROYED || why == VM_LOST)
+		return 1;
+	return tell_state(vm, BRIDGE__DOMAIN_STATE__SHUTDOWN, reasons[why]);
+}
+
+/* --- pause, reset --- */
+
+static void hold_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vcpu_hold(vm->vcpus[i]);
+}
+
+static void release_all(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vcpu_release(vm->vcpus[i]);
+}
+
+void vm_soft_reset(struct vm *vm)
+{
+	bool old = __atomic_exchange_n(&vm->wants_reset, true, __ATOMIC_SEQ_CST);
+
+	if (old)
+		return; /* of another vCPU, at the same time */
+	hold_all(vm);
+	tell_control(vm);
+}
+
+static int take_reset(struct vm *vm)
+{
+	int r;
+
+	if (vm->state == VM_STATE_PAUSED)
+		release_all(vm); /* held twice: once is enough */
+	vm->state = VM_STATE_RESET;
+	pthread_mutex_lock(&vm->lock);
+	r = reset_vm(vm);
+	pthread_mutex_unlock(&vm->lock);
+	if (r == 0)
+		r = tell_state(vm, BRIDGE__DOMAIN_STATE__SHUTDOWN, SHUTDOWN_soft_reset);
+	if (r < 0)
+		log_error("the guest cannot be reset for another kernel: %s", strerror(-r));
+	return r;
+}
+
+int vm_news(struct vm *vm)
+{
+	enum vm_end why = vm_ended(vm);
+	uint64_t count;
+	int r = 0;
+
+	if (read(vm->news_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return -errno;
+	if (__atomic_load_n(&vm->wants_destroy, __ATOMIC_SEQ_CST))
+		return 1;
+	if (why && vm->state != VM_STATE_OVER)
+		r = take_end(vm, why);
+	else if (!why && __atomic_load_n(&vm->wants_reset, __ATOMIC_SEQ_CST) &&
+		 vm->state != VM_STATE_RESET)
+		r = take_reset(vm);
+	return r;
+}
+
+int vm_unpause(struct vm *vm)
+{
+	int r = 0;
+
+	if (vm->state == VM_STATE_RUNNING || vm->state == VM_STATE_OVER)
+		return 0; /* unpausing a guest that runs is no error */
+	if (vm->state == VM_STATE_NEW)
+		r = console_start(vm->console);
+	if (vm->state == VM_STATE_RESET)
+		reset_grants(vm);
+	if (r == 0)
+		r = tell_state(vm, BRIDGE__DOMAIN_STATE__RUNNING, 0);
+	if (r < 0) {
+		log_error("cannot start the guest: %s", strerror(-r));
+		return r;
+	}
+	vm->state = VM_STATE_RUNNING;
+	__atomic_store_n(&vm->wants_reset, false, __ATOMIC_SEQ_CST);
+	release_all(vm);
+	return 0;
+}
+
+int vm_pause(struct vm *vm)
+{
+	if (vm->state != VM_STATE_RUNNING || __atomic_load_n(&vm->wants_reset, __ATOMIC_SEQ_CST))
 		return 0;
-	return bridge_update(vm->bridge, BRIDGE__DOMAIN_STATE__SHUTDOWN, (uint32_t)reason,
-			     VM_STORE_PORT, VM_CONSOLE_PORT);
+	hold_all(vm);
+	vm->state = VM_STATE_PAUSED;
+	return tell_state(vm, BRIDGE__DOMAIN_STATE__PAUSED, 0);
 }
 
 int64_t vm_hypercall(struct vm *vm, const struct hypercall *call)

@@ -5,8 +5,11 @@
  *
  * Locks, in this order: lock (port table, HVM parameters, shared_info, grant frames: everything a
  * hypercall changes), a vCPU's park_lock, the bridge's own. A vCPU thread holds none while in the guest.
- * The end: whoever finds that the guest is over calls vm_end(); the first reason stands, end_fd becomes
- * readable for the control thread, the vCPU threads return.
+ * The end: whoever finds that the guest is over calls vm_end(); the first reason stands, news_fd becomes
+ * readable for the control thread, the vCPU threads return. The vm itself stays, for bridged and whoever
+ * asks it, until it is destroyed.
+ * A soft reset (kexec) is no end: the vCPUs stop where they are, the control thread takes everything
+ * back that the old kernel set up (reset.c), and unpausing lets the new kernel begin.
  */
 #ifndef HYPERCALL_BRIDGE_VMM_VM_H
 #define HYPERCALL_BRIDGE_VMM_VM_H
@@ -16,6 +19,7 @@
 #include <stdint.h>
 
 #include "hypercall-bridge/guest/hypercall.h"
+#include "hypercall-bridge/vmm/console.h"
 #include "hypercall-bridge/vmm/kvm.h"
 
 #define VM_VCPUS_MAX PORTS_VCPUS_MAX
@@ -27,7 +31,6 @@
 
 struct bridge;
 struct bridge_event;
-struct console;
 struct evtchn;
 struct event_base;
 struct mem;
@@ -39,9 +42,17 @@ enum vm_end {
 	VM_REBOOT,
 	VM_CRASH,
 	VM_WATCHDOG,
-	VM_SOFT_RESET,
 	VM_DESTROYED, /* on request: signal, tool or ^] */
 	VM_LOST,      /* bridged is gone */
+};
+
+/* what the control thread knows of the guest; bridged is told */
+enum vm_state {
+	VM_STATE_NEW, /* never ran */
+	VM_STATE_RUNNING,
+	VM_STATE_PAUSED,
+	VM_STATE_RESET, /* between two kernels */
+	VM_STATE_OVER,
 };
 
 struct vm_config {
@@ -50,7 +61,9 @@ struct vm_config {
 	const char *initrd; /* NULL: none */
 	const char *cmdline;
 	uint64_t memory;
+	bool sparse; /* memory is allocated when it is touched */
 	unsigned int nr_vcpus;
+	struct console_config console;
 };
 
 struct vm {
@@ -63,7 +76,7 @@ struct vm {
 	uint64_t unique_id;
 	unsigned int nr_vcpus;
 	struct vcpu *vcpus[VM_VCPUS_MAX];
-	bool started;
+	enum vm_state state; /* the control thread's */
 
 	pthread_mutex_t lock;
 	struct hypercall_guest guest;
@@ -75,8 +88,9 @@ struct vm {
 	uint64_t sends,
 		bound_sends; /* EVTCHNOP_send seen in user space; of ports KVM should serve */
 
-	int end; /* enum vm_end, atomic */
-	int end_fd;
+	int end;			 /* enum vm_end, atomic */
+	bool wants_reset, wants_destroy; /* atomic */
+	int news_fd;
 };
 
 /* The guest with all its memory and ports, known to bridged as paused. Says what is wrong itself. */
@@ -86,13 +100,18 @@ int vm_new(const struct vm_config *config, const char *bridge_path, struct event
 struct vm *vm_free(struct vm *vm);
 void vm_freep(struct vm **vm);
 
-int vm_start(struct vm *vm); /* lets the vCPUs run */
+/* any thread */
 void vm_end(struct vm *vm, enum vm_end why);
+void vm_soft_reset(struct vm *vm); /* from a hypercall: the caller's vCPU stops too */
+void vm_destroy(struct vm *vm); /* ends it if it runs, and the vm itself is not needed any more */
 enum vm_end vm_ended(const struct vm *vm);
-void vm_join(struct vm *vm);
 
-/* tells bridged why a guest that ended by itself did; the vCPUs have been joined */
-int vm_report_end(struct vm *vm);
+/* the control thread's; bridged is told what changed */
+int vm_unpause(struct vm *vm);
+int vm_pause(struct vm *vm);
+/* when news_fd is readable: 0 go on, 1 it is to be destroyed, -errno */
+int vm_news(struct vm *vm);
+void vm_join(struct vm *vm);
 void vm_print_statistics(const struct vm *vm);
 
 int64_t vm_hypercall(struct vm *vm, const struct hypercall *call);
@@ -101,5 +120,9 @@ void vm_port_event(struct vm *vm, const struct bridge_event *event);
 /* in guestops.c: what hypercalls do to a vm */
 extern const struct hypercall_ops guestops;
 int guestops_open_static_ports(struct vm *vm);
+
+/* in reset.c: takes back what a kernel set up, and what back ends may still use, when those have gone */
+int reset_vm(struct vm *vm);
+void reset_grants(struct vm *vm);
 
 #endif

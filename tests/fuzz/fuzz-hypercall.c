@@ -65,6 +65,13 @@ static int map_grant_frame(void *ctx, uint32_t frame, uint64_t gfn)
 	return gfn % 5 ? 0 : -EBUSY;
 }
 
+static int balloon(void *ctx, uint64_t gfn, uint64_t nr, bool give)
+{
+	if (nr == 0 || nr > HYPERCALL_EXTENTS_MAX * 512ull)
+		abort();
+	return gfn % 3 ? 0 : -EBUSY;
+}
+
 static int area(void *ctx, unsigned int vcpu, uint64_t gpa)
 {
 	check_vcpu(vcpu);
@@ -125,6 +132,7 @@ static const struct hypercall_ops ops = {
 	.host_of = host_of,
 	.map_shared_info = map_shared_info,
 	.map_grant_frame = map_grant_frame,
+	.balloon = balloon,
 	.vcpu_info = area,
 	.vcpu_time_area = area,
 	.vcpu_runstate_area = area,

@@ -19,10 +19,23 @@ EXTRA_DIST += integ/man-examples.sh
 
 # the example back end and a loopback guest with its front end
 check_PROGRAMS += integ/upper-front
-integ_upper_front_SOURCES = integ/upper-front.c \
-	support/guest.c support/guest.h \
-	support/guest_transport.c support/guest_transport.h
+integ_upper_front_SOURCES = integ/upper-front.c
 integ_upper_front_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_builddir)/common
-integ_upper_front_LDADD = $(LIBXENHOST) $(LIBCOMMON)
+integ_upper_front_LDADD = $(LIBLOOPGUEST) $(LIBXENHOST) $(LIBCOMMON)
 TESTS += integ/example.sh
 EXTRA_DIST += integ/example.sh
+
+# services killed with grants in use
+check_PROGRAMS += integ/grant-marks
+TESTS += integ/grant-marks
+integ_grant_marks_SOURCES = integ/grant-marks.c $(LOOPBACK_SOURCES)
+integ_grant_marks_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_grant_marks_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_grant_marks_LDADD = $(LOOPBACK_LIBS)
+
+# installed guests without a machine, and the tools that look at them; the example as its users build it is in example.sh
+check_PROGRAMS += examples/upper-backend
+examples_upper_backend_SOURCES = ../examples/upper-backend.c
+examples_upper_backend_LDADD = $(LIBXENHOST)
+TESTS += integ/loopguest.sh
+EXTRA_DIST += integ/loopguest.sh

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * xenhost-blkbackd and the set around it, driven by loopback guests. Every byte that is read is checked
- * against a model of the disk; every grant is revoked as soon as its request was answered, as front ends
- * do that trust nobody.
+ * xenhost-blkbackd and the set around it, driven by loopback guests. What they check of every request:
+ * tests/support/disk.h.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -23,396 +24,12 @@
 #include "common/cleanup.h"
 #include "common/xen.h"
 
-#include "tests/support/front.h"
-#include "tests/support/guest.h"
-#include "tests/support/set.h"
+#include "tests/support/disk.h"
 
-#define SECTORS 8192u
-#define DEPTH 32u
-#define SEGS_MAX 32u /* as Linux uses of an indirect request */
-#define PATIENCE_MS 30000
-#define XVDA 51712u
+#define SECTORS DISK_SECTORS
+#define XVDA DISK_XVDA
 
 static struct set set;
-
-/* ---- a disk as its front end sees it ---- */
-
-struct request {
-	bool busy;
-	uint8_t op;
-	uint64_t sector;
-	unsigned int nr_sectors;
-	unsigned int nr_segs;
-	uint32_t frames[SEGS_MAX];
-	uint32_t grefs[SEGS_MAX];
-	uint32_t indirect_frame;
-	uint32_t indirect_gref; /* 0: none */
-};
-
-struct disk {
-	struct guest *guest;
-	struct front front;
-	struct xenhost_front_ring ring;
-	struct guest_port port;
-	bool is32; /* the 32-bit layout */
-	char path[128];
-	uint32_t ring_frame;
-	uint32_t ring_gref;
-	struct request requests[DEPTH];
-	uint32_t versions[SECTORS]; /* the model: what was written last */
-	bool claimed[SECTORS];	    /* a request is under way there */
-	unsigned int inflight;
-	uint32_t version;
-};
-
-static uint32_t word_of(uint64_t sector, uint32_t version, unsigned int i)
-{
-	return (uint32_t)(sector * 2654435761u) ^ version * 40503u ^ i << 20;
-}
-
-static void fill_sector(void *where, uint64_t sector, uint32_t version)
-{
-	uint32_t words[128];
-
-	for (unsigned int i = 0; i < 128; i++)
-		words[i] = version ? word_of(sector, version, i) : 0;
-	memcpy(where, words, sizeof(words));
-}
-
-static void check_sector(const void *where, uint64_t sector, uint32_t version)
-{
-	uint8_t want[512];
-
-	fill_sector(want, sector, version);
-	if (memcmp(where, want, sizeof(want)))
-		ck_abort_msg("sector %llu is not what was written (version %u)",
-			     (unsigned long long)sector, version);
-}
-
-static void make_image(const char *name, char *path, size_t size)
-{
-	int fd;
-
-	snprintf(path, size, "%s/%s", set.rundir, name);
-	fd = open(path, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, SECTORS * 512), 0);
-	close(fd);
-}
-
-/* A guest with a device that is complete in the store. */
-static void disk_create_on(struct disk *d, const char *name, const char *mode, const char *image)
-{
-	memset(d, 0, sizeof(*d));
-	set_guest(&set, name, 2048, &d->front);
-	d->guest = d->front.guest;
-	front_init(&d->front, d->front.host, d->guest, SET_BLKBACK, "vbd", XVDA);
-	front_write(&d->front, XENHOST_BACK, "params", "aio:%s", image);
-	front_write(&d->front, XENHOST_BACK, "mode", "%s", mode);
-	front_write(&d->front, XENHOST_BACK, "device-type", "disk");
-	front_write(&d->front, XENHOST_FRONT, "virtual-device", "%u", XVDA);
-	for (unsigned int i = 0; i < DEPTH; i++) {
-		for (unsigned int j = 0; j < SEGS_MAX; j++)
-			d->requests[i].frames[j] = guest_new_frame(d->guest);
-		d->requests[i].indirect_frame = guest_new_frame(d->guest);
-	}
-	d->ring_frame = guest_new_frame(d->guest);
-	front_start(&d->front);
-}
-
-static void disk_create(struct disk *d, const char *name, const char *mode)
-{
-	char path[sizeof(d->path)];
-
-	make_image(name, path, sizeof(path));
-	disk_create_on(d, name, mode, path);
-	strcpy(d->path, path);
-}
-
-/* What a front end does when it sees InitWait. state: 3, or 4 as OVMF does */
-static void disk_connect(struct disk *d, bool is32, unsigned int state)
-{
-	front_wait(&d->front, XENHOST_STATE_INIT_WAIT);
-	d->is32 = is32;
-	front_ring_init(&d->ring, guest_page(d->guest, d->ring_frame), is32 ? 108 : 112);
-	ck_assert_uint_eq(d->ring.size, 32);
-	d->ring_gref = guest_grant(d->guest, SET_BLKBACK, d->ring_frame, false);
-	ck_assert_int_eq(guest_port_offer(d->guest, SET_BLKBACK, &d->port), 0);
-	front_write(&d->front, XENHOST_FRONT, "ring-ref", "%u", d->ring_gref);
-	front_write(&d->front, XENHOST_FRONT, "event-channel", "%u", d->port.number);
-	front_write(&d->front, XENHOST_FRONT, "protocol", "%s",
-		    is32 ? XEN_IO_PROTO_ABI_X86_32 : XEN_IO_PROTO_ABI_X86_64);
-	front_set_state(&d->front, state);
-	front_wait(&d->front, XENHOST_STATE_CONNECTED);
-	front_set_state(&d->front, XENHOST_STATE_CONNECTED);
-}
-
-static void disk_disconnect(struct disk *d)
-{
-	front_disconnect(&d->front);
-	ck_assert_int_eq(guest_revoke(d->guest, d->ring_gref), 0);
-	guest_port_close(d->guest, &d->port);
-}
-
-static void disk_open(struct disk *d, const char *name, const char *mode, bool is32)
-{
-	disk_create(d, name, mode);
-	disk_connect(d, is32, XENHOST_STATE_INITIALISED);
-}
-
-static void disk_close(struct disk *d)
-{
-	front_free(&d->front);
-	if (*d->path)
-		unlink(d->path);
-}
-
-/* ---- requests ---- */
-
-static void put16(uint8_t *slot, size_t at, uint16_t v)
-{
-	memcpy(slot + at, &v, sizeof(v));
-}
-
-static void put32(uint8_t *slot, size_t at, uint32_t v)
-{
-	memcpy(slot + at, &v, sizeof(v));
-}
-
-static void put64(uint8_t *slot, size_t at, uint64_t v)
-{
-	memcpy(slot + at, &v, sizeof(v));
-}
-
-static void put_seg(uint8_t *where, uint32_t gref, unsigned int nr)
-{
-	put32(where, 0, gref);
-	where[4] = 0;
-	where[5] = (uint8_t)(nr - 1);
-}
-
-/* The slot of a plain request without segments; id is the index of the request. */
-static uint8_t *put_header(struct disk *d, unsigned int i, uint8_t op, uint8_t nr, uint64_t sector)
-{
-	uint8_t *slot = front_ring_next(&d->ring);
-
-	memset(slot, 0xa5, d->ring.slot_size);
-	slot[0] = op;
-	slot[1] = nr;
-	put64(slot, d->is32 ? 4 : 8, i);
-	put64(slot, d->is32 ? 12 : 16, sector);
-	return slot;
-}
-
-static void put_plain(struct disk *d, unsigned int i)
-{
-	const struct request *q = &d->requests[i];
-	uint8_t *slot = put_header(d, i, q->op, (uint8_t)q->nr_segs, q->sector);
-	unsigned int left = q->nr_sectors;
-
-	for (unsigned int s = 0; s < q->nr_segs; s++, left -= 8)
-		put_seg(slot + (d->is32 ? 20 : 24) + (size_t)s * 8, q->grefs[s],
-			left < 8 ? left : 8);
-}
-
-static void put_indirect(struct disk *d, unsigned int i)
-{
-	struct request *q = &d->requests[i];
-	uint8_t *slot = put_header(d, i, BLKIF_OP_INDIRECT, q->op, q->sector);
-	uint8_t *page = guest_page(d->guest, q->indirect_frame);
-	unsigned int left = q->nr_sectors;
-
-	for (unsigned int s = 0; s < q->nr_segs; s++, left -= 8)
-		put_seg(page + (size_t)s * 8, q->grefs[s], left < 8 ? left : 8);
-	put16(slot, 2, (uint16_t)q->nr_segs);
-	put32(slot, d->is32 ? 24 : 28, q->indirect_gref);
-}
-
-static unsigned int free_request(const struct disk *d)
-{
-	for (unsigned int i = 0; i < DEPTH; i++)
-		if (!d->requests[i].busy)
-			return i;
-	return DEPTH;
-}
-
-static uint8_t *data_of(struct disk *d, const struct request *q, unsigned int n)
-{
-	return (uint8_t *)guest_page(d->guest, q->frames[n / 8]) + n % 8 * 512;
-}
-
-/* Puts a read or write into the ring, not yet published. */
-static void submit(struct disk *d, unsigned int i, uint8_t op, uint64_t sector, unsigned int nr,
-		   bool indirect)
-{
-	struct request *q = &d->requests[i];
-
-	q->busy = true;
-	q->op = op;
-	q->sector = sector;
-	q->nr_sectors = nr;
-	q->nr_segs = (nr + 7) / 8;
-	for (unsigned int s = 0; s < q->nr_segs; s++)
-		q->grefs[s] =
-			guest_grant(d->guest, SET_BLKBACK, q->frames[s], op == BLKIF_OP_WRITE);
-	q->indirect_gref =
-		indirect ? guest_grant(d->guest, SET_BLKBACK, q->indirect_frame, true) : 0;
-	if (op == BLKIF_OP_WRITE)
-		d->version++;
-	for (unsigned int n = 0; n < nr; n++) {
-		d->claimed[sector + n] = true;
-		if (op == BLKIF_OP_WRITE) {
-			d->versions[sector + n] = d->version;
-			fill_sector(data_of(d, q, n), sector + n, d->version);
-		} else {
-			memset(data_of(d, q, n), 0xee, 512);
-		}
-	}
-	if (indirect)
-		put_indirect(d, i);
-	else
-		put_plain(d, i);
-	d->inflight++;
-}
-
-static void publish(struct disk *d)
-{
-	if (xenhost_front_ring_push(&d->ring))
-		guest_port_notify(&d->port);
-}
-
-/* The next response: its id, with the status in *ret_status. */
-static uint64_t next_response(struct disk *d, uint8_t *ret_op, int16_t *ret_status)
-{
-	static const uint8_t zeros[6];
-	size_t size = d->is32 ? 12 : 16;
-	uint8_t rsp[16];
-	uint64_t id;
-
-	while (!front_ring_take(&d->ring, rsp, size)) {
-		if (!xenhost_front_ring_arm(&d->ring))
-			ck_assert_int_eq(guest_port_wait(&d->port, PATIENCE_MS), 1);
-	}
-	memcpy(&id, rsp, sizeof(id));
-	*ret_op = rsp[8];
-	memcpy(ret_status, rsp + 10, sizeof(*ret_status));
-	ck_assert_uint_eq(rsp[9], 0);
-	ck_assert_mem_eq(rsp + 12, zeros, size - 12);
-	return id;
-}
-
-/* The pages are ours again at this moment, not later. */
-static void give_back(struct disk *d, struct request *q)
-{
-	for (unsigned int s = 0; s < q->nr_segs; s++)
-		ck_assert_int_eq(guest_revoke(d->guest, q->grefs[s]), 0);
-	if (q->indirect_gref)
-		ck_assert_int_eq(guest_revoke(d->guest, q->indirect_gref), 0);
-	for (unsigned int n = 0; n < q->nr_sectors; n++)
-		d->claimed[q->sector + n] = false;
-	q->busy = false;
-	d->inflight--;
-}
-
-static void complete(struct disk *d)
-{
-	struct request *q;
-	int16_t status;
-	uint64_t id;
-	uint8_t op;
-
-	id = next_response(d, &op, &status);
-	ck_assert_uint_lt(id, DEPTH);
-	q = &d->requests[id];
-	ck_assert(q->busy);
-	ck_assert_uint_eq(op, q->op);
-	ck_assert_int_eq(status, BLKIF_RSP_OKAY);
-	if (q->op == BLKIF_OP_READ) {
-		for (unsigned int n = 0; n < q->nr_sectors; n++)
-			check_sector(data_of(d, q, n), q->sector + n, d->versions[q->sector + n]);
-	}
-	give_back(d, q);
-}
-
-/* One request without data, or one that must fail: its status. */
-static int16_t ask(struct disk *d, uint8_t op, uint8_t nr, uint64_t sector, uint32_t gref,
-		   unsigned int first_last)
-{
-	uint8_t *slot = put_header(d, 77, op, nr, sector);
-	int16_t status;
-	uint8_t got;
-
-	for (unsigned int s = 0; s < (nr < 11 ? nr : 11u); s++) {
-		uint8_t *seg = slot + (d->is32 ? 20 : 24) + (size_t)s * 8;
-
-		put32(seg, 0, gref);
-		seg[4] = (uint8_t)(first_last >> 8);
-		seg[5] = (uint8_t)first_last;
-	}
-	publish(d);
-	ck_assert_uint_eq(next_response(d, &got, &status), 77);
-	ck_assert_uint_eq(got, op == BLKIF_OP_INDIRECT ? nr : op);
-	return status;
-}
-
-static void flush(struct disk *d)
-{
-	ck_assert_int_eq(ask(d, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0, 0), BLKIF_RSP_OKAY);
-}
-
-static bool range_free(const struct disk *d, uint64_t sector, unsigned int nr)
-{
-	for (unsigned int n = 0; n < nr; n++)
-		if (d->claimed[sector + n])
-			return false;
-	return true;
-}
-
-/* A request at a random place that no other is at; false: none was found */
-static bool submit_random(struct disk *d, bool indirect)
-{
-	unsigned int i = free_request(d);
-	unsigned int nr = 1 + (unsigned int)random() % ((indirect ? SEGS_MAX : 11) * 8);
-	uint64_t sector = (uint64_t)random() % (SECTORS - nr + 1);
-
-	if (i == DEPTH || !range_free(d, sector, nr))
-		return false;
-	submit(d, i, random() % 2 ? BLKIF_OP_READ : BLKIF_OP_WRITE, sector, nr, indirect);
-	return true;
-}
-
-static void random_io(struct disk *d, unsigned int count, bool indirect)
-{
-	unsigned int done = 0;
-
-	while (done < count) {
-		unsigned int want = 1 + (unsigned int)random() % DEPTH;
-
-		while (d->inflight < want && submit_random(d, indirect && random() % 2))
-			;
-		publish(d);
-		if (d->inflight > 0) {
-			complete(d);
-			done++;
-		}
-	}
-	while (d->inflight > 0)
-		complete(d);
-}
-
-/* what is in the file is what was written */
-static void check_image(struct disk *d)
-{
-	int fd = open(d->path, O_RDONLY | O_CLOEXEC);
-	uint8_t buf[512];
-
-	ck_assert_int_ge(fd, 0);
-	for (uint64_t s = 0; s < SECTORS; s++) {
-		ck_assert_int_eq(pread(fd, buf, 512, (off_t)s * 512), 512);
-		check_sector(buf, s, d->versions[s]);
-	}
-	close(fd);
-}
 
 static struct disk disk, other;
 
@@ -420,7 +37,7 @@ static struct disk disk, other;
 
 START_TEST(keys)
 {
-	disk_create(&disk, "keys", "r");
+	disk_create(&disk, &set, "keys", "r");
 	front_wait(&disk.front, XENHOST_STATE_INIT_WAIT);
 	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "sectors"), "8192");
 	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "sector-size"), "512");
@@ -430,10 +47,15 @@ START_TEST(keys)
 	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "feature-max-indirect-segments"),
 			 "256");
 	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "hotplug-status"), "connected");
-	/* what is not there yet must not be offered */
-	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "multi-queue-max-queues"), "");
-	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "max-ring-page-order"), "");
-	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "feature-discard"), "");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "multi-queue-max-queues"), "4");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "max-ring-page-order"), "4");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "max-ring-pages"), "16");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "feature-barrier"), "1");
+	/* its only use is to spare mappings, which cost nothing here */
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "feature-persistent"), "0");
+	/* a read-only disk has nothing to give back */
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "feature-discard"), "0");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "discard-granularity"), "");
 	disk_close(&disk);
 }
 END_TEST
@@ -441,10 +63,10 @@ END_TEST
 /* _i: 32-bit layout, indirect requests */
 START_TEST(random_requests)
 {
-	disk_open(&disk, "random", "w", _i & 1);
-	random_io(&disk, 4000, _i & 2);
-	flush(&disk);
-	check_image(&disk);
+	disk_open(&disk, &set, "random", "w", _i & 1);
+	disk_random_io(&disk, 4000, _i & 2 ? DISK_INDIRECT : 0);
+	disk_flush(&disk);
+	disk_check_image(&disk);
 	disk_disconnect(&disk);
 	disk_close(&disk);
 }
@@ -452,16 +74,16 @@ END_TEST
 
 START_TEST(two_disks)
 {
-	disk_open(&disk, "first", "w", false);
-	disk_open(&other, "second", "w", true);
+	disk_open(&disk, &set, "first", "w", false);
+	disk_open(&other, &set, "second", "w", true);
 	for (int i = 0; i < 10; i++) {
-		random_io(&disk, 100, true);
-		random_io(&other, 100, false);
+		disk_random_io(&disk, 100, DISK_INDIRECT);
+		disk_random_io(&other, 100, 0);
 	}
-	check_image(&disk);
-	check_image(&other);
+	disk_check_image(&disk);
+	disk_check_image(&other);
 	disk_close(&other);
-	random_io(&disk, 100, true);
+	disk_random_io(&disk, 100, DISK_INDIRECT);
 	disk_close(&disk);
 }
 END_TEST
@@ -469,16 +91,16 @@ END_TEST
 /* a flush with data: the write is done, and after the flush */
 START_TEST(flush_with_data)
 {
-	struct request *q = &disk.requests[0];
+	struct disk_request *q = &disk.requests[0];
 
-	disk_open(&disk, "flushdata", "w", false);
-	submit(&disk, 0, BLKIF_OP_WRITE, 16, 8, false);
+	disk_open(&disk, &set, "flushdata", "w", false);
+	disk_submit(&disk, 0, BLKIF_OP_WRITE, 16, 8, false);
 	q->op = BLKIF_OP_FLUSH_DISKCACHE;
-	((uint8_t *)disk.ring.shared)[64] = BLKIF_OP_FLUSH_DISKCACHE;
-	publish(&disk);
-	complete(&disk);
-	check_image(&disk);
-	flush(&disk);
+	((uint8_t *)disk.queues[0].ring.shared)[64] = BLKIF_OP_FLUSH_DISKCACHE;
+	disk_publish(&disk);
+	disk_complete(&disk);
+	disk_check_image(&disk);
+	disk_flush(&disk);
 	disk_close(&disk);
 }
 END_TEST
@@ -486,54 +108,56 @@ END_TEST
 /* grub and OVMF: requests before the back end looked, state 4 without 3, no kick */
 START_TEST(requests_before_connecting)
 {
-	disk_create(&disk, "early", "w");
+	disk_create(&disk, &set, "early", "w");
 	front_wait(&disk.front, XENHOST_STATE_INIT_WAIT);
 	disk_connect(&disk, true, XENHOST_STATE_CONNECTED);
 	disk_disconnect(&disk);
 	front_set_state(&disk.front, XENHOST_STATE_INITIALISING);
 	front_wait(&disk.front, XENHOST_STATE_INIT_WAIT);
 
-	front_ring_init(&disk.ring, guest_page(disk.guest, disk.ring_frame), 108);
-	disk.ring_gref = guest_grant(disk.guest, SET_BLKBACK, disk.ring_frame, false);
-	submit(&disk, 0, BLKIF_OP_WRITE, 8, 8, false);
-	xenhost_front_ring_push(&disk.ring);
-	ck_assert_int_eq(guest_port_offer(disk.guest, SET_BLKBACK, &disk.port), 0);
-	front_write(&disk.front, XENHOST_FRONT, "ring-ref", "%u", disk.ring_gref);
-	front_write(&disk.front, XENHOST_FRONT, "event-channel", "%u", disk.port.number);
+	front_ring_init(&disk.queues[0].ring, guest_page(disk.guest, disk.queues[0].frames[0]),
+			108);
+	disk.queues[0].grefs[0] =
+		guest_grant(disk.guest, SET_BLKBACK, disk.queues[0].frames[0], false);
+	disk_submit(&disk, 0, BLKIF_OP_WRITE, 8, 8, false);
+	xenhost_front_ring_push(&disk.queues[0].ring);
+	ck_assert_int_eq(guest_port_offer(disk.guest, SET_BLKBACK, &disk.queues[0].port), 0);
+	front_write(&disk.front, XENHOST_FRONT, "ring-ref", "%u", disk.queues[0].grefs[0]);
+	front_write(&disk.front, XENHOST_FRONT, "event-channel", "%u", disk.queues[0].port.number);
 	front_set_state(&disk.front, XENHOST_STATE_CONNECTED);
-	complete(&disk);
-	check_image(&disk);
+	disk_complete(&disk);
+	disk_check_image(&disk);
 	disk_close(&disk);
 }
 END_TEST
 
 START_TEST(reconnects)
 {
-	disk_create(&disk, "again", "w");
+	disk_create(&disk, &set, "again", "w");
 	for (int i = 0; i < 20; i++) {
 		disk_connect(&disk, i & 1, XENHOST_STATE_INITIALISED);
-		random_io(&disk, 50, i & 2);
+		disk_random_io(&disk, 50, i & 2 ? DISK_INDIRECT : 0);
 		disk_disconnect(&disk);
 		front_set_state(&disk.front, XENHOST_STATE_INITIALISING);
 	}
-	check_image(&disk);
+	disk_check_image(&disk);
 	disk_close(&disk);
 }
 END_TEST
 
 START_TEST(unplug)
 {
-	disk_open(&disk, "unplug", "w", false);
-	random_io(&disk, 100, false);
+	disk_open(&disk, &set, "unplug", "w", false);
+	disk_random_io(&disk, 100, 0);
 	front_write(&disk.front, XENHOST_BACK, "online", "0");
 	front_write(&disk.front, XENHOST_BACK, "state", "5");
 	front_set_state(&disk.front, XENHOST_STATE_CLOSING);
 	front_set_state(&disk.front, XENHOST_STATE_CLOSED);
 	front_wait(&disk.front, XENHOST_STATE_CLOSED);
-	ck_assert_int_eq(guest_revoke(disk.guest, disk.ring_gref), 0);
-	check_image(&disk);
+	ck_assert_int_eq(guest_revoke(disk.guest, disk.queues[0].grefs[0]), 0);
+	disk_check_image(&disk);
 	/* the image is free: another guest gets it */
-	disk_create_on(&other, "heir", "w", disk.path);
+	disk_create_on(&other, &set, "heir", "w", disk.path);
 	disk_connect(&other, false, XENHOST_STATE_INITIALISED);
 	disk_close(&other);
 	disk_close(&disk);
@@ -546,35 +170,36 @@ START_TEST(bad_requests)
 {
 	uint32_t good, readonly;
 
-	disk_open(&disk, "bad", "w", _i & 1);
+	disk_open(&disk, &set, "bad", "w", _i & 1);
 	good = guest_grant(disk.guest, SET_BLKBACK, disk.requests[0].frames[0], false);
 	readonly = guest_grant(disk.guest, SET_BLKBACK, disk.requests[0].frames[1], true);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, good, 7), BLKIF_RSP_OKAY);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, SECTORS - 7, good, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, UINT64_MAX, good, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_WRITE, 1, UINT64_MAX - 7, good, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 0, 0, good, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 12, 0, good, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 255, 0, good, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, good, 8), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, good, 255), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, good, 0x0503), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_WRITE_BARRIER, 1, 0, good, 7), BLKIF_RSP_EOPNOTSUPP);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_DISCARD, 0, 0, good, 7), BLKIF_RSP_EOPNOTSUPP);
-	ck_assert_int_eq(ask(&disk, 200, 1, 0, good, 7), BLKIF_RSP_EOPNOTSUPP);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, good, 7), BLKIF_RSP_OKAY);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, SECTORS - 7, good, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, UINT64_MAX, good, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_WRITE, 1, UINT64_MAX - 7, good, 7),
+			 BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 0, 0, good, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 12, 0, good, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 255, 0, good, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, good, 8), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, good, 255), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, good, 0x0503), BLKIF_RSP_ERROR);
+	/* as many sectors as 0xa5a5... is */
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_DISCARD, 0, 0, good, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, 200, 1, 0, good, 7), BLKIF_RSP_EOPNOTSUPP);
 	/* grants: not there, out of the table, of another domain, read-only, of no memory */
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, 4000, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, UINT32_MAX, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_WRITE, 1, 0, readonly, 7), BLKIF_RSP_OKAY);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, readonly, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(
-		ask(&disk, BLKIF_OP_WRITE, 1, 0, guest_grant(disk.guest, SET_NETBACK, 0, false), 7),
-		BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_WRITE, 1, 0,
-			     guest_grant(disk.guest, SET_BLKBACK, 1u << 20, false), 7),
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, 4000, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, UINT32_MAX, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_WRITE, 1, 0, readonly, 7), BLKIF_RSP_OKAY);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, readonly, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_WRITE, 1, 0,
+				  guest_grant(disk.guest, SET_NETBACK, 0, false), 7),
+			 BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_WRITE, 1, 0,
+				  guest_grant(disk.guest, SET_BLKBACK, 1u << 20, false), 7),
 			 BLKIF_RSP_ERROR);
 	/* after all that the good one is not in use and works */
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_WRITE, 11, 0, good, 7), BLKIF_RSP_OKAY);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_WRITE, 11, 0, good, 7), BLKIF_RSP_OKAY);
 	ck_assert_int_eq(guest_revoke(disk.guest, good), 0);
 	ck_assert_int_eq(guest_revoke(disk.guest, readonly), 0);
 	disk_close(&disk);
@@ -584,23 +209,26 @@ END_TEST
 /* one bad segment among good ones: nothing is done, none stays in use */
 START_TEST(one_bad_segment)
 {
-	disk_open(&disk, "onebad", "w", false);
+	const uint32_t none = 3999;
+
+	disk_open(&disk, &set, "onebad", "w", false);
 	for (unsigned int bad = 0; bad < 11; bad++) {
-		struct request *q = &disk.requests[0];
+		struct disk_request *q = &disk.requests[0];
 		uint8_t op;
 		int16_t status;
 
-		submit(&disk, 0, BLKIF_OP_READ, 0, 88, false);
-		put32((uint8_t *)disk.ring.shared,
-		      64 + (disk.ring.req_prod - 1) % 32 * 112 + 24 + (size_t)bad * 8, 3999);
-		publish(&disk);
-		ck_assert_uint_eq(next_response(&disk, &op, &status), 0);
+		disk_submit(&disk, 0, BLKIF_OP_READ, 0, 88, false);
+		memcpy((uint8_t *)disk.queues[0].ring.shared + 64 +
+			       (disk.queues[0].ring.req_prod - 1) % 32 * 112 + 24 + (size_t)bad * 8,
+		       &none, sizeof(none));
+		disk_publish(&disk);
+		ck_assert_uint_eq(disk_next_response(&disk, &op, &status), 0);
 		ck_assert_int_eq(status, BLKIF_RSP_ERROR);
 		for (unsigned int n = 0; n < 88; n++)
-			ck_assert_uint_eq(data_of(&disk, q, n)[0], 0xee);
-		give_back(&disk, q);
+			ck_assert_uint_eq(disk_data_of(&disk, q, n)[0], 0xee);
+		disk_give_back(&disk, q);
 	}
-	random_io(&disk, 50, false);
+	disk_random_io(&disk, 50, 0);
 	disk_close(&disk);
 }
 END_TEST
@@ -609,56 +237,43 @@ START_TEST(readonly_disk)
 {
 	uint32_t gref;
 
-	disk_open(&disk, "readonly", "r", false);
+	disk_open(&disk, &set, "readonly", "r", false);
 	gref = guest_grant(disk.guest, SET_BLKBACK, disk.requests[0].frames[0], false);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, gref, 7), BLKIF_RSP_OKAY);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_WRITE, 1, 0, gref, 7), BLKIF_RSP_ERROR);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_FLUSH_DISKCACHE, 1, 0, gref, 7), BLKIF_RSP_ERROR);
-	flush(&disk);
-	check_image(&disk);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, gref, 7), BLKIF_RSP_OKAY);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_WRITE, 1, 0, gref, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_FLUSH_DISKCACHE, 1, 0, gref, 7), BLKIF_RSP_ERROR);
+	disk_flush(&disk);
+	disk_check_image(&disk);
 	disk_close(&disk);
 }
 END_TEST
-
-static const char *error_node(struct disk *d)
-{
-	static char text[256];
-	_cleanup_free_ char *value = NULL;
-	char path[160];
-
-	snprintf(path, sizeof(path), "/local/domain/%u/error/backend/vbd/%u/%u/error", SET_BLKBACK,
-		 guest_domid(d->guest), XVDA);
-	ck_assert_int_eq(xenhost_store_read(d->front.host, 0, path, &value, NULL), 0);
-	snprintf(text, sizeof(text), "%s", value);
-	return text;
-}
 
 /* an index that cannot be: this device stops, all others go on, and it can connect anew */
 START_TEST(broken_ring)
 {
 	static const uint32_t jumps[] = { 33, 1000, 1u << 31, UINT32_MAX };
 
-	disk_open(&disk, "victim", "w", false);
-	disk_create(&other, "breaker", "w");
+	disk_open(&disk, &set, "victim", "w", false);
+	disk_create(&other, &set, "breaker", "w");
 	for (size_t i = 0; i < ARRAY_SIZE(jumps); i++) {
 		disk_connect(&other, false, XENHOST_STATE_INITIALISED);
-		random_io(&other, 20, false);
-		front_ring_force(&other.ring, other.ring.req_prod + jumps[i]);
-		guest_port_notify(&other.port);
+		disk_random_io(&other, 20, 0);
+		front_ring_force(&other.queues[0].ring, other.queues[0].ring.req_prod + jumps[i]);
+		guest_port_notify(&other.queues[0].port);
 		front_wait(&other.front, XENHOST_STATE_CLOSING);
-		ck_assert_ptr_nonnull(strstr(error_node(&other), "indices"));
-		random_io(&disk, 50, false);
+		ck_assert_ptr_nonnull(strstr(disk_error(&other), "indices"));
+		disk_random_io(&disk, 50, 0);
 		front_set_state(&other.front, XENHOST_STATE_CLOSED);
 		front_wait(&other.front, XENHOST_STATE_CLOSED);
-		ck_assert_int_eq(guest_revoke(other.guest, other.ring_gref), 0);
-		guest_port_close(other.guest, &other.port);
+		ck_assert_int_eq(guest_revoke(other.guest, other.queues[0].grefs[0]), 0);
+		guest_port_close(other.guest, &other.queues[0].port);
 		front_set_state(&other.front, XENHOST_STATE_INITIALISING);
 	}
 	disk_connect(&other, true, XENHOST_STATE_INITIALISED);
-	random_io(&other, 50, false);
+	disk_random_io(&other, 50, 0);
 	disk_close(&other);
-	random_io(&disk, 50, false);
-	check_image(&disk);
+	disk_random_io(&disk, 50, 0);
+	disk_check_image(&disk);
 	disk_close(&disk);
 }
 END_TEST
@@ -666,45 +281,45 @@ END_TEST
 /* random bytes as requests, some of them changed while they are looked at */
 START_TEST(scribbles)
 {
-	disk_open(&disk, "scribble", "w", _i & 1);
+	disk_open(&disk, &set, "scribble", "w", _i & 1);
 	for (unsigned int round = 0; round < 2000; round++) {
 		unsigned int n = 1 + (unsigned int)random() % 32;
 		uint8_t rsp[16];
 
-		while (n-- > 0 && xenhost_front_ring_free(&disk.ring) > 0) {
-			uint8_t *slot = front_ring_next(&disk.ring);
+		while (n-- > 0 && xenhost_front_ring_free(&disk.queues[0].ring) > 0) {
+			uint8_t *slot = front_ring_next(&disk.queues[0].ring);
 
-			for (size_t k = 0; k < disk.ring.slot_size; k++)
+			for (size_t k = 0; k < disk.queues[0].ring.slot_size; k++)
 				slot[k] = (uint8_t)(random() % 4 ? 0 : random());
 			slot[0] = (uint8_t)(random() % 8);
 		}
-		publish(&disk);
+		disk_publish(&disk);
 		for (int k = 0; k < 200; k++)
-			((volatile uint8_t *)disk.ring.shared)[64 + (size_t)random() % 3500] =
-				(uint8_t)random();
-		while (front_ring_take(&disk.ring, rsp, 12))
+			((volatile uint8_t *)disk.queues[0]
+				 .ring.shared)[64 + (size_t)random() % 3500] = (uint8_t)random();
+		while (front_ring_take(&disk.queues[0].ring, rsp, 12))
 			;
 	}
 	disk_close(&disk);
-	disk_open(&disk, "sane", "w", false);
-	random_io(&disk, 50, true);
+	disk_open(&disk, &set, "sane", "w", false);
+	disk_random_io(&disk, 50, DISK_INDIRECT);
 	disk_close(&disk);
 }
 END_TEST
 
 START_TEST(dies_with_requests_under_way)
 {
-	disk_open(&other, "survivor", "w", false);
+	disk_open(&other, &set, "survivor", "w", false);
 	for (int i = 0; i < 10; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "dying%d", i);
-		disk_open(&disk, name, "w", i & 1);
-		while (disk.inflight < DEPTH)
-			submit_random(&disk, false);
-		publish(&disk);
+		disk_open(&disk, &set, name, "w", i & 1);
+		while (disk.inflight < DISK_DEPTH)
+			disk_submit_random(&disk, 0);
+		disk_publish(&disk);
 		disk_close(&disk);
-		random_io(&other, 20, false);
+		disk_random_io(&other, 20, 0);
 	}
 	disk_close(&other);
 }
@@ -734,18 +349,22 @@ START_TEST(bad_keys)
 		char name[16];
 
 		snprintf(name, sizeof(name), "badkey%zu", i);
-		disk_create(&disk, name, "w");
+		disk_create(&disk, &set, name, "w");
 		front_wait(&disk.front, XENHOST_STATE_INIT_WAIT);
-		front_ring_init(&disk.ring, guest_page(disk.guest, disk.ring_frame), 112);
-		disk.ring_gref = guest_grant(disk.guest, SET_BLKBACK, disk.ring_frame, false);
-		ck_assert_int_eq(guest_port_offer(disk.guest, SET_BLKBACK, &disk.port), 0);
-		front_write(&disk.front, XENHOST_FRONT, "ring-ref", "%u", disk.ring_gref);
-		front_write(&disk.front, XENHOST_FRONT, "event-channel", "%u", disk.port.number);
+		front_ring_init(&disk.queues[0].ring,
+				guest_page(disk.guest, disk.queues[0].frames[0]), 112);
+		disk.queues[0].grefs[0] =
+			guest_grant(disk.guest, SET_BLKBACK, disk.queues[0].frames[0], false);
+		ck_assert_int_eq(guest_port_offer(disk.guest, SET_BLKBACK, &disk.queues[0].port),
+				 0);
+		front_write(&disk.front, XENHOST_FRONT, "ring-ref", "%u", disk.queues[0].grefs[0]);
+		front_write(&disk.front, XENHOST_FRONT, "event-channel", "%u",
+			    disk.queues[0].port.number);
 		front_write(&disk.front, XENHOST_FRONT, cases[i].node, "%s", cases[i].value);
 		front_set_state(&disk.front, XENHOST_STATE_INITIALISED);
 		front_wait(&disk.front, XENHOST_STATE_CLOSING);
-		ck_assert_str_ne(error_node(&disk), "");
-		ck_assert_int_eq(guest_revoke(disk.guest, disk.ring_gref), 0);
+		ck_assert_str_ne(disk_error(&disk), "");
+		ck_assert_int_eq(guest_revoke(disk.guest, disk.queues[0].grefs[0]), 0);
 		disk_close(&disk);
 	}
 }
@@ -775,7 +394,7 @@ START_TEST(bad_images)
 		front_write(&disk.front, XENHOST_BACK, "mode", "%s", cases[i].mode);
 		front_start(&disk.front);
 		front_wait(&disk.front, XENHOST_STATE_CLOSING);
-		ck_assert_ptr_nonnull(strstr(error_node(&disk), cases[i].want));
+		ck_assert_ptr_nonnull(strstr(disk_error(&disk), cases[i].want));
 		front_free(&disk.front);
 	}
 }
@@ -783,7 +402,7 @@ END_TEST
 
 START_TEST(image_in_use)
 {
-	disk_open(&disk, "shared", "w", false);
+	disk_open(&disk, &set, "shared", "w", false);
 	memset(&other, 0, sizeof(other));
 	other.front.host = disk.front.host;
 	other.guest = disk.guest;
@@ -792,7 +411,7 @@ START_TEST(image_in_use)
 	front_write(&other.front, XENHOST_BACK, "mode", "r");
 	front_start(&other.front);
 	front_wait(&other.front, XENHOST_STATE_CLOSING);
-	random_io(&disk, 50, false);
+	disk_random_io(&disk, 50, 0);
 	disk_close(&disk);
 }
 END_TEST
@@ -831,15 +450,15 @@ static int make_lossy_device(char *path, size_t size)
 /* The status of a write of the whole page of request 1; id 1 is its. */
 static int16_t try_write(struct disk *d, uint64_t sector)
 {
-	struct request *q = &d->requests[1];
+	struct disk_request *q = &d->requests[1];
 	int16_t status;
 	uint8_t op;
 
-	submit(d, 1, BLKIF_OP_WRITE, sector, 8, false);
-	publish(d);
+	disk_submit(d, 1, BLKIF_OP_WRITE, sector, 8, false);
+	disk_publish(d);
 	/* only ever this one is answered, never the flush */
-	ck_assert_uint_eq(next_response(d, &op, &status), 1);
-	give_back(d, q);
+	ck_assert_uint_eq(disk_next_response(d, &op, &status), 1);
+	disk_give_back(d, q);
 	return status;
 }
 
@@ -854,23 +473,554 @@ START_TEST(failed_flush)
 		printf("no loop device (%s): failed_flush was left out\n", strerror(-fd));
 		return;
 	}
-	disk_create_on(&disk, "lossy", "w", path);
+	disk_prepare(&disk, &set, "lossy", "w", path);
+	front_write(&disk.front, XENHOST_BACK, "cache", "page");
+	front_start(&disk.front);
 	disk_connect(&disk, false, XENHOST_STATE_INITIALISED);
 	/* from here on blkbackd alone keeps it */
 	close(fd);
 	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "sectors"), "8192");
 	for (uint64_t sector = 0; sector < SECTORS; sector += 64)
 		ck_assert_int_eq(try_write(&disk, sector), BLKIF_RSP_OKAY);
-	put_header(&disk, 99, BLKIF_OP_FLUSH_DISKCACHE, 0, 0);
-	publish(&disk);
+	disk_put_header(&disk, 99, BLKIF_OP_FLUSH_DISKCACHE, 0, 0);
+	disk_publish(&disk);
 	while (try_write(&disk, 0) == BLKIF_RSP_OKAY)
 		;
 	ck_assert_int_eq(try_write(&disk, 800), BLKIF_RSP_ERROR);
-	put_header(&disk, 98, BLKIF_OP_FLUSH_DISKCACHE, 0, 0);
+	disk_put_header(&disk, 98, BLKIF_OP_FLUSH_DISKCACHE, 0, 0);
 	ck_assert_int_eq(try_write(&disk, 1600), BLKIF_RSP_ERROR);
 	gref = guest_grant(disk.guest, SET_BLKBACK, disk.requests[0].frames[0], false);
-	ck_assert_int_eq(ask(&disk, BLKIF_OP_READ, 1, 0, gref, 7), BLKIF_RSP_OKAY);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, gref, 7), BLKIF_RSP_OKAY);
 	disk_disconnect(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
+/* ---- more queues, more pages, more features ---- */
+
+static const struct {
+	unsigned int queues, pages;
+} shapes[] = { { 1, 2 }, { 1, 16 }, { 2, 1 }, { 4, 1 }, { 4, 4 }, { 3, 16 } };
+
+START_TEST(queues_and_pages)
+{
+	disk_create(&disk, &set, "shape", "w");
+	for (int i = 0; i < 2; i++) {
+		disk.nr_queues = shapes[_i].queues;
+		disk.pages = shapes[_i].pages;
+		disk_connect(&disk, i, XENHOST_STATE_INITIALISED);
+		disk_random_io(&disk, 1500, DISK_INDIRECT | DISK_FLUSH | DISK_DISCARD);
+		disk_flush(&disk);
+		ck_assert_uint_eq(disk_stat(&disk, "queues"), shapes[_i].queues);
+		ck_assert_uint_eq(disk_stat(&disk, "ring-pages"), shapes[_i].pages);
+		disk_disconnect(&disk);
+		front_set_state(&disk.front, XENHOST_STATE_INITIALISING);
+	}
+	disk_check_image(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
+/* one page, named as the first of several */
+START_TEST(order_zero)
+{
+	disk_create(&disk, &set, "order0", "w");
+	disk.order_node = true;
+	disk_connect(&disk, false, XENHOST_STATE_INITIALISED);
+	disk_random_io(&disk, 100, 0);
+	disk_disconnect(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
+/* a ring that was in use before, as after a resume elsewhere: its indices are anywhere */
+START_TEST(ring_at_an_index)
+{
+	struct xenhost_front_ring *ring = &disk.queues[0].ring;
+	_Atomic uint32_t *page;
+
+	disk_create(&disk, &set, "index", "w");
+	front_wait(&disk.front, XENHOST_STATE_INIT_WAIT);
+	disk_offer(&disk, false);
+	page = ring->shared;
+	ring->req_prod = ring->req_published = ring->rsp_cons = UINT32_MAX - 40;
+	page[0] = page[2] = ring->req_prod;
+	page[1] = page[3] = ring->req_prod + 1;
+	front_set_state(&disk.front, XENHOST_STATE_CONNECTED);
+	front_wait(&disk.front, XENHOST_STATE_CONNECTED);
+	disk_random_io(&disk, 200, 0);
+	disk_check_image(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
+static long long blocks_of(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	return (long long)st.st_blocks;
+}
+
+static void fill_disk(struct disk *d)
+{
+	for (unsigned int s = 0; s < SECTORS; s += 88) {
+		unsigned int i = s / 88 % 32, nr = SECTORS - s < 88 ? SECTORS - s : 88;
+
+		if (d->requests[i].busy)
+			disk_complete_all(d);
+		disk_submit(d, i, BLKIF_OP_WRITE, s, nr, false);
+		disk_publish(d);
+	}
+	disk_complete_all(d);
+	disk_flush(d);
+}
+
+START_TEST(discards)
+{
+	long long before;
+
+	disk_open(&disk, &set, "discard", "w", _i);
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "feature-discard"), "1");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "discard-granularity"), "4096");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "discard-alignment"), "0");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "discard-secure"), "0");
+	fill_disk(&disk);
+	before = blocks_of(disk.path);
+	disk_submit(&disk, 0, BLKIF_OP_DISCARD, 1001, 5000, false);
+	/* too small to be one */
+	disk_submit(&disk, 1, BLKIF_OP_DISCARD, 7001, 6, false);
+	disk_publish(&disk);
+	disk_complete_all(&disk);
+	ck_assert_int_le(blocks_of(disk.path), before - 4984);
+	disk_check_image(&disk);
+	ck_assert_uint_ge(disk_stat(&disk, "discards"), 1);
+	disk_close(&disk);
+}
+END_TEST
+
+static int16_t ask_discard(struct disk *d, uint8_t flag, uint64_t sector, uint64_t nr)
+{
+	uint8_t *slot = disk_put_header(d, 7777, BLKIF_OP_DISCARD, flag, sector);
+	int16_t status;
+	uint8_t op;
+
+	memcpy(slot + 24, &nr, sizeof(nr));
+	disk_publish(d);
+	ck_assert_uint_eq(disk_next_response(d, &op, &status), 7777);
+	return status;
+}
+
+START_TEST(bad_discards)
+{
+	disk_open(&disk, &set, "baddiscard", "w", false);
+	ck_assert_int_eq(ask_discard(&disk, 0, 0, 0), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(ask_discard(&disk, 0, 0, SECTORS + 1), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(ask_discard(&disk, 0, 8, UINT64_MAX - 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(ask_discard(&disk, 0, UINT64_MAX, 8), BLKIF_RSP_ERROR);
+	/* secure was not offered */
+	ck_assert_int_eq(ask_discard(&disk, BLKIF_DISCARD_SECURE, 0, 8), BLKIF_RSP_EOPNOTSUPP);
+	ck_assert_int_eq(ask_discard(&disk, 0, 0, 8), BLKIF_RSP_OKAY);
+	disk_close(&disk);
+	/* the toolstack does not want it */
+	disk_make_image(&set, "nodiscard", disk.path, sizeof(disk.path));
+	{
+		char path[128];
+
+		strcpy(path, disk.path);
+		disk_prepare(&disk, &set, "nodiscard", "w", path);
+	}
+	front_write(&disk.front, XENHOST_BACK, "discard-enable", "0");
+	front_start(&disk.front);
+	disk_connect(&disk, false, XENHOST_STATE_INITIALISED);
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "feature-discard"), "0");
+	ck_assert_int_eq(ask_discard(&disk, 0, 0, 8), BLKIF_RSP_EOPNOTSUPP);
+	disk_close(&disk);
+}
+END_TEST
+
+/* writes of the same place: those before a barrier must not end after it, nor those behind it before */
+START_TEST(barriers)
+{
+	disk_open(&disk, &set, "barrier", "w", _i);
+	for (unsigned int round = 0; round < 100; round++) {
+		for (unsigned int i = 0; i < 30; i++) {
+			bool barrier = i % 3 == 1;
+
+			disk_submit(&disk, i, barrier ? BLKIF_OP_WRITE_BARRIER : BLKIF_OP_WRITE, 64,
+				    8, false);
+		}
+		disk_publish(&disk);
+		disk_complete_all(&disk);
+		disk_submit(&disk, 0, BLKIF_OP_READ, 64, 8, false);
+		disk_publish(&disk);
+		disk_complete(&disk);
+	}
+	/* one without data is a flush */
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_WRITE_BARRIER, 0, 0, 0, 0), BLKIF_RSP_OKAY);
+	disk_close(&disk);
+}
+END_TEST
+
+/* neighbours that come together are one access, and each is answered; with one event for all */
+START_TEST(merged_and_one_event)
+{
+	unsigned long long notifies;
+
+	disk_open(&disk, &set, "merge", "w", false);
+	notifies = disk_stat(&disk, "notifies");
+	for (unsigned int i = 0; i < 32; i++)
+		disk_submit(&disk, i, BLKIF_OP_WRITE, i * 8, 8, false);
+	disk_publish(&disk);
+	disk_complete_all(&disk);
+	ck_assert_uint_ge(disk_stat(&disk, "merged"), 16);
+	ck_assert_uint_le(disk_stat(&disk, "notifies") - notifies, 32);
+	disk_check_image(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
+START_TEST(counts)
+{
+	const char *text;
+
+	disk_open(&disk, &set, "counts", "w", false);
+	disk_submit(&disk, 0, BLKIF_OP_WRITE, 0, 8, false);
+	disk_submit(&disk, 1, BLKIF_OP_READ, 64, 16, false);
+	disk_publish(&disk);
+	disk_complete_all(&disk);
+	disk_flush(&disk);
+	ck_assert_int_eq(disk_ask(&disk, 200, 1, 0, 0, 7), BLKIF_RSP_EOPNOTSUPP);
+	text = disk_order(&disk, "stat");
+	ck_assert_ptr_nonnull(strstr(text, "ok state=running queues=1 "));
+	ck_assert_ptr_nonnull(
+		strstr(text, " requests=4 sectors-read=16 sectors-written=8 flushes=1 "));
+	ck_assert_ptr_nonnull(strstr(text, " errors=1 "));
+	ck_assert_ptr_nonnull(strstr(text, " latency-us="));
+	ck_assert_str_eq(disk_order(&disk, "dance"), "error this order is unknown");
+	disk_close(&disk);
+}
+END_TEST
+
+START_TEST(pause_and_resume)
+{
+	disk_open(&disk, &set, "pause", "w", false);
+	disk_random_io(&disk, 50, 0);
+	ck_assert_str_eq(disk_order(&disk, "pause"), "ok");
+	ck_assert_ptr_nonnull(strstr(disk_order(&disk, "stat"), "state=paused"));
+	for (unsigned int i = 0; i < 20; i++)
+		disk_submit_random(&disk, 0);
+	disk_publish(&disk);
+	/* two orders are a fence: the queue has seen the event, or will not before it may go on */
+	for (int i = 0; i < 20; i++)
+		ck_assert_ptr_nonnull(strstr(disk_order(&disk, "stat"), "state=paused"));
+	ck_assert_uint_eq(disk_unanswered(&disk), disk.inflight);
+	ck_assert_str_eq(disk_order(&disk, "resume"), "ok");
+	disk_complete_all(&disk);
+	disk_check_image(&disk);
+	disk_disconnect(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
+/* the file is shorter than it was: reads wait until that is mended, or go with the device */
+START_TEST(stops_and_goes_on)
+{
+	disk_make_image(&set, "stops", other.path, sizeof(other.path));
+	disk_prepare(&disk, &set, "stops", "w", other.path);
+	strcpy(disk.path, other.path);
+	front_write(&disk.front, XENHOST_BACK, "rerror", "stop");
+	front_start(&disk.front);
+	disk.nr_queues = 2;
+	disk_connect(&disk, false, XENHOST_STATE_INITIALISED);
+	for (int round = 0; round < 2; round++) {
+		ck_assert_int_eq(truncate(disk.path, SECTORS * 256), 0);
+		for (unsigned int i = 0; i < 40; i++)
+			disk_submit(&disk, i, BLKIF_OP_READ, 88 * (i + 50), 88, false);
+		disk_publish(&disk);
+		while (!strstr(disk_order(&disk, "stat"), "state=stopped"))
+			;
+		if (round == 1)
+			break;
+		ck_assert_int_eq(truncate(disk.path, SECTORS * 512), 0);
+		ck_assert_str_eq(disk_order(&disk, "resume"), "ok");
+		disk_complete_all(&disk);
+		disk_random_io(&disk, 50, 0);
+		for (unsigned int s = 0; s < SECTORS; s++)
+			disk.versions[s] = s < SECTORS / 2 ? disk.versions[s] : 0;
+		ck_assert_int_eq(truncate(disk.path, SECTORS * 256), 0);
+		ck_assert_int_eq(truncate(disk.path, SECTORS * 512), 0);
+	}
+	disk_disconnect(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
+START_TEST(read_errors_are_told)
+{
+	uint32_t gref;
+
+	disk_open(&disk, &set, "readerror", "w", false);
+	gref = guest_grant(disk.guest, SET_BLKBACK, disk.requests[0].frames[0], false);
+	ck_assert_int_eq(truncate(disk.path, SECTORS * 256), 0);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, SECTORS - 8, gref, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 0, gref, 7), BLKIF_RSP_OKAY);
+	disk_close(&disk);
+}
+END_TEST
+
+static void wait_for_sectors(struct disk *d, const char *sectors)
+{
+	/* "state" is written after it, in the same transaction */
+	ck_assert_str_eq(front_read(&d->front, XENHOST_BACK, "sectors"), sectors);
+	ck_assert_str_eq(front_read(&d->front, XENHOST_BACK, "state"), "4");
+}
+
+START_TEST(resizes)
+{
+	uint32_t gref;
+
+	disk_open(&disk, &set, "resize", "w", false);
+	gref = guest_grant(disk.guest, SET_BLKBACK, disk.requests[0].frames[0], false);
+	disk_random_io(&disk, 50, 0);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, SECTORS, gref, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(truncate(disk.path, SECTORS * 1024), 0);
+	ck_assert_str_eq(disk_order(&disk, "resize"), "ok sectors=16384");
+	wait_for_sectors(&disk, "16384");
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, SECTORS * 2 - 8, gref, 7),
+			 BLKIF_RSP_OKAY);
+	/* not smaller, unless it is said so */
+	ck_assert_int_eq(truncate(disk.path, SECTORS * 512), 0);
+	ck_assert_ptr_nonnull(strstr(disk_order(&disk, "resize"), "error the image is smaller"));
+	wait_for_sectors(&disk, "16384");
+	ck_assert_str_eq(disk_order(&disk, "resize shrink"), "ok sectors=8192");
+	wait_for_sectors(&disk, "8192");
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, SECTORS, gref, 7), BLKIF_RSP_ERROR);
+	disk_random_io(&disk, 50, 0);
+	disk_close(&disk);
+}
+END_TEST
+
+/* it is noticed without an order as well */
+START_TEST(grows_by_itself)
+{
+	disk_open(&disk, &set, "grows", "w", false);
+	ck_assert_int_eq(truncate(disk.path, SECTORS * 1024), 0);
+	/* any change in the folder makes it look; so does time, every 10 s */
+	front_write(&disk.front, XENHOST_BACK, "something", "new");
+	ck_assert_ptr_nonnull(strstr(disk_order(&disk, "stat"), "running"));
+	wait_for_sectors(&disk, "16384");
+	disk_close(&disk);
+}
+END_TEST
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* never faster than said; a second's worth at once is free */
+START_TEST(throttled)
+{
+	double start;
+
+	disk_open(&disk, &set, "throttle", "w", false);
+	front_write(&disk.front, XENHOST_BACK, "throttle-iops", "400");
+	ck_assert_ptr_nonnull(strstr(disk_order(&disk, "stat"), "running"));
+	start = seconds();
+	disk_random_io(&disk, 700, 0);
+	ck_assert_double_ge(seconds() - start, 0.7);
+	front_write(&disk.front, XENHOST_BACK, "throttle-iops", "0");
+	front_write(&disk.front, XENHOST_BACK, "throttle-bps", "1000000");
+	ck_assert_ptr_nonnull(strstr(disk_order(&disk, "stat"), "running"));
+	start = seconds();
+	for (unsigned int i = 0; i < 32; i++)
+		disk_submit(&disk, i, BLKIF_OP_READ, i * 88, 88, false);
+	disk_publish(&disk);
+	disk_complete_all(&disk);
+	ck_assert_double_ge(seconds() - start, 0.35);
+	disk_close(&disk);
+}
+END_TEST
+
+/* a file that poses as a disk of 4096-byte sectors */
+START_TEST(large_sectors)
+{
+	uint32_t gref;
+
+	disk_make_image(&set, "large", other.path, sizeof(other.path));
+	disk_prepare(&disk, &set, "large", "w", other.path);
+	strcpy(disk.path, other.path);
+	front_write(&disk.front, XENHOST_BACK, "logical-sector-size", "4096");
+	front_write(&disk.front, XENHOST_BACK, "physical-sector-size-hint", "16384");
+	front_start(&disk.front);
+	front_wait(&disk.front, XENHOST_STATE_INIT_WAIT);
+	/* counts sectors in other units than all others: refused */
+	front_write(&disk.front, XENHOST_FRONT, "feature-large-sector-size", "1");
+	disk_offer(&disk, false);
+	front_set_state(&disk.front, XENHOST_STATE_INITIALISED);
+	front_wait(&disk.front, XENHOST_STATE_CLOSING);
+	ck_assert_ptr_nonnull(strstr(disk_error(&disk), "feature-large-sector-size"));
+	front_set_state(&disk.front, XENHOST_STATE_CLOSED);
+	front_wait(&disk.front, XENHOST_STATE_CLOSED);
+	disk_release_rings(&disk);
+	front_write(&disk.front, XENHOST_FRONT, "feature-large-sector-size", "0");
+	front_set_state(&disk.front, XENHOST_STATE_INITIALISING);
+
+	disk_connect(&disk, false, XENHOST_STATE_INITIALISED);
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "sector-size"), "4096");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "physical-sector-size"), "16384");
+	ck_assert_str_eq(front_read(&disk.front, XENHOST_BACK, "sectors"), "8192");
+	gref = guest_grant(disk.guest, SET_BLKBACK, disk.requests[0].frames[0], false);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 8, gref, 7), BLKIF_RSP_OKAY);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 4, gref, 7), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 8, gref, 3), BLKIF_RSP_ERROR);
+	ck_assert_int_eq(disk_ask(&disk, BLKIF_OP_READ, 1, 8, gref, 0x0407), BLKIF_RSP_ERROR);
+	for (unsigned int i = 0; i < 8; i++)
+		disk_submit(&disk, i, BLKIF_OP_WRITE, i * 80, 80, false);
+	disk_publish(&disk);
+	disk_complete_all(&disk);
+	disk_check_image(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
+static unsigned long daemon_rss(void)
+{
+	char path[64], line[128];
+	unsigned long kb = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)set.services[0].pid);
+	f = fopen(path, "re");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmRSS: %lu", &kb) == 1)
+			break;
+	fclose(f);
+	return kb;
+}
+
+/* XSA-349: a guest that writes faster than we look makes us keep nothing; and the others are served */
+START_TEST(floods_of_nodes)
+{
+	unsigned long before;
+
+	disk_open(&disk, &set, "flood", "w", false);
+	disk_open(&other, &set, "bystander", "w", false);
+	disk_random_io(&other, 100, 0);
+	before = daemon_rss();
+	for (int i = 0; i < 5000; i++) {
+		front_set_state(&disk.front, XENHOST_STATE_CONNECTED);
+		front_write(&disk.front, XENHOST_FRONT, "junk", "%d", i);
+	}
+	disk_random_io(&other, 100, 0);
+	disk_random_io(&disk, 100, 0);
+	ck_assert_uint_le(daemon_rss(), before + 16384);
+	disk_close(&other);
+	disk_close(&disk);
+}
+END_TEST
+
+/* XSA-332: woken for nothing, all the time */
+START_TEST(storm_of_events)
+{
+	disk_open(&disk, &set, "storm", "w", false);
+	disk_open(&other, &set, "calm", "w", false);
+	for (int i = 0; i < 200; i++) {
+		for (int k = 0; k < 200; k++)
+			guest_port_notify(&disk.queues[0].port);
+		disk_random_io(&other, 5, 0);
+	}
+	disk_random_io(&disk, 100, 0);
+	disk_close(&other);
+	disk_close(&disk);
+}
+END_TEST
+
+/* XSA-350, 374, 441: comes and goes as it likes, with requests under way, broken rings and kicks */
+START_TEST(states_at_random)
+{
+	disk_create(&disk, &set, "states", "w");
+	for (int i = 0; i < 150; i++) {
+		front_wait(&disk.front, XENHOST_STATE_INIT_WAIT);
+		disk.nr_queues = 1 + (unsigned int)random() % 4;
+		disk_offer(&disk, random() % 2);
+		if (disk.nr_queues == 1)
+			front_write(&disk.front, XENHOST_FRONT, "multi-queue-num-queues", "1");
+		front_set_state(&disk.front, 3 + (unsigned int)random() % 2);
+		while (disk.inflight < 20 && disk_submit_random(&disk, 0))
+			;
+		disk_publish(&disk);
+		if (random() % 4 == 0)
+			front_ring_force(&disk.queues[0].ring, (uint32_t)random());
+		for (unsigned int k = 0; k < disk.nr_queues; k++)
+			guest_port_notify(&disk.queues[k].port);
+		if (random() % 2)
+			front_set_state(&disk.front, XENHOST_STATE_CLOSING);
+		front_set_state(&disk.front, XENHOST_STATE_CLOSED);
+		front_wait(&disk.front, XENHOST_STATE_CLOSED);
+		disk_release_rings(&disk);
+		for (unsigned int k = 0; k < disk.nr_requests; k++)
+			if (disk.requests[k].busy)
+				disk_give_back(&disk, &disk.requests[k]);
+		front_set_state(&disk.front, XENHOST_STATE_INITIALISING);
+	}
+	disk_close(&disk);
+}
+END_TEST
+
+/* XSA-155: what is checked is what is used, however often it changes meanwhile */
+struct flipper {
+	pthread_t thread;
+	volatile uint8_t *bytes;
+	size_t size;
+	_Atomic bool stop;
+};
+
+static void *flip(void *data)
+{
+	struct flipper *f = data;
+	unsigned int seed = 1;
+
+	while (!f->stop)
+		f->bytes[(unsigned int)rand_r(&seed) % f->size] = (uint8_t)rand_r(&seed);
+	return NULL;
+}
+
+START_TEST(changing_requests)
+{
+	struct flipper f = { 0 };
+	unsigned int answered = 0;
+
+	disk_open(&disk, &set, "flipped", "w", false);
+	f.bytes = (uint8_t *)disk.queues[0].ring.shared + 64;
+	f.size = 32 * 112;
+	if (_i == 1) { /* the page of indirect segments instead */
+		f.bytes = guest_page(disk.guest, disk.requests[0].indirect_frame);
+		f.size = 4096;
+	}
+	ck_assert_int_eq(pthread_create(&f.thread, NULL, flip, &f), 0);
+	while (answered < 1000) {
+		uint8_t rsp[16];
+
+		disk_submit(&disk, 0, BLKIF_OP_READ, 0, _i == 1 ? 8 * 30 : 88, _i == 1);
+		disk_publish(&disk);
+		while (!front_ring_take(&disk.queues[0].ring, rsp, 16))
+			if (!xenhost_front_ring_arm(&disk.queues[0].ring))
+				ck_assert_int_eq(
+					guest_port_wait(&disk.queues[0].port, DISK_PATIENCE_MS), 1);
+		disk_give_back(&disk, &disk.requests[0]);
+		answered++;
+	}
+	f.stop = true;
+	pthread_join(f.thread, NULL);
+	disk_close(&disk);
+	disk_open(&disk, &set, "unflipped", "w", false);
+	disk_random_io(&disk, 50, DISK_INDIRECT);
 	disk_close(&disk);
 }
 END_TEST
@@ -901,6 +1051,25 @@ static int run_tests(void)
 	tcase_add_test(tc, bad_images);
 	tcase_add_test(tc, image_in_use);
 	tcase_add_test(tc, failed_flush);
+	tcase_add_loop_test(tc, queues_and_pages, 0, (int)ARRAY_SIZE(shapes));
+	tcase_add_test(tc, order_zero);
+	tcase_add_test(tc, ring_at_an_index);
+	tcase_add_loop_test(tc, discards, 0, 2);
+	tcase_add_test(tc, bad_discards);
+	tcase_add_loop_test(tc, barriers, 0, 2);
+	tcase_add_test(tc, merged_and_one_event);
+	tcase_add_test(tc, counts);
+	tcase_add_test(tc, pause_and_resume);
+	tcase_add_test(tc, stops_and_goes_on);
+	tcase_add_test(tc, read_errors_are_told);
+	tcase_add_test(tc, resizes);
+	tcase_add_test(tc, grows_by_itself);
+	tcase_add_test(tc, throttled);
+	tcase_add_test(tc, large_sectors);
+	tcase_add_test(tc, floods_of_nodes);
+	tcase_add_test(tc, storm_of_events);
+	tcase_add_test(tc, states_at_random);
+	tcase_add_loop_test(tc, changing_requests, 0, 2);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
@@ -909,7 +1078,9 @@ static int run_tests(void)
 
 static int prepare(const char *engine)
 {
-	const char *const args[] = { "--engine", engine, getenv("VERBOSE") ? "--verbose" : NULL,
+	const char *const args[] = { "--engine",  engine,
+				     "--threads", "4",
+				     "--barrier", getenv("VERBOSE") ? "--verbose" : NULL,
 				     NULL };
 
 	return set_start_with(&set, "blkbackd", args);

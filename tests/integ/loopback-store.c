@@ -18,7 +18,7 @@
 
 #include "tests/support/daemon.h"
 #include "tests/support/front.h"
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 #include "tests/support/set.h"
 
 #define PATIENCE_MS 20000

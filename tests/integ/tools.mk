@@ -1,3 +1,10 @@
 # SPDX-License-Identifier: MIT
-TESTS += integ/tool-domain.sh integ/tool-store.sh
-EXTRA_DIST += integ/tool-domain.sh integ/tool-store.sh
+TESTS += integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
+EXTRA_DIST += integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
+
+check_PROGRAMS += integ/private-set
+TESTS += integ/private-set
+integ_private_set_SOURCES = integ/private-set.c $(LOOPBACK_SOURCES) ../tools/private_set.c ../tools/private_set.h
+integ_private_set_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_private_set_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_private_set_LDADD = $(LOOPBACK_LIBS)

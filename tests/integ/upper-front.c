@@ -18,7 +18,7 @@
 #include <xenhost/ring.h>
 
 #include "common/cleanup.h"
-#include "tests/support/guest_transport.h"
+#include "loopguest/guest_transport.h"
 
 #define PATIENCE_MS 30000
 #define DATA_PAGES 8u

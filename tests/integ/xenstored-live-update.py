@@ -50,7 +50,7 @@ class Client:
 
 def want(got, *expected):
     if got not in expected:
-        raise AssertionError("got %r, not one of %r" % (got, expected))
+        raise AssertionError("got %.300r, not one of %.300r" % (got, expected))
 
 
 def update():
@@ -185,7 +185,7 @@ def refusals():
     with open(DIR + "/none", "w") as f:
         f.write("no program\n")
     os.chmod(DIR + "/none", 0o755)
-    for program, args in (b"/bin/false", None), (DIR.encode() + b"/none", None), (PROGRAM.encode(), b"--bad"):
+    for program, args in (b"/bin/false", None), (b"/bin/true", None), (DIR.encode() + b"/none", None), (PROGRAM.encode(), b"--bad"):
         want(zero.ask(CONTROL, b"live-update", b"-f", program), b"OK\0")
         if args:
             want(zero.ask(CONTROL, b"live-update", b"-c", args), b"OK\0")
@@ -197,7 +197,7 @@ def refusals():
     # one that can rehearse and cannot be started any more when it is time
     late = DIR + "/late"
     with open(late, "w") as f:
-        f.write("#!/bin/sh\nrm -f %s\n" % late)
+        f.write("#!/bin/sh\nrm -f %s\nexit 79\n" % late)
     os.chmod(late, 0o755)
     want(zero.ask(CONTROL, b"live-update", b"-f", late.encode()), b"OK\0")
     answer = b"BUSY\0"

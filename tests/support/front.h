@@ -13,7 +13,7 @@
 #include <xenhost/backend.h>
 #include <xenhost/ring.h>
 
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 
 struct front {
 	xenhost_t *host; /* a tool's handle: may write everywhere */

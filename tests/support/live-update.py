@@ -3,6 +3,7 @@
 
 Asks the xenstored at SOCKET to let PROGRAM go on in its place, as xenstore-control does; returns when it does.
 """
+import signal
 import socket
 import sys
 import time
@@ -12,7 +13,7 @@ import xs  # beside this file
 
 def main():
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(60)
+    signal.alarm(60)
     s.connect(sys.argv[1])
 
     def ask(*words):

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "tests/support/front.h"
-#include "tests/support/guest.h"
+#include "loopguest/guest.h"
 #include "tests/support/set.h"
 
 #define NIC_PATIENCE_MS 30000

@@ -15,6 +15,7 @@
 
 #include "tests/support/daemon.h"
 #include "tests/support/set.h"
+#include "tools/keeper.h"
 
 #define PATIENCE_MS 30000
 
@@ -23,19 +24,46 @@ static int start(struct set *set, struct process *p, const char *name, const cha
 	return process_run_daemon(p, name, set->rundir, args);
 }
 
-int set_start(struct set *set)
+int set_start_bridged(struct set *set)
 {
-	int r;
+	const char *const args[] = { "--rundir", set->rundir, NULL };
+
+	if (!set->keeper)
+		return start(set, &set->bridged, "bridged", NULL);
+	return process_start_kept(&set->bridged, "bridged", args, set->keeper);
+}
+
+int set_kill_bridged(struct set *set)
+{
+	return process_kill(&set->bridged);
+}
+
+static int start_set(struct set *set, bool kept)
+{
+	int r = 0;
 
 	*set = (struct set){ .rundir = "/tmp/xenhost-set-XXXXXX" };
 	if (!mkdtemp(set->rundir))
 		return -errno;
-	r = start(set, &set->bridged, "bridged", NULL);
+	if (kept)
+		r = keeper_new(set->rundir, &set->keeper);
+	if (r == 0)
+		r = set_start_bridged(set);
 	if (r == 0)
 		r = start(set, &set->xenstored, "xenstored", NULL);
 	if (r < 0)
 		set_stop(set);
 	return r;
+}
+
+int set_start(struct set *set)
+{
+	return start_set(set, false);
+}
+
+int set_start_kept(struct set *set)
+{
+	return start_set(set, true);
 }
 
 int set_add(struct set *set, const char *name, const char *const *args)
@@ -87,6 +115,7 @@ int set_stop(struct set *set)
 		r |= stop(&set->services[--set->nr_services]);
 	r |= stop(&set->xenstored);
 	r |= stop(&set->bridged);
+	set->keeper = keeper_free(set->keeper);
 	(void)nftw(set->rundir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	return r < 0 ? -ECHILD : 0;
 }

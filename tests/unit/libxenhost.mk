@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 LIBCORE = $(top_builddir)/libxenhost/libcore.la
 # what starts daemons of the build tree
-TEST_DAEMON = ../support/daemon.c ../support/daemon.h ../../tools/process.c ../../tools/process.h
+TEST_DAEMON = ../support/daemon.c ../support/daemon.h ../../tools/keeper.c ../../tools/keeper.h \
+	../../tools/process.c ../../tools/process.h
 DAEMON_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"' -DXENHOST_SBINDIR='"$(sbindir)"'
 
 check_PROGRAMS += test-fake test-handle test-ring test-store test-store-wire test-xenbus

@@ -77,9 +77,16 @@ static void teardown(void)
 
 static void open_engine(int i)
 {
-	int r = blk_io_new(base, fd, DEPTH, engines[i], on_batch, NULL, &io);
+	const struct blk_io_config config = {
+		.fd = fd,
+		.fence_fd = -1,
+		.depth = DEPTH,
+		.engine = engines[i],
+		.batch = on_batch,
+	};
 
-	ck_assert_int_eq(r, 0);
+	ck_assert_int_eq(blk_io_new(&config, &io), 0);
+	ck_assert_int_eq(blk_io_start(io, base), 0);
 	ck_assert_str_eq(blk_io_name(io), i == 0 ? "io_uring" : "preadv");
 }
 
@@ -256,6 +263,97 @@ START_TEST(drain_waits)
 }
 END_TEST
 
+/* neighbours on the disk are done as one, up to what there is room for; others are not */
+START_TEST(merges_neighbours)
+{
+	static uint8_t buf[DEPTH][BLOCK];
+
+	open_engine(_i);
+	for (unsigned int i = 0; i < 8; i++) {
+		submit(&ops[i], BLK_IO_READ, buf[i], (uint64_t)i * BLOCK, BLOCK);
+		ops[i].io.room = 4;
+	}
+	for (unsigned int i = 8; i < 12; i++) {
+		submit(&ops[i], BLK_IO_READ, buf[i], (uint64_t)i * 2 * BLOCK, BLOCK);
+		ops[i].io.room = 4;
+	}
+	memset(buf[12], 1, BLOCK);
+	submit(&ops[12], BLK_IO_WRITE, buf[12], 40 * BLOCK, BLOCK);
+	submit(&ops[13], BLK_IO_READ, buf[13], 41 * BLOCK, BLOCK);
+	ops[12].io.room = 4;
+	blk_io_kick(io);
+	run_until_done(14);
+	ck_assert_uint_eq(blk_io_merged(io), 6);
+	for (unsigned int i = 0; i < 14; i++) {
+		ck_assert_int_eq(ops[i].result, 0);
+		ck_assert_int_eq(ops[i].calls, 1);
+		ck_assert_uint_eq(ops[i].io.nr_iov, 1);
+		ck_assert_ptr_eq(ops[i].iov[0].iov_base, buf[i]);
+	}
+	for (unsigned int i = 0; i < 8; i++)
+		ck_assert_mem_eq(buf[i], data + (size_t)i * BLOCK, BLOCK);
+	for (unsigned int i = 8; i < 12; i++)
+		ck_assert_mem_eq(buf[i], data + (size_t)i * 2 * BLOCK, BLOCK);
+	ck_assert_mem_eq(buf[13], data + 41 * BLOCK, BLOCK);
+}
+END_TEST
+
+/* one of those that were done as one cannot be: the others are not its victims */
+START_TEST(each_has_its_own_error)
+{
+	static uint8_t buf[4][BLOCK];
+
+	open_engine(_i);
+	for (unsigned int i = 0; i < 4; i++) {
+		submit(&ops[i], BLK_IO_READ, i == 2 ? (void *)8 : buf[i], (uint64_t)i * BLOCK,
+		       BLOCK);
+		ops[i].io.room = 4;
+	}
+	blk_io_kick(io);
+	run_until_done(4);
+	for (unsigned int i = 0; i < 4; i++) {
+		ck_assert_int_eq(ops[i].calls, 1);
+		ck_assert_int_eq(ops[i].result, i == 2 ? -EFAULT : 0);
+		if (i != 2)
+			ck_assert_mem_eq(buf[i], data + (size_t)i * BLOCK, BLOCK);
+	}
+}
+END_TEST
+
+START_TEST(writes_through)
+{
+	static uint8_t buf[BLOCK], back[BLOCK];
+
+	open_engine(_i);
+	memset(buf, 0x5a, sizeof(buf));
+	submit(&ops[0], BLK_IO_WRITE, buf, 3 * BLOCK, BLOCK);
+	ops[0].io.fua = true;
+	blk_io_kick(io);
+	run_until_done(1);
+	ck_assert_int_eq(ops[0].result, 0);
+	ck_assert_int_eq(pread(fd, back, BLOCK, 3 * BLOCK), BLOCK);
+	ck_assert_mem_eq(back, buf, BLOCK);
+}
+END_TEST
+
+/* one that is never started gives everything back as well: the image is free at once */
+START_TEST(never_started)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[64];
+	int again;
+
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDWR | O_CLOEXEC);
+	open_engine(_i);
+	io = blk_io_free(io);
+	close(fd);
+	ck_assert_int_eq(fcntl(again, F_OFD_SETLK, &lock), 0);
+	fd = again;
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("blk_io");
@@ -272,6 +370,10 @@ int main(void)
 	tcase_add_loop_test(tc, flushes_and_follow_ups, 0, 2);
 	tcase_add_loop_test(tc, failed_flushes_are_told, 0, 2);
 	tcase_add_loop_test(tc, drain_waits, 0, 2);
+	tcase_add_loop_test(tc, merges_neighbours, 0, 2);
+	tcase_add_loop_test(tc, each_has_its_own_error, 0, 2);
+	tcase_add_loop_test(tc, writes_through, 0, 2);
+	tcase_add_loop_test(tc, never_started, 0, 2);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

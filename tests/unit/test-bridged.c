@@ -21,10 +21,9 @@
 #include "common/bridge_client.h"
 #include "common/xen.h"
 #include "tests/support/daemon.h"
+#include "tests/support/peer.h"
 #include "tests/support/tempdir.h"
 #include "tests/support/unit.h"
-
-#define RAM_SIZE (16 * 4096)
 
 static char rundir[TEMPDIR_SIZE];
 static struct test_daemon bridged;
@@ -42,140 +41,6 @@ static void teardown(void)
 	tempdir_remove(rundir);
 }
 
-static struct bridge_client *open_as(const char *socket)
-{
-	struct bridge_client *c;
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/bridge/%s.sock", rundir, socket);
-	ck_assert_int_eq(bridge_client_open(path, "test", &c), 0);
-	return c;
-}
-
-static bridge_frame frame_of(Bridge__Frame__BodyCase body, void *message)
-{
-	bridge_frame f = BRIDGE__FRAME__INIT;
-
-	f.body_case = body;
-	f.hello = message; /* all members of the union are pointers */
-	return f;
-}
-
-static int memory(off_t size)
-{
-	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, size), 0);
-	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	return fd;
-}
-
-/* a guest with RAM, grant frames and a store ring; its domid, or the error */
-static int create(struct bridge_client *c, const char *name)
-{
-	Bridge__DomainCreate msg = BRIDGE__DOMAIN_CREATE__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_CREATE, &msg);
-	Bridge__Region regions[3], *list[3];
-	int fds[3] = { memory(RAM_SIZE), memory(4096), memory(4096) };
-	struct bridge_message answer;
-	int r;
-
-	for (unsigned int i = 0; i < 3; i++) {
-		bridge__region__init(&regions[i]);
-		regions[i].kind = (Bridge__RegionKind)i;
-		regions[i].gpa = i * 0x100000;
-		regions[i].size = i == 0 ? RAM_SIZE : 4096;
-		regions[i].fd = i;
-		list[i] = &regions[i];
-	}
-	msg.name = (char *)(uintptr_t)name;
-	msg.regions = list;
-	msg.n_regions = 3;
-	r = bridge_client_call(c, &f, fds, 3, BRIDGE__FRAME__BODY_DOMAIN_CREATED, &answer);
-	if (r == 0) {
-		r = (int)answer.frame->domain_created->domid;
-		bridge_message_fini(&answer);
-	}
-	fdpass_close(fds, 3);
-	return r;
-}
-
-static int attach(struct bridge_client *c, uint32_t domid, struct bridge_message *ret_answer)
-{
-	Bridge__Attach msg = BRIDGE__ATTACH__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_ATTACH, &msg);
-
-	msg.domid = domid;
-	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY_ATTACHED, ret_answer);
-}
-
-static int port_alloc(struct bridge_client *c, uint32_t port, uint32_t remote,
-		      struct bridge_message *ret_answer)
-{
-	Bridge__PortAlloc msg = BRIDGE__PORT_ALLOC__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_PORT_ALLOC, &msg);
-
-	msg.port = port;
-	msg.remote_domid = remote;
-	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY_PORT, ret_answer);
-}
-
-static int port_bind(struct bridge_client *c, uint32_t domid, uint32_t port,
-		     struct bridge_message *ret_answer)
-{
-	Bridge__PortBind msg = BRIDGE__PORT_BIND__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_PORT_BIND, &msg);
-
-	msg.remote_domid = domid;
-	msg.remote_port = port;
-	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY_PORT, ret_answer);
-}
-
-static int keep(struct bridge_client *c, Bridge__Keep__Action action, const char *name, int fd,
-		struct bridge_message *ret_answer)
-{
-	Bridge__Keep msg = BRIDGE__KEEP__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_KEEP, &msg);
-
-	msg.action = action;
-	msg.name = (char *)(uintptr_t)name;
-	return bridge_client_call(c, &f, &fd, fd >= 0,
-				  action == BRIDGE__KEEP__ACTION__GET
-					  ? BRIDGE__FRAME__BODY_KEPT
-					  : BRIDGE__FRAME__BODY__NOT_SET,
-				  ret_answer);
-}
-
-/* the next event, waited for */
-static void next_event(struct bridge_client *c, struct bridge_message *ret_event)
-{
-	struct pollfd p = { .fd = bridge_client_fd(c), .events = POLLIN };
-	int r;
-
-	while ((r = bridge_client_event(c, ret_event)) == 0)
-		ck_assert_int_ge(poll(&p, 1, 30000), 1);
-	ck_assert_int_eq(r, 1);
-}
-
-static void expect_info(struct bridge_client *c, uint32_t domid, Bridge__DomainState state,
-			uint32_t snapshot)
-{
-	struct bridge_message m;
-
-	next_event(c, &m);
-	ck_assert_int_eq(m.frame->body_case, BRIDGE__FRAME__BODY_DOMAIN_INFO);
-	ck_assert_uint_eq(m.frame->domain_info->domid, domid);
-	ck_assert_int_eq(m.frame->domain_info->state, state);
-	ck_assert_uint_eq(m.frame->domain_info->snapshot, snapshot);
-	bridge_message_fini(&m);
-}
-
-static void expect_state(struct bridge_client *c, uint32_t domid, Bridge__DomainState state)
-{
-	expect_info(c, domid, state, 0);
-}
-
 static bool readable(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -185,22 +50,22 @@ static bool readable(int fd)
 
 START_TEST(test_roles)
 {
-	struct bridge_client *tool = open_as("tool"), *blk = open_as("blkback"),
-			     *vmm = open_as("vmm");
+	struct bridge_client *tool = peer_open(rundir, "tool"), *blk = peer_open(rundir, "blkback"),
+			     *vmm = peer_open(rundir, "vmm");
 	struct bridge_message m;
 
 	ck_assert_uint_eq(bridge_client_welcome(tool)->domid, 0);
 	ck_assert_uint_eq(bridge_client_welcome(blk)->domid, 32000);
-	ck_assert_int_eq(create(tool, "a"), -EPERM);
+	ck_assert_int_eq(peer_create(tool, "a"), -EPERM);
 	ck_assert_str_ne(bridge_client_why(tool), "");
-	ck_assert_int_eq(create(blk, "a"), -EPERM);
-	ck_assert_int_eq(attach(tool, 1, &m), -EPERM);
-	ck_assert_int_eq(attach(vmm, 1, &m), -EPERM);
-	ck_assert_int_eq(port_alloc(tool, 0, 1, &m), -EPERM);
-	ck_assert_int_eq(port_alloc(vmm, 0, 32000, &m), -EINVAL); /* it has no domain yet */
-	ck_assert_int_eq(keep(tool, BRIDGE__KEEP__ACTION__PUT, "x", 0, NULL), -EPERM);
-	ck_assert_int_eq(create(vmm, "a"), 1);
-	ck_assert_int_eq(create(vmm, "b"), -EBUSY);
+	ck_assert_int_eq(peer_create(blk, "a"), -EPERM);
+	ck_assert_int_eq(peer_attach(tool, 1, &m), -EPERM);
+	ck_assert_int_eq(peer_attach(vmm, 1, &m), -EPERM);
+	ck_assert_int_eq(peer_port_alloc(tool, 0, 1, &m), -EPERM);
+	ck_assert_int_eq(peer_port_alloc(vmm, 0, 32000, &m), -EINVAL); /* it has no domain yet */
+	ck_assert_int_eq(peer_keep(tool, BRIDGE__KEEP__ACTION__PUT, "x", 0, NULL), -EPERM);
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_create(vmm, "b"), -EBUSY);
 	bridge_client_close(tool);
 	bridge_client_close(blk);
 	bridge_client_close(vmm);
@@ -209,27 +74,27 @@ END_TEST
 
 START_TEST(test_attach_gives_what_the_role_needs)
 {
-	struct bridge_client *store = open_as("store"), *blk = open_as("blkback"),
-			     *vmm = open_as("vmm");
+	struct bridge_client *store = peer_open(rundir, "store"),
+			     *blk = peer_open(rundir, "blkback"), *vmm = peer_open(rundir, "vmm");
 	struct bridge_message m;
 
-	ck_assert_int_eq(attach(blk, 1, &m), -ESRCH);
-	ck_assert_int_eq(attach(blk, 32001, &m), -EPERM); /* no guest */
-	ck_assert_int_eq(create(vmm, "a"), 1);
-	ck_assert_int_eq(attach(store, 1, &m), 0);
+	ck_assert_int_eq(peer_attach(blk, 1, &m), -ESRCH);
+	ck_assert_int_eq(peer_attach(blk, 32001, &m), -EPERM); /* no guest */
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_attach(store, 1, &m), 0);
 	ck_assert_uint_eq(m.frame->attached->n_regions, 1);
 	ck_assert_int_eq(m.frame->attached->regions[0]->kind, BRIDGE__REGION_KIND__STORE_RING);
 	ck_assert_uint_eq(m.nr_fds, 1);
 	bridge_message_fini(&m);
-	ck_assert_int_eq(attach(blk, 1, &m), 0);
+	ck_assert_int_eq(peer_attach(blk, 1, &m), 0);
 	ck_assert_uint_eq(m.frame->attached->n_regions, 2);
 	for (size_t i = 0; i < 2; i++)
 		ck_assert_int_le(m.frame->attached->regions[i]->kind,
 				 BRIDGE__REGION_KIND__GRANT_FRAMES);
 	bridge_message_fini(&m);
 	bridge_client_close(vmm);
-	expect_state(blk, 1, BRIDGE__DOMAIN_STATE__GONE); /* told without a watch */
-	ck_assert_int_eq(attach(blk, 1, &m), -ESRCH);
+	peer_expect_state(blk, 1, BRIDGE__DOMAIN_STATE__GONE); /* told without a watch */
+	ck_assert_int_eq(peer_attach(blk, 1, &m), -ESRCH);
 	bridge_client_close(store);
 	bridge_client_close(blk);
 }
@@ -239,26 +104,26 @@ START_TEST(test_watch)
 {
 	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
 	Bridge__DomainControl control = BRIDGE__DOMAIN_CONTROL__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_WATCH, &watch);
-	struct bridge_client *tool = open_as("tool"), *vmm;
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_WATCH, &watch);
+	struct bridge_client *tool = peer_open(rundir, "tool"), *vmm;
 	struct bridge_message m;
 
 	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
 			 0);
-	expect_info(tool, 0, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_FIRST);
-	expect_state(tool, 32000, BRIDGE__DOMAIN_STATE__RUNNING);
-	expect_info(tool, 32001, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_LAST);
-	vmm = open_as("vmm");
-	ck_assert_int_eq(create(vmm, "a"), 1);
-	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
-	f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_CONTROL, &control);
+	peer_expect_info(tool, 0, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_FIRST);
+	peer_expect_state(tool, 32000, BRIDGE__DOMAIN_STATE__RUNNING);
+	peer_expect_info(tool, 32001, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_LAST);
+	vmm = peer_open(rundir, "vmm");
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
+	f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_CONTROL, &control);
 	control.domid = 1;
 	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
 			 -EINVAL);
 	control.action = BRIDGE__CONTROL_ACTION__UNPAUSE;
 	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
 			 0);
-	next_event(vmm, &m);
+	peer_next_event(vmm, &m);
 	ck_assert_int_eq(m.frame->body_case, BRIDGE__FRAME__BODY_DOMAIN_CONTROL);
 	ck_assert_int_eq(m.frame->domain_control->action, BRIDGE__CONTROL_ACTION__UNPAUSE);
 	bridge_message_fini(&m);
@@ -266,7 +131,7 @@ START_TEST(test_watch)
 	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
 			 -ESRCH);
 	bridge_client_close(vmm);
-	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__GONE);
+	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__GONE);
 	bridge_client_close(tool);
 }
 END_TEST
@@ -274,32 +139,32 @@ END_TEST
 /* a service that comes back finds its port, its kick and its deposits */
 START_TEST(test_service_comes_back)
 {
-	struct bridge_client *blk = open_as("blkback"), *vmm = open_as("vmm");
+	struct bridge_client *blk = peer_open(rundir, "blkback"), *vmm = peer_open(rundir, "vmm");
 	struct bridge_message guest, service;
 	uint64_t count;
 	uint32_t port;
 	char byte;
 	int fd;
 
-	ck_assert_int_eq(create(vmm, "a"), 1);
-	ck_assert_int_eq(port_alloc(vmm, 5, 32000, &guest), 0);
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_port_alloc(vmm, 5, 32000, &guest), 0);
 	ck_assert_uint_eq(guest.frame->port->port, 5);
-	ck_assert_int_eq(port_bind(blk, 1, 6, &service), -EINVAL);
-	ck_assert_int_eq(port_bind(blk, 1, 5, &service), 0);
+	ck_assert_int_eq(peer_port_bind(blk, 1, 6, &service), -EINVAL);
+	ck_assert_int_eq(peer_port_bind(blk, 1, 5, &service), 0);
 	port = service.frame->port->port;
 	ck_assert(readable(service.fds[0])); /* pending from the start */
 	ck_assert_int_eq(read(service.fds[0], &count, sizeof(count)), sizeof(count));
 	bridge_message_fini(&service);
-	fd = memory(4096);
+	fd = peer_memory(4096);
 	ck_assert_int_eq(pwrite(fd, "j", 1, 0), 1);
-	ck_assert_int_eq(keep(blk, BRIDGE__KEEP__ACTION__PUT, "journal", fd, NULL), 0);
+	ck_assert_int_eq(peer_keep(blk, BRIDGE__KEEP__ACTION__PUT, "journal", fd, NULL), 0);
 	close(fd);
 	bridge_client_close(blk);
 
 	count = 1;
 	ck_assert_int_eq(write(guest.fds[1], &count, sizeof(count)), sizeof(count));
-	blk = open_as("blkback");
-	ck_assert_int_eq(port_bind(blk, 1, 5, &service), 0);
+	blk = peer_open(rundir, "blkback");
+	ck_assert_int_eq(peer_port_bind(blk, 1, 5, &service), 0);
 	ck_assert_uint_eq(service.frame->port->port, port);
 	ck_assert_int_eq(read(service.fds[0], &count, sizeof(count)), sizeof(count));
 	ck_assert_uint_eq(count, 2); /* the kick, and the new binding */
@@ -307,12 +172,13 @@ START_TEST(test_service_comes_back)
 	ck_assert_int_eq(write(service.fds[1], &count, sizeof(count)), sizeof(count));
 	ck_assert(readable(guest.fds[0]));
 	bridge_message_fini(&service);
-	ck_assert_int_eq(keep(blk, BRIDGE__KEEP__ACTION__GET, "journal", -1, &service), 0);
+	ck_assert_int_eq(peer_keep(blk, BRIDGE__KEEP__ACTION__GET, "journal", -1, &service), 0);
 	ck_assert_int_eq(pread(service.fds[0], &byte, 1, 0), 1);
 	ck_assert_int_eq(byte, 'j');
 	bridge_message_fini(&service);
-	ck_assert_int_eq(keep(blk, BRIDGE__KEEP__ACTION__DROP, "journal", -1, NULL), 0);
-	ck_assert_int_eq(keep(blk, BRIDGE__KEEP__ACTION__GET, "journal", -1, &service), -ENOENT);
+	ck_assert_int_eq(peer_keep(blk, BRIDGE__KEEP__ACTION__DROP, "journal", -1, NULL), 0);
+	ck_assert_int_eq(peer_keep(blk, BRIDGE__KEEP__ACTION__GET, "journal", -1, &service),
+			 -ENOENT);
 	bridge_message_fini(&guest);
 	bridge_client_close(vmm);
 	bridge_client_close(blk);
@@ -321,23 +187,23 @@ END_TEST
 
 START_TEST(test_ports_of_others)
 {
-	struct bridge_client *blk = open_as("blkback"), *net = open_as("netback"),
-			     *vmm = open_as("vmm");
+	struct bridge_client *blk = peer_open(rundir, "blkback"),
+			     *net = peer_open(rundir, "netback"), *vmm = peer_open(rundir, "vmm");
 	struct bridge_message m;
 
-	ck_assert_int_eq(create(vmm, "a"), 1);
-	ck_assert_int_eq(port_alloc(vmm, 0, 32000, &m), 0);
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_port_alloc(vmm, 0, 32000, &m), 0);
 	bridge_message_fini(&m);
-	ck_assert_int_eq(port_bind(net, 1, 1, &m), -EPERM);
-	ck_assert_int_eq(port_bind(blk, 77, 1, &m), -ESRCH);
-	ck_assert_int_eq(port_alloc(vmm, 0, 77, &m), -ESRCH);
-	ck_assert_int_eq(port_alloc(vmm, 1, 32000, &m), -EEXIST);
-	ck_assert_int_eq(port_alloc(vmm, 4096, 32000, &m), -EINVAL);
+	ck_assert_int_eq(peer_port_bind(net, 1, 1, &m), -EPERM);
+	ck_assert_int_eq(peer_port_bind(blk, 77, 1, &m), -ESRCH);
+	ck_assert_int_eq(peer_port_alloc(vmm, 0, 77, &m), -ESRCH);
+	ck_assert_int_eq(peer_port_alloc(vmm, 1, 32000, &m), -EEXIST);
+	ck_assert_int_eq(peer_port_alloc(vmm, 4096, 32000, &m), -EINVAL);
 	/* deposits are of the socket, too */
-	ck_assert_int_eq(keep(blk, BRIDGE__KEEP__ACTION__PUT, "x", 0, NULL), 0);
-	ck_assert_int_eq(keep(net, BRIDGE__KEEP__ACTION__GET, "x", -1, &m), -ENOENT);
-	ck_assert_int_eq(keep(net, BRIDGE__KEEP__ACTION__PUT, "", 0, NULL), -EINVAL);
-	ck_assert_int_eq(keep(net, BRIDGE__KEEP__ACTION__PUT, "x", -1, NULL), -EINVAL);
+	ck_assert_int_eq(peer_keep(blk, BRIDGE__KEEP__ACTION__PUT, "x", 0, NULL), 0);
+	ck_assert_int_eq(peer_keep(net, BRIDGE__KEEP__ACTION__GET, "x", -1, &m), -ENOENT);
+	ck_assert_int_eq(peer_keep(net, BRIDGE__KEEP__ACTION__PUT, "", 0, NULL), -EINVAL);
+	ck_assert_int_eq(peer_keep(net, BRIDGE__KEEP__ACTION__PUT, "x", -1, NULL), -EINVAL);
 	bridge_client_close(blk);
 	bridge_client_close(net);
 	bridge_client_close(vmm);
@@ -368,9 +234,9 @@ static void expect_closed(int fd)
 START_TEST(test_garbage)
 {
 	static char big[BRIDGE_MESSAGE_MAX + 1];
-	struct bridge_client *tool = open_as("tool");
+	struct bridge_client *tool = peer_open(rundir, "tool");
 	Bridge__DomainQuery query = BRIDGE__DOMAIN_QUERY__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_QUERY, &query), *back;
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_QUERY, &query), *back;
 	uint8_t buf[256];
 	int fds[FDPASS_MAX], fd = raw_socket("vmm");
 	ssize_t n;
@@ -404,8 +270,8 @@ END_TEST
 START_TEST(test_reader_that_does_not)
 {
 	Bridge__Hello hello = BRIDGE__HELLO__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_HELLO, &hello);
-	struct bridge_client *tool = open_as("tool");
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_HELLO, &hello);
+	struct bridge_client *tool = peer_open(rundir, "tool");
 	int fd = raw_socket("tool"), sent = 0;
 	uint8_t buf[256];
 	long n;
@@ -417,7 +283,7 @@ START_TEST(test_reader_that_does_not)
 		sent++;
 	ck_assert_int_lt(sent, 1000000); /* it was dropped */
 	close(fd);
-	f = frame_of(
+	f = peer_frame_of(
 		BRIDGE__FRAME__BODY_DOMAIN_QUERY,
 		&(Bridge__DomainQuery){ PROTOBUF_C_MESSAGE_INIT(&bridge__domain_query__descriptor),
 					0, (char *)(uintptr_t) "" });
@@ -445,7 +311,7 @@ static unsigned int open_files(void)
 /* a message without bytes is the end of the connection; what came with it must not stay */
 START_TEST(test_empty_message_with_descriptors)
 {
-	struct bridge_client *tool = open_as("tool");
+	struct bridge_client *tool = peer_open(rundir, "tool");
 	unsigned int before = open_files();
 	int fds[FDPASS_MAX];
 
@@ -463,55 +329,82 @@ START_TEST(test_empty_message_with_descriptors)
 }
 END_TEST
 
-static int update(struct bridge_client *c, Bridge__DomainState state, uint32_t store_port)
-{
-	Bridge__DomainUpdate msg = BRIDGE__DOMAIN_UPDATE__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_UPDATE, &msg);
-
-	msg.state = state;
-	msg.store_port = store_port;
-	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
-}
-
 /* states go forward only, and what is no change is told to nobody */
 START_TEST(test_updates)
 {
 	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
-	bridge_frame f = frame_of(BRIDGE__FRAME__BODY_DOMAIN_WATCH, &watch);
-	struct bridge_client *tool = open_as("tool"), *vmm = open_as("vmm");
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_WATCH, &watch);
+	struct bridge_client *tool = peer_open(rundir, "tool"), *vmm = peer_open(rundir, "vmm");
 
-	ck_assert_int_eq(create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
 	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
 			 0);
 	for (uint32_t domid = 0; domid < 3; domid++)
-		expect_info(tool, domid ? 31999 + domid : 0, BRIDGE__DOMAIN_STATE__RUNNING,
-			    domid ? 0 : BRIDGE_SNAPSHOT_FIRST);
-	expect_info(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED, BRIDGE_SNAPSHOT_LAST);
-	ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1), 0); /* the port is new */
-	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
+		peer_expect_info(tool, domid ? 31999 + domid : 0, BRIDGE__DOMAIN_STATE__RUNNING,
+				 domid ? 0 : BRIDGE_SNAPSHOT_FIRST);
+	peer_expect_info(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED, BRIDGE_SNAPSHOT_LAST);
+	ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1),
+			 0); /* the port is new */
+	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
 	for (int i = 0; i < 100; i++)
-		ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1), 0);
-	ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 1), 0);
-	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__SHUTDOWN);
-	ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), -EINVAL);
-	ck_assert_int_eq(update(vmm, BRIDGE__DOMAIN_STATE__GONE, 1), -EINVAL);
+		ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1), 0);
+	ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 1), 0);
+	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__SHUTDOWN);
+	ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), -EINVAL);
+	ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__GONE, 1), -EINVAL);
 	bridge_client_close(vmm);
-	expect_state(tool, 1, BRIDGE__DOMAIN_STATE__GONE);
+	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__GONE);
+	bridge_client_close(tool);
+}
+END_TEST
+
+static int update_reason(struct bridge_client *c, Bridge__DomainState state, uint32_t reason)
+{
+	Bridge__DomainUpdate msg = BRIDGE__DOMAIN_UPDATE__INIT;
+	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_UPDATE, &msg);
+
+	msg.state = state;
+	msg.shutdown_reason = reason;
+	msg.store_port = 1;
+	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+/* an owner cannot make events at will: each step back needs a tool that asked */
+START_TEST(test_updates_back)
+{
+	struct bridge_client *tool = peer_open(rundir, "tool"), *vmm = peer_open(rundir, "vmm");
+	const uint32_t soft = 5;
+
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__PAUSE), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, soft), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 0), 0);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
+	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
+	bridge_client_close(vmm);
 	bridge_client_close(tool);
 }
 END_TEST
 
 START_TEST(test_port_limit)
 {
-	struct bridge_client *vmm = open_as("vmm");
+	struct bridge_client *vmm = peer_open(rundir, "vmm");
 	struct bridge_message m;
 
-	ck_assert_int_eq(create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
 	for (int i = 0; i < 1024; i++) {
-		ck_assert_int_eq(port_alloc(vmm, 0, 32000, &m), 0);
+		ck_assert_int_eq(peer_port_alloc(vmm, 0, 32000, &m), 0);
 		bridge_message_fini(&m);
 	}
-	ck_assert_int_eq(port_alloc(vmm, 0, 32000, &m), -ENOSPC);
+	ck_assert_int_eq(peer_port_alloc(vmm, 0, 32000, &m), -ENOSPC);
 	bridge_client_close(vmm);
 }
 END_TEST
@@ -519,7 +412,7 @@ END_TEST
 /* two devices of one guest name the same port: the second must not get the first one's */
 START_TEST(test_port_held_once)
 {
-	struct bridge_client *vmm = open_as("vmm");
+	struct bridge_client *vmm = peer_open(rundir, "vmm");
 	xenhost_port_t *first, *second;
 	struct bridge_message m;
 	xenhost_t *host;
@@ -527,8 +420,8 @@ START_TEST(test_port_held_once)
 
 	snprintf(uri, sizeof(uri), "bridge:%s/bridge/blkback.sock", rundir);
 	ck_assert_int_eq(xenhost_open(uri, 0, &host), 0);
-	ck_assert_int_eq(create(vmm, "a"), 1);
-	ck_assert_int_eq(port_alloc(vmm, 3, 32000, &m), 0);
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_port_alloc(vmm, 3, 32000, &m), 0);
 	bridge_message_fini(&m);
 	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &first), 0);
 	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &second), -EBUSY);
@@ -555,4 +448,4 @@ END_TEST
 UNIT_MAIN_WITH("bridged", setup, teardown, test_roles, test_attach_gives_what_the_role_needs,
 	       test_watch, test_service_comes_back, test_ports_of_others, test_garbage,
 	       test_reader_that_does_not, test_empty_message_with_descriptors, test_updates,
-	       test_port_limit, test_port_held_once, test_second_instance)
+	       test_updates_back, test_port_limit, test_port_held_once, test_second_instance)

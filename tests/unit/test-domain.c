@@ -59,7 +59,7 @@ START_TEST(test_create_and_seed)
 	grant_entry_v1_t entry;
 	struct domain *d;
 
-	ck_assert_int_eq(domain_table_init(&t), 0);
+	ck_assert_int_eq(domain_table_init(&t, NULL), 0);
 	ck_assert_int_eq(create(&t, "a", regions, 2, fds, &d), 0);
 	ck_assert_uint_eq(d->domid, 1);
 	ck_assert_uint_eq(d->memory_bytes, 1 << 20);
@@ -89,7 +89,7 @@ START_TEST(test_bad_memory)
 	struct domain_table t;
 	struct domain *d = NULL;
 
-	ck_assert_int_eq(domain_table_init(&t), 0);
+	ck_assert_int_eq(domain_table_init(&t, NULL), 0);
 	r.fd = 1; /* could shrink under its users */
 	ck_assert_int_eq(create(&t, "a", &r, 1, fds, &d), -EINVAL);
 	r.fd = 2; /* no memfd */
@@ -129,7 +129,7 @@ START_TEST(test_huge_pages)
 		return; /* a kernel without them */
 	ck_assert_int_eq(ftruncate(fd, 2 << 20), 0);
 	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	ck_assert_int_eq(domain_table_init(&t), 0);
+	ck_assert_int_eq(domain_table_init(&t, NULL), 0);
 	ck_assert_int_eq(create(&t, "a", &r, 1, &fd, &d), -EINVAL);
 	domain_table_fini(&t);
 	close(fd);
@@ -145,7 +145,7 @@ START_TEST(test_too_much_memory)
 
 	ck_assert_int_eq(ftruncate(fd, 1LL << 41), 0);
 	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	ck_assert_int_eq(domain_table_init(&t), 0);
+	ck_assert_int_eq(domain_table_init(&t, NULL), 0);
 	ck_assert_int_eq(create(&t, "a", &r, 1, &fd, &d), -E2BIG);
 	domain_table_fini(&t);
 	close(fd);
@@ -156,7 +156,8 @@ START_TEST(test_services)
 {
 	struct domain_table t;
 
-	ck_assert_int_eq(domain_table_init(&t), 0);
+	ck_assert_int_eq(domain_table_init(&t, NULL), 0);
+	ck_assert_int_eq(domain_add_control(&t), 0);
 	ck_assert_ptr_nonnull(domain_get(&t, 0));
 	ck_assert_int_eq(domain_add_service(&t, "blkback", 32000), 0);
 	ck_assert_int_eq(domain_add_service(&t, "other", 32000), -EEXIST);

@@ -164,6 +164,7 @@ START_TEST(restricted)
 	ck_assert_int_eq(xenhost_share(host, 2, 1, XENHOST_READ, &share), -EPERM);
 	ck_assert_int_eq(xenhost_domain_destroy(host, 2), -EPERM);
 	ck_assert_int_eq(xenhost_domain_unpause(host, 2), -EPERM);
+	ck_assert_int_eq(xenhost_domain_pause(host, 2), -EPERM);
 	/* what was in use can be given back; the one that is left works */
 	xenhost_unmap(before);
 	ck_assert_int_eq(xenhost_map_grants(host, 1, &gref, 1, RW, &map), 0);

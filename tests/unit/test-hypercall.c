@@ -26,6 +26,7 @@ static struct hypercall_guest g;
 static struct {
 	int opened, closed, moved, sent, unmasked, shutdowns, unknowns;
 	int open_result;
+	int ballooned, balloon_calls;
 	uint32_t last_port;
 	uint64_t gfn, gpa, timer;
 	uint32_t frame;
@@ -149,12 +150,27 @@ static void unknown(void *ctx, uint64_t nr, uint64_t op)
 	seen.unknowns++;
 }
 
+/* pages 100 to 199 are given away already; 1000 and above are none */
+static int balloon(void *ctx, uint64_t gfn, uint64_t nr, bool give)
+{
+	int changed = 0;
+
+	if (gfn + nr > 1000)
+		return -EINVAL;
+	for (uint64_t i = gfn; i < gfn + nr; i++)
+		changed += give == (i < 100 || i > 199);
+	seen.ballooned += (int)nr;
+	seen.balloon_calls++;
+	return changed;
+}
+
 static const struct hypercall_ops ops = {
 	.gpa_of = gpa_of,
 	.host_of = host_of,
 	.map_shared_info = map_shared_info,
 	.map_grant_frame = map_grant_frame,
 	.unmap = unmap,
+	.balloon = balloon,
 	.vcpu_info = note_area,
 	.vcpu_time_area = note_area,
 	.vcpu_runstate_area = note_area,
@@ -540,6 +556,99 @@ static void check_entry(uint64_t gva, const struct hypercall_memmap *m)
 	ck_assert_mem_eq(entry + 16, &m->type, 4);
 }
 
+struct reservation {
+	uint64_t list, nr;
+	uint32_t order, flags;
+	uint16_t domid, pad[3];
+};
+
+static int64_t memory_op(uint64_t op, uint64_t nr, uint32_t order)
+{
+	struct reservation arg = {
+		.list = VA(1, 0), .nr = nr, .order = order, .domid = DOMID_SELF
+	};
+
+	POKE(VA(0, 0), arg);
+	return call(__HYPERVISOR_memory_op, op, VA(0, 0), 0);
+}
+
+static int64_t current_pages(void)
+{
+	uint16_t domid = DOMID_SELF;
+
+	POKE(VA(0, 0), domid);
+	return call(__HYPERVISOR_memory_op, XENMEM_current_reservation, VA(0, 0), 0);
+}
+
+static void put_frames(uint64_t first, uint64_t step, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t frame = first + i * step;
+
+		POKE(VA(1, i * 8), frame);
+	}
+}
+
+START_TEST(ballooning)
+{
+	put_frames(10, 1, 512);
+	ck_assert_int_eq(memory_op(XENMEM_decrease_reservation, 60, 0), 60);
+	ck_assert_int_eq(seen.balloon_calls, 1); /* neighbours go together */
+	ck_assert_int_eq(current_pages(), 65536 - 60);
+	/* 40 of these are given away already */
+	put_frames(90, 1, 50);
+	ck_assert_int_eq(memory_op(XENMEM_decrease_reservation, 50, 0), 50);
+	ck_assert_int_eq(current_pages(), 65536 - 70);
+	/* the first one that cannot be ends it, and the number done is told */
+	put_frames(990, 1, 20);
+	ck_assert_int_eq(memory_op(XENMEM_decrease_reservation, 20, 0), 10);
+	/* larger pieces: aligned ones only */
+	put_frames(0, 16, 4);
+	ck_assert_int_eq(memory_op(XENMEM_decrease_reservation, 4, 4), 4);
+	ck_assert_int_eq(memory_op(XENMEM_decrease_reservation, 4, 5), 1);
+	ck_assert_int_eq(memory_op(XENMEM_decrease_reservation, 1, 10), -EPERM);
+	/* a list that goes on where the last call stopped */
+	put_frames(0, 2, 100);
+	seen.ballooned = 0;
+	ck_assert_int_eq(memory_op(XENMEM_populate_physmap | 40 << 6, 100, 0), 100);
+	ck_assert_int_eq(seen.ballooned, 60);
+}
+END_TEST
+
+START_TEST(ballooning_is_bounded)
+{
+	for (unsigned int page = 1; page < HOLE; page++)
+		memset(at(VA(page, 0)), 0, PAGE);
+	/* the list ends where the memory does */
+	ck_assert_int_eq(memory_op(XENMEM_decrease_reservation, UINT64_MAX, 0), 2048);
+	ck_assert_int_le(seen.ballooned, HYPERCALL_EXTENTS_MAX);
+	ck_assert_int_eq(memory_op(XENMEM_decrease_reservation | UINT32_MAX << 6, UINT64_MAX, 0),
+			 UINT32_MAX >> 6);
+}
+END_TEST
+
+START_TEST(ballooning_of_32_bit)
+{
+	uint32_t frames[3] = { 5, 6, 7 };
+	struct {
+		uint32_t list, nr, order, flags;
+		uint16_t domid;
+	} arg = { (uint32_t)VA(1, 0), 3, 0, 0, DOMID_SELF };
+
+	POKE(VA(1, 0), frames);
+	POKE(VA(0, 0), arg);
+	ck_assert_int_eq(
+		call_mode(false, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, VA(0, 0), 0),
+		3);
+	ck_assert_int_eq(seen.ballooned, 3);
+	arg.domid = 9;
+	POKE(VA(0, 0), arg);
+	ck_assert_int_eq(
+		call_mode(false, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, VA(0, 0), 0),
+		-EPERM);
+}
+END_TEST
+
 START_TEST(memory_map)
 {
 	uint64_t arg[] = { 128, VA(1, PAGE - 30) };
@@ -828,6 +937,6 @@ END_TEST
 UNIT_MAIN_WITH("hypercall", setup, teardown, crossing_pages, bad_pointers, wrapping_pointers,
 	       pointers_of_32_bit, user_mode, unknown_ones, missing_op, versions, params, vectors,
 	       add_to_physmap, grant_frames, physmap_of_32_bit, grant_sizes, grant_versions,
-	       memory_map, port_life, bad_port_numbers, failed_open_leaves_nothing,
-	       undelivered_port, alloc_and_bind, ports_run_out, virq_is_not_sent, vcpu_infos, areas,
-	       timers, shutdowns, console)
+	       ballooning, ballooning_is_bounded, ballooning_of_32_bit, memory_map, port_life,
+	       bad_port_numbers, failed_open_leaves_nothing, undelivered_port, alloc_and_bind,
+	       ports_run_out, virq_is_not_sent, vcpu_infos, areas, timers, shutdowns, console)

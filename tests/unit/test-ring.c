@@ -214,6 +214,34 @@ START_TEST(resumes)
 }
 END_TEST
 
+/* the predecessor had taken three requests and answered one */
+START_TEST(resumes_with_debts)
+{
+	struct xenhost_ring r;
+	struct rsp rsp = { { 0 } };
+	struct req req;
+
+	start_at(0);
+	produce(4);
+	take(3);
+	answer(1);
+	xenhost_ring_push(&ring);
+
+	ck_assert_int_eq(xenhost_ring_init(&r, page, 1, sizeof(struct req), sizeof(struct rsp)), 0);
+	ck_assert_int_eq(xenhost_ring_resume(&r, 5), -EPROTO);
+	ck_assert_int_eq(xenhost_ring_resume(&r, 0), -EPROTO);
+	ck_assert_int_eq(xenhost_ring_resume(&r, r.rsp_prod + r.size + 1), -EPROTO);
+	ck_assert_int_eq(xenhost_ring_resume(NULL, 3), -EINVAL);
+	ck_assert_int_eq(xenhost_ring_resume(&r, 3), 0);
+	ck_assert_int_eq(xenhost_ring_resume(&r, 3), -EINVAL);
+	ck_assert_int_eq(xenhost_ring_pending(&r), 1);
+	ck_assert_int_eq(xenhost_ring_put(&r, &rsp), 0);
+	ck_assert_int_eq(xenhost_ring_put(&r, &rsp), 0);
+	ck_assert_int_eq(xenhost_ring_put(&r, &rsp), -ENOSPC);
+	ck_assert_int_eq(xenhost_ring_get(&r, &req), 1);
+}
+END_TEST
+
 START_TEST(impossible_at_init)
 {
 	struct xenhost_ring r = { .size = 77 };
@@ -424,6 +452,6 @@ START_TEST(front_refuses)
 END_TEST
 
 UNIT_MAIN_WITH("ring", setup, teardown, sizes, bad_arguments, takes_and_answers, peeks_then_skips,
-	       no_answer_without_request, wraps, resumes, impossible_at_init, impossible_producer,
-	       own_indices_are_private, event_rule, one_event_per_batch, arms, front_and_back,
-	       front_refuses)
+	       no_answer_without_request, wraps, resumes, resumes_with_debts, impossible_at_init,
+	       impossible_producer, own_indices_are_private, event_rule, one_event_per_batch, arms,
+	       front_and_back, front_refuses)

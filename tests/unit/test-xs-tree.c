@@ -132,15 +132,15 @@ START_TEST(test_stamps)
 
 	setup();
 	put("/d/a", "1");
-	listed = tree_get(&heap, root, "/d", 2)->listed;
+	listed = node_listed(tree_get(&heap, root, "/d", 2));
 	put("/d/a", "2");
-	ck_assert_uint_eq(tree_get(&heap, root, "/d", 2)->listed, listed);
+	ck_assert_uint_eq(node_listed(tree_get(&heap, root, "/d", 2)), listed);
 	ck_assert_uint_eq(tree_get(&heap, root, "/d/a", 4)->changed, stamp);
 	put("/d/b", "1");
-	ck_assert_uint_eq(tree_get(&heap, root, "/d", 2)->listed, stamp);
+	ck_assert_uint_eq(node_listed(tree_get(&heap, root, "/d", 2)), stamp);
 	ck_assert_uint_lt(tree_get(&heap, root, "/d", 2)->changed, stamp);
 	rm("/d/b");
-	ck_assert_uint_eq(tree_get(&heap, root, "/d", 2)->listed, stamp);
+	ck_assert_uint_eq(node_listed(tree_get(&heap, root, "/d", 2)), stamp);
 	teardown();
 }
 END_TEST
@@ -269,7 +269,7 @@ START_TEST(test_large_directory)
 		ck_assert(rm(path));
 	}
 	check_sums(tree_get(&heap, root, "/d", 2), 0);
-	ck_assert_ptr_null(tree_get(&heap, root, "/d", 2)->kids);
+	ck_assert_uint_eq(node_nr_kids(tree_get(&heap, root, "/d", 2)), 0);
 	teardown();
 }
 END_TEST

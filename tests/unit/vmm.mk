@@ -3,7 +3,7 @@ LIBGUEST = $(top_builddir)/hypercall-bridge/guest/libguest.la
 LIBVMMCORE = $(top_builddir)/hypercall-bridge/vmm/libvmmcore.la
 
 check_PROGRAMS += test-ports test-upcall test-hypercall test-pvh test-bzimage test-acpi test-cpuid \
-	test-conring
+	test-conring test-conlog test-vmm-sandbox
 test_ports_SOURCES = test-ports.c
 test_ports_LDADD = $(LIBGUEST) $(LDADD)
 test_upcall_SOURCES = test-upcall.c
@@ -20,4 +20,8 @@ test_acpi_LDADD = $(LIBVMMCORE) $(LDADD)
 test_cpuid_SOURCES = test-cpuid.c
 test_cpuid_LDADD = $(LIBVMMCORE) $(LDADD)
 test_conring_SOURCES = test-conring.c
+test_vmm_sandbox_SOURCES = test-vmm-sandbox.c
+test_vmm_sandbox_LDADD = $(LIBVMMCORE) $(LDADD) -lpthread
+test_conlog_SOURCES = test-conlog.c
+test_conlog_LDADD = $(LIBVMMCORE) $(LDADD)
 test_conring_LDADD = $(LIBVMMCORE) $(LDADD)

@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 #define XENHOST_DOMAIN_GONE 0u
-#define XENHOST_DOMAIN_PAUSED 1u /* built, not started */
+#define XENHOST_DOMAIN_PAUSED 1u /* built and not started, or paused */
 #define XENHOST_DOMAIN_RUNNING 2u
 #define XENHOST_DOMAIN_SHUTDOWN 3u /* stopped itself, see shutdown_reason; not yet gone */
 
@@ -60,6 +60,7 @@ XENHOST_API int xenhost_domain_known(xenhost_t *host, uint16_t domid,
 
 /* toolstack operations of domain 0: -EPERM for others, -ESRCH */
 XENHOST_API int xenhost_domain_unpause(xenhost_t *host, uint16_t domid);
+XENHOST_API int xenhost_domain_pause(xenhost_t *host, uint16_t domid);
 XENHOST_API int xenhost_domain_destroy(xenhost_t *host, uint16_t domid);
 
 #ifdef __cplusplus

@@ -88,6 +88,14 @@ XENHOST_API int xenhost_grant_copy(xenhost_t *host, uint16_t domid, struct xenho
 				   size_t n, unsigned int direction);
 
 /*
+ * A process that is killed leaves grants marked as in use, and their guest cannot take them back. This unmarks
+ * what processes of our domain left so in domid's grant table, not what we use: when nothing that they began
+ * can touch the guest's memory any more. Returns how many there were. -EBUSY another process of our domain
+ * is there, -ESRCH, -EOPNOTSUPP. One thread at a time with others of the handle that do not say otherwise.
+ */
+XENHOST_API int xenhost_grants_settle(xenhost_t *host, uint16_t domid);
+
+/*
  * The offering side, for front ends (needs XENHOST_F_SHARE, else -EOPNOTSUPP): n new zeroed pages of our
  * domain, in one view, granted to domid; prot is what it may do: XENHOST_READ, or with XENHOST_WRITE.
  * -ENOSPC no free page or grant.

@@ -31,6 +31,12 @@ struct xenhost_ring {
 XENHOST_API int xenhost_ring_init(struct xenhost_ring *ring, void *pages, size_t nr_pages,
 				  size_t req_size, size_t rsp_size);
 
+/*
+ * Right after init: a predecessor has taken the requests before req_cons, and those of them whose answers
+ * are not published will be answered now. -EPROTO: that cannot be
+ */
+XENHOST_API int xenhost_ring_resume(struct xenhost_ring *ring, uint32_t req_cons);
+
 /* requests ready to be taken, or -EPROTO */
 XENHOST_API int xenhost_ring_pending(const struct xenhost_ring *ring);
 /* copies the next request (req_size bytes): 1, 0 none, -EPROTO the front end broke the ring */

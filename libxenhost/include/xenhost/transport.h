@@ -42,7 +42,8 @@ struct xenhost_transport_ops {
 	int (*domain_info)(void *state, uint16_t domid, const char *name, /* name NULL: by domid */
 			   struct xenhost_domain_info *ret_info);
 	int (*domain_watch)(void *state); /* from now on tell all domains, then changes */
-	int (*domain_control)(void *state, uint16_t domid, int destroy); /* 0: unpause */
+	int (*domain_control)(void *state, uint16_t domid,
+			      int action); /* 0 unpause, 1 destroy, 2 pause */
 
 	int (*port_bind)(void *state, uint16_t domid, uint32_t remote_port,
 			 struct xenhost_port_fds *ret);
@@ -72,6 +73,18 @@ struct xenhost_transport_ops {
 	/* results are zeroed; counts and op have been checked: xenhost/hypercall.h */
 	int (*hypercall)(void *state, unsigned int op, const uint64_t *args, uint64_t *results);
 	int (*restrict_to)(void *state, uint16_t domid); /* give up what belongs to others */
+
+	/*
+	 * xenhost_translate_gref() and xenhost_put_gref(), both or none: without them, io_begin and io_end of
+	 * one segment. translate fills in addr, domid, prot, seg.gref and, for itself, seg.priv; put makes
+	 * addr NULL. (any)
+	 */
+	int (*translate)(void *state, uint16_t domid, uint32_t gref, unsigned int prot,
+			 struct xenhost_page *ret_page);
+	int (*put)(void *state, struct xenhost_page *page);
+
+	/* xenhost_grants_settle() */
+	int (*settle)(void *state, uint16_t domid);
 };
 
 /*

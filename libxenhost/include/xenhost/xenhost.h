@@ -30,8 +30,15 @@ typedef struct xenhost xenhost_t;
 #define XENHOST_F_SHARE (1ULL << 3)   /* xenhost_share: we are a guest, with memory to grant */
 
 /*
+ * flag of xenhost_open(): grants that a process before us left marked as in use stay so until
+ * xenhost_grants_settle(), because what it began may still be under way. Without it they are settled when
+ * their guest is first reached.
+ */
+#define XENHOST_OPEN_KEEP_MARKS 1u
+
+/*
  * uri: "bridge:SOCKET" (a socket of xenhost-bridged fixes who we are), "bridge:" ($XENHOST_RUNDIR or
- * the built-in run directory, the tools' socket). flags: 0. May block up to 10 s.
+ * the built-in run directory, the tools' socket). flags: above, or 0. May block up to 10 s.
  * Other schemes are plug-ins: xenhost/transport.h. -EINVAL (uri), -EPROTONOSUPPORT (scheme or version),
  * -EACCES (a plug-in that others could have written), -ELIBBAD (one that cannot be loaded), errors of
  * connect(2), -ETIMEDOUT.

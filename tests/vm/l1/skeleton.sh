@@ -50,8 +50,8 @@ start_guest()
 	truncate -s 64M $tmp/disk.img
 	xenhost run --rundir $tmp/run --kernel "$l2/vmlinuz-$kernel" --initrd "$l2/initrd-$kernel" \
 		--memory 256M --disk $tmp/disk.img --net tap=xh0 \
-		--append "console=hvc0 quiet panic=-1 xh_http=http://$host:8000" \
-		>"$log" 2>"$errors" </dev/null &
+		--append "console=hvc0 quiet panic=-1 xh_http=http://$host:8000 xh_steps=xen,disk,net,input" \
+		>"$log" 2>"$errors" <$tmp/typed &
 	pid=$!
 }
 
@@ -169,7 +169,7 @@ take_guest_steps()
 		FAIL) fail "$kernel/guest-$name: $why" ;;
 		esac
 	done <$tmp/console
-	check "$kernel/guest-steps" same "16 ok, 0 failed" \
+	check "$kernel/guest-steps" same "17 ok, 0 failed" \
 		"$(sed -n 's/^guest: \(.* ok, .* failed\)$/\1/p' $tmp/console)"
 }
 
@@ -257,6 +257,7 @@ check kvm-caps kvm-caps
 cat $tmp/why
 check network network_up
 mkdir -p $tmp/run
+echo "typed before the boot" >$tmp/typed
 for k in "$@"; do
 	test_guest "$k"
 done

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The nodes of a disk: what we offer, what the toolstack wants, what the front end says, the operator's orders. */
+#ifndef BLKBACKD_VBD_NODES_H
+#define BLKBACKD_VBD_NODES_H
+
+#include "blkbackd/vbd.h"
+
+/* One line for the log and for the error node. Returns the error. */
+int vbd_error(xenhost_device_t *dev, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* image, with all that the toolstack said about it; -EBUSY is not yet an error of the device */
+int vbd_open_image(struct vbd *vbd);
+/* features, geometry */
+int vbd_publish(struct vbd *vbd);
+/* throttle and what to do about errors, as the toolstack says now */
+void vbd_read_settings(struct vbd *vbd);
+/* Everything that the front end says of its rings, checked; and limits.abi. -errno, told to the front end */
+int vbd_read_front(struct vbd *vbd, struct journal_key *key);
+/* does what the node xenhost-control says, if it was not done yet */
+void vbd_obey(struct vbd *vbd);
+
+#endif

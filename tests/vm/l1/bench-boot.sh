@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What a boot costs: exits to user space of quiet boots, memory of the vmm beside the guest's, time from the
+# start of the vmm to the guest's first process (with --icount a nanosecond is an instruction). Run by
+# tests/bench/boot. Lines "GOAL name: measured (goal ...) met|MISSED".
+#
+# shellcheck disable=SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
+
+# shellcheck source-path=SCRIPTDIR source=harness.sh
+. "${XH_HARNESS:-/harness.sh}"
+# shellcheck source-path=SCRIPTDIR source=toolstack.sh
+. "${XH_TOOLSTACK:-/toolstack.sh}"
+
+# goal NAME MEASURED LIMIT UNIT: at most
+goal()
+{
+	verdict=met
+	[ "$2" -le "$3" ] || verdict=MISSED
+	echo "GOAL $1: $2 $4 (goal <= $3) $verdict"
+}
+
+now_ms()
+{
+	read -r up _ </proc/uptime
+	echo $up | tr -d .
+}
+
+exits_of()
+{
+	sed -n 's/^exits: hypercall=\([0-9]*\) .*/\1/p' $results/supervise-$1.log
+}
+
+# KiB of the vmm that are not the guest's memory
+own_memory()
+{
+	for process in /proc/[0-9]*; do
+		case $(readlink $process/exe) in
+		*/xenhost-vmm) awk '/^RssAnon|^RssFile/ { sum += $2 } END { print sum }' $process/status ;;
+		esac
+	done
+}
+
+# boot VCPUS: to the first process, then off
+boot()
+{
+	configure $1 'append = console=hvc0 quiet panic=-1 xh_steps=commands' 'memory = 224M' "vcpus = $2"
+	begin=$(now_ms)
+	supervise $1
+	until grep -q '^guest: .* is up' $results/console-$1.log 2>/dev/null; do
+		usleep 20000
+	done
+	took=$((($(now_ms) - begin) * 10))
+	up $1 300 && memory=$(own_memory) && tell $1 poweroff && finished $1 300
+}
+
+modprobe kvm-amd
+check daemons start_daemons
+for vcpus in 1 2 4; do
+	name=with-$vcpus
+	check $name boot $name $vcpus || continue
+	case $vcpus in
+	1) limit=40 ;;
+	2) limit=60 ;;
+	4) limit=115 ;;
+	esac
+	goal boot-exits-$vcpus "$(exits_of $name)" $limit exits
+	echo "boot-time-$vcpus: $took ms to the first process"
+	[ $vcpus != 1 ] || goal vmm-memory "$memory" 4096 KiB
+	[ $vcpus != 1 ] || ours=$took
+done
+finish

@@ -1,0 +1,249 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Guests' lives under xenhost supervise: two at once under one set of daemons, one of them with two
+# vCPUs; reboot, crash, kexec, power off, each with what watchers of the store see of it; pause; the
+# Xenstore from inside.
+#
+# shellcheck disable=SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
+
+# shellcheck source-path=SCRIPTDIR source=harness.sh
+. "${XH_HARNESS:-/harness.sh}"
+# shellcheck source-path=SCRIPTDIR source=toolstack.sh
+. "${XH_TOOLSTACK:-/toolstack.sh}"
+
+boot_limit=120
+
+# Who watches @releaseDomain asks how the domain ended, as xl does; one that is kept still knows.
+watch_releases()
+{
+	: >$results/releases
+	xenhost store watch @releaseDomain | while read -r _; do
+		for name in one two; do
+			reason=$(reason_of $name)
+			[ -z "$reason" ] || echo "$name $reason" >>$results/releases
+		done
+	done &
+}
+
+# saw NAME REASON: a watcher of the domains was told so
+saw()
+{
+	wait_for 60 grep -q " $1 .*shutdown: $2\$" $results/domains
+}
+
+# the newest that the watcher was told about it; by then the toolstack has written its nodes anew
+last_is()
+{
+	grep " $1 " $results/domains | tail -n 1 | grep -q " $2\$"
+}
+
+# asked NAME REASON: a watcher of @releaseDomain asked, and got this answer
+asked()
+{
+	wait_for 60 grep -qx "$1 $2" $results/releases
+}
+
+one_line()
+{
+	cat $tmp/said
+	same "$(wc -l <$tmp/said)" 1
+}
+
+name_busy()
+{
+	status=0
+	xenhost-vmm --name one --kernel $l2/vmlinuz-6.12 --memory 160M 2>$tmp/said || status=$?
+	one_line && same $status 1 && grep -q "refuses guest 'one': a domain of this name runs" $tmp/said
+}
+
+too_little_memory()
+{
+	status=0
+	xenhost-vmm --name three --kernel $l2/vmlinuz-6.12 --memory 64M 2>$tmp/said || status=$?
+	one_line && same $status 1 && grep -q 'too little memory: .* raise --memory' $tmp/said
+}
+
+too_much_memory()
+{
+	status=0
+	xenhost-vmm --name three --kernel $l2/vmlinuz-6.12 --memory 1T 2>$tmp/said || status=$?
+	one_line && same $status 1 && grep -q 'give it less with --memory or free some' $tmp/said
+}
+
+# what a reboot may not change
+identity()
+{
+	id=$(domid_of "$1")
+	xenhost store read /local/domain/$id/vm
+	xenhost store read /local/domain/$id/device/vif/0/mac
+}
+
+confined()
+{
+	for process in /proc/[0-9]*; do
+		case $(readlink $process/exe) in
+		*/xenhost-vmm) ;;
+		*) continue ;;
+		esac
+		same "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' $process/status)" 1 || return
+		for thread in $process/task/*; do
+			same "$(sed -n 's/^Seccomp:[[:space:]]*//p' $thread/status)" 2 || return
+		done
+		confined=yes
+	done
+	same "$confined" yes
+}
+
+# Several look, each may type; the log and the terminal have it too.
+console_shows()
+{
+	for viewer in 1 2; do
+		xenhost console one >$tmp/viewer-$viewer </dev/null &
+		viewers="$viewers $!"
+	done
+	ask one cpus 1 || return
+	for place in $tmp/viewer-1 $tmp/viewer-2 $results/console-one.log $tmp/tty; do
+		wait_for 60 grep -q 'guest: command .*: cpus 1: 0' $place || return
+	done
+}
+
+console_takes()
+{
+	tell one console-read || return
+	echo "typed by a viewer" | xenhost console one >$tmp/viewer-3 &
+	viewers="$viewers $!"
+	answered && same "$answer" "typed by a viewer"
+}
+
+# what the host gives for the memory of guest two, in KiB
+given()
+{
+	for fd in /proc/[0-9]*/fd/*; do
+		case $(readlink $fd) in *memfd:xenhost-ram*) ;; *) continue ;; esac
+		process=${fd%/fd/*}
+		tr '\0' ' ' <$process/cmdline | grep -q -- '--name two ' || continue
+		echo $(($(stat -L -c %b $fd) / 2))
+		return
+	done
+}
+
+# the guest does not count what its kernel keeps for itself: less than the target by a constant
+has_now()
+{
+	ask two balloon && same "$answer" "$1"
+}
+
+# memory/target is answered by the guest's kernel, and the host has what was given away
+balloon()
+{
+	id=$(domid_of two)
+	before=$(given)
+	ask two balloon || return
+	all=$answer
+	xenhost store write /local/domain/$id/memory/target 180224 || return
+	wait_for 60 has_now $((all - 49152)) || return
+	small=$(given)
+	xenhost store write /local/domain/$id/memory/target 229376 || return
+	wait_for 60 has_now $all || return
+	after=$(given)
+	note "memory of the guest in the host, KiB: $before, $small, $after"
+	same "$before $small $after" "229376 180224 229376"
+}
+
+# A paused guest does nothing: what it is told before is answered when it goes on.
+pause_and_go_on()
+{
+	xenhost domain pause two && wait_for 30 is_state two paused || return
+	tell two cpus 2 || return
+	# an ordering fence: the other guest has been served completely since
+	tell_home=$home tell_number=$number
+	ask one cpus 1 || return
+	if has_result $tell_home/result-$tell_number; then
+		echo "a paused guest answered"
+		return 1
+	fi
+	xenhost domain unpause two && wait_for 30 is_state two running || return
+	told=two home=$tell_home number=$tell_number
+	answered
+}
+
+is_state()
+{
+	xenhost domain info "$1" | grep -q "^state: *$2"
+}
+
+make_image()
+{
+	truncate -s 128M $tmp/one.img && mkfs.ext4 -q -F $tmp/one.img && mkdir -p $tmp/mnt &&
+		mount -o loop $tmp/one.img $tmp/mnt && cp $l2/vmlinuz-6.12 $tmp/mnt/vmlinuz &&
+		cp $l2/initrd-6.12 $tmp/mnt/initrd && umount $tmp/mnt
+}
+
+nothing_left()
+{
+	same "$(xenhost domain list | grep -c ' guest ')" 0 && same "$(xenhost store ls /vm | wc -l)" 0
+}
+
+modprobe -a kvm-amd tun loop ext4 2>/dev/null
+check daemons start_daemons
+check image make_image
+tunctl -t xh0 >/dev/null
+configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
+	'on-crash = preserve' "console-pty = $tmp/pty-one"
+configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
+watch_releases
+xenhost domain watch >$results/domains &
+supervise one
+supervise two
+check one/up up one $boot_limit
+check two/up up two $boot_limit
+check two/two-vcpus ask two cpus 2
+check one/one-vcpu ask one cpus 1
+check name-busy name_busy
+check too-little-memory too_little_memory
+check too-much-memory too_much_memory
+check confined confined
+cat <$tmp/pty-one >$tmp/tty &
+check console-tty test "$(readlink $tmp/pty-one)" = "$(xenhost store read /local/domain/$(domid_of one)/console/tty)"
+check console-shows console_shows
+check console-takes console_takes
+check two/balloon balloon
+check two/pause pause_and_go_on
+
+# a new domain, the same guest
+before=$(identity one)
+old=$(domid_of one)
+check one/reboot tell one reboot
+check one/up-again up one $boot_limit $old
+check one/reboot-seen saw one reboot
+check one/identity same "$(identity one)" "$before"
+
+check one/kexec tell one kexec
+old=$(domid_of one)
+check one/kexec-seen saw one soft-reset
+check one/other-kernel wait_for 60 last_is one running
+check one/other-kernel-up wait_for $boot_limit node_is /local/domain/$old/data/result ready
+next_one=0
+check one/other-kernel-disk ask one has-disk xvda
+check one/same-domain same "$(domid_of one)" $old
+
+check two/poweroff xenhost domain shutdown two
+check two/poweroff-seen saw two poweroff
+check two/poweroff-asked asked two poweroff
+check two/kept is_state two 'shutdown'
+check two/removed xenhost domain destroy two
+check two/finished finished two 30
+check two/status same $supervisor_status 0
+
+check one/crash tell one crash
+check one/crash-seen saw one crash
+check one/crash-asked asked one crash
+check one/destroy xenhost domain destroy one
+check one/finished finished one 30
+check one/status same $supervisor_status 4
+check nothing-left nothing_left
+for daemon in netbackd blkbackd xenstored bridged; do
+	check $daemon-ends stop_daemon $daemon
+done
+[ "$failed" = 0 ] || tail -n 20 $results/*.log
+finish

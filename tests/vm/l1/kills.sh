@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Daemons are killed (kill -9) and started again while a guest writes to its disk: it sees no error, its
+# data is right, and disks can be plugged in and out afterwards. Arguments: DAEMON TIMES...
+#
+# shellcheck disable=SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
+
+# shellcheck source-path=SCRIPTDIR source=harness.sh
+. "${XH_HARNESS:-/harness.sh}"
+# shellcheck source-path=SCRIPTDIR source=toolstack.sh
+. "${XH_TOOLSTACK:-/toolstack.sh}"
+
+# by the file it runs, as names in ps are cut short
+pid_of()
+{
+	for process in /proc/[0-9]*; do
+		case $(readlink $process/exe) in
+		*/xenhost-$1) echo ${process#/proc/}; return ;;
+		esac
+	done
+	return 1
+}
+
+is_another()
+{
+	fresh=$(pid_of $1) && [ "$fresh" != $2 ]
+}
+
+# kill_one DAEMON: and wait until xenhost run has started it again and it answers
+kill_one()
+{
+	victim=$(pid_of $1) && kill -9 $victim && wait_for 60 is_another $1 $victim &&
+		wait_for 60 xenhost domain info one && wait_for 60 xenhost store ls /local/domain
+}
+
+# while the guest writes and has not answered yet
+kill_while_writing()
+{
+	tell one disk-write 12 || return
+	for _ in $(seq $2); do
+		kill_one $1 || return
+	done
+	answered && ask one disk-check
+}
+
+plug_in_and_out()
+{
+	truncate -s 16M $tmp/second.img && attach_disk one 51728 $tmp/second.img &&
+		ask one has-disk xvdb && detach_disk one 51728 && ask one has-no-disk xvdb
+}
+
+modprobe -a kvm-amd loop ext4 2>/dev/null
+truncate -s 64M $tmp/one.img
+xenhost run --name one --rundir $run --kernel $l2/vmlinuz-6.12 --initrd $l2/initrd-6.12 --memory 256M \
+	--disk $tmp/one.img --append "${cmdline#append = }" >$results/console-one.log \
+	2>$results/run-one.log </dev/null &
+pid_one=$!
+next_one=0
+check up up one 120
+check disk ask one disk-begin
+while [ $# -gt 0 ]; do
+	check $1/killed-$2-times kill_while_writing $1 $2
+	check $1/hot-plug plug_in_and_out
+	shift 2
+done
+check no-io-error ask one disk-errors
+check guest-log ask one log
+check destroy xenhost domain destroy one
+check finished finished one 60
+[ "$failed" = 0 ] || tail -n 20 $results/*.log
+finish

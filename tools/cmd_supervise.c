@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* xenhost supervise: owns the life of one guest of the system's daemons. */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "tools/commands.h"
+#include "tools/guest.h"
+#include "tools/life.h"
+#include "tools/stop_signals.h"
+
+#define PATIENCE_DEFAULT_S 60
+
+struct supervise {
+	struct guest guest;
+	const char *rundir, *config;
+	unsigned long long patience_s;
+	int signals;
+};
+
+static int set_rundir(void *data, const char *value)
+{
+	((struct supervise *)data)->rundir = value;
+	return 0;
+}
+
+static int set_config(void *data, const char *value)
+{
+	((struct supervise *)data)->config = value;
+	return 0;
+}
+
+static int set_stop_timeout(void *data, const char *value)
+{
+	return options_number(value, 0, 86400, &((struct supervise *)data)->patience_s);
+}
+
+static const struct option_spec specs[] = {
+	{ "config", "FILE", "of the guest (default: " XENHOST_GUESTDIR "/NAME.conf)", set_config },
+	{ "stop-timeout", "SECONDS", "a guest has to power off when asked to (default: 60)",
+	  set_stop_timeout },
+	{ "rundir", "DIR", "run directory of the daemons (default: the system's)", set_rundir },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static const struct option_spec *spec_of(const char *name)
+{
+	for (const struct option_spec *s = guest_specs; s->name; s++)
+		if (!strcmp(s->name, name))
+			return s;
+	return NULL;
+}
+
+/* The file says what the guest is; its name is the one we were given. */
+static int read_guest(struct supervise *s, const char *name)
+{
+	char path[PATH_MAX];
+	int r;
+
+	if (spec_of("name")->set(&s->guest, name) < 0) {
+		log_error("%s is no name for a guest", name);
+		return -EINVAL;
+	}
+	snprintf(path, sizeof(path), "%s/%s.conf", XENHOST_GUESTDIR, name);
+	r = guest_read(&s->guest, s->config ? s->config : path);
+	if (r == 0 && strcmp(s->guest.name, name) != 0) {
+		log_error("%s is about a guest of another name, %s", s->config ? s->config : path,
+			  s->guest.name);
+		r = -EINVAL;
+	}
+	return r < 0 ? r : guest_complete(&s->guest);
+}
+
+static int parse(struct supervise *s, int argc, char **argv)
+{
+	static const struct options options = {
+		.program = "xenhost supervise",
+		.operands = "NAME",
+		.purpose = "Starts a guest and looks after it until it has ended for good.",
+		.page = "xenhost-supervise(1)",
+	};
+	const struct option_table table = { specs, s };
+	int i = options_parse(&options, argc, argv, &table, 1);
+
+	if (i > 0 && argc - i != 1) {
+		log_error("supervise takes the name of one guest; xenhost supervise --help");
+		return -EINVAL;
+	}
+	return i;
+}
+
+static int on_extra(struct life *l, void *data)
+{
+	struct supervise *s = data;
+
+	if (stop_signals_taken(s->signals))
+		life_stop(l, (int)s->patience_s * 1000);
+	return 0;
+}
+
+static int supervise(struct supervise *s)
+{
+	struct pollfd signals = { .events = POLLIN };
+	struct life life = { .guest = &s->guest,
+			     .rundir = s->rundir,
+			     .extra = &signals,
+			     .nr_extra = 1,
+			     .on_extra = on_extra,
+			     .data = s };
+	int r = stop_signals_open(&s->signals);
+
+	if (r < 0) {
+		log_error("cannot prepare the guest: %s", strerror(-r));
+		return r;
+	}
+	signals.fd = s->signals;
+	sd_notify(0, "READY=1");
+	r = life_run(&life);
+	life_fini(&life);
+	return r;
+}
+
+int cmd_supervise(int argc, char **argv)
+{
+	struct supervise s = { .signals = -1, .patience_s = PATIENCE_DEFAULT_S };
+	int i = parse(&s, argc, argv), r;
+
+	if (i <= 0)
+		return i < 0 ? EXIT_USAGE : 0;
+	guest_init(&s.guest);
+	r = read_guest(&s, argv[i]);
+	if (r == 0)
+		r = supervise(&s);
+	closep(&s.signals);
+	guest_fini(&s.guest);
+	return r < 0 ? 1 : r;
+}
