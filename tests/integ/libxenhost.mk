@@ -37,5 +37,5 @@ integ_grant_marks_LDADD = $(LOOPBACK_LIBS)
 check_PROGRAMS += examples/upper-backend
 examples_upper_backend_SOURCES = ../examples/upper-backend.c
 examples_upper_backend_LDADD = $(LIBXENHOST)
-TESTS += integ/loopguest.sh
-EXTRA_DIST += integ/loopguest.sh
+TESTS += integ/kills.sh integ/loopguest.sh
+EXTRA_DIST += integ/kills.py integ/kills.sh integ/loopguest.sh
