@@ -55,14 +55,14 @@ def ask(*argv):
     return json.loads(text) if text else None
 
 
-def wait_for(what, fn):
+def wait_for(what, fn, show=lambda: ""):
     limit = time.monotonic() + PATIENCE
     while True:
         result = fn()
         if result:
             return result
         if time.monotonic() > limit:
-            raise SystemExit(f"it does not come to this: {what}; {result}")
+            raise SystemExit(f"it does not come to this: {what}; {show()}")
         time.sleep(0.02)
 
 
@@ -139,8 +139,9 @@ def main():
             before = now
         if now != before:
             # daemons learn of it in their own time
-            wait_for(f"nothing is left over in round {i}: {before}",
-                     lambda: counts(daemons, backend) == before)
+            wait_for(f"nothing is left over in round {i}: {before}, at first {now}",
+                     lambda: counts(daemons, backend) == before,
+                     lambda: counts(daemons, backend))
     print(f"{ROUNDS} rounds: {adopted} data grants were left in use by killed back ends and settled; left over: nothing")
     end(backend)
     end(daemons["xenstored"], signal.SIGTERM)
