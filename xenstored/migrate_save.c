@@ -50,8 +50,11 @@ static void add_head(struct save *sv)
 
 /* --- limits --- */
 
+/* Not in version 1: the document has them there by now, but who reads no more than that refuses them (4.17). */
 static void add_limits(struct save *sv, struct stream_record *r, const uint32_t *limits)
 {
+	if (sv->version < 2)
+		return;
 	r->nr_quotas = QUOTA_ITEMS;
 	r->quotas = limits;
 	r->names = (struct stream_part){ sv->names, sv->names_len };

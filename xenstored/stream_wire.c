@@ -436,7 +436,8 @@ void stream_encode(uint32_t version, const struct stream_record *r, void *buf)
 	const bool depth = r->type == STREAM_WATCH && has_depth(version, r);
 
 	put32(&w, depth ? STREAM_DEPTH_WATCH : r->type);
-	put32(&w, (uint32_t)body_size(version, r));
+	/* the padding counts as body: Xen's own readers (4.17) do not look for any behind it */
+	put32(&w, (uint32_t)padded(body_size(version, r)));
 	write_body(&w, version, r);
 	while (w.at < (char *)buf + stream_size(version, r))
 		put(&w, "", 1);

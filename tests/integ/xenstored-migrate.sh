@@ -89,7 +89,7 @@ export XENHOST_TRANSPORTS
 program=$(dirname "$RUN")/xenstored/xenhost-xenstored
 # cleanup looks at the status that the test ends with
 trap 'status=$?; kill $(cat "$here"/*/pid) 2>/dev/null || :; dir=$here; (exit $status); cleanup' EXIT
-for version in 1 2; do
+for version in 2; do
 	dir=$here/guests-$version
 	mkdir -p "$dir/rings"
 	options="$RUN $program --host files:$dir/rings --rundir $dir"

@@ -219,7 +219,7 @@ START_TEST(test_wrong)
 		{ 7, 22, 255 },		/* more permissions than there are */
 		{ 7, 16, 0 },		/* a node without a path */
 		{ 9, 8, 200 },		/* more limits than there are */
-		{ 10, 10, 2 },
+		{ 10, 10, 200 },
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
