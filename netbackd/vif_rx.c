@@ -2,7 +2,7 @@
 /*
  * TAP to guest. The kernel copies a frame straight into the guest's pages: those of the next requests are
  * held (in use by us) before the frame is there, one while frames are small, as many as the largest frame
- * can need when they are not. After a frame the first of them are given back, answered, and others held.
+ * can need when they are not. After a frame all are given back, those that it filled are answered.
  *
  * A frame to be segmented has its extra info in the place of the second request, so where those are
  * offered the second page is left out when reading, and a frame that is large without being one of them is
@@ -19,6 +19,7 @@
 #include "common/cleanup.h"
 #include "common/xen.h"
 
+#include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 #include "netbackd/vif_queue.h"
 
@@ -31,46 +32,45 @@ int vif_rx_init(struct vif_queue *q)
 	return q->vif->features.sg && !q->rx.beyond ? -ENOMEM : 0;
 }
 
-void vif_rx_fini(struct vif_queue *q)
-{
-	struct vif_rx *rx = &q->rx;
-
-	if (rx->nr_held > 0)
-		(void)xenhost_io_end(q->host, q->domid, rx->segs, rx->nr_held, XENHOST_WRITE,
-				     rx->iov);
-	rx->nr_held = 0;
-	free(rx->beyond);
-	rx->beyond = NULL;
-}
-
 /* ---- the guest's pages ---- */
 
-/* The next n, whose requests are in place; stops at one that cannot be used. */
+/* -errno: what was written did not reach the guest */
+static int release(struct vif_queue *q)
+{
+	struct vif_rx *rx = &q->rx;
+	unsigned int n = rx->nr_held;
+
+	rx->nr_held = 0;
+	return n ? xenhost_io_end(q->host, q->domid, rx->segs, n, XENHOST_WRITE, rx->iov) : 0;
+}
+
+/* The first n, whose requests are in place; stops at one that cannot be used. */
 static void begin_pages(struct vif_queue *q, unsigned int n)
 {
 	struct vif_rx *rx = &q->rx;
-	struct xenhost_seg *segs = rx->segs + rx->nr_held;
 
-	while (n > 0 && xenhost_io_begin(q->host, q->domid, segs, n, XENHOST_WRITE,
-					 rx->iov + rx->nr_held) < 0) {
+	while (n > 0 &&
+	       xenhost_io_begin(q->host, q->domid, rx->segs, n, XENHOST_WRITE, rx->iov) < 0) {
 		unsigned int good = 0;
 
-		while (good < n - 1 && segs[good].status == 0)
+		while (good < n - 1 && rx->segs[good].status == 0)
 			good++;
 		rx->bad = true;
 		n = good;
 	}
-	rx->nr_held += n;
+	rx->nr_held = n;
 }
 
-/* Holds `wanted` pages if the guest has posted so many and all are good: 0 or -EPROTO */
+/*
+ * Holds `wanted` pages if the guest has posted so many and all are good: 0 or -EPROTO. Pages are given back
+ * together as they were taken, so those that are held are taken anew; what was read into them stays.
+ */
 static int hold(struct vif_queue *q, unsigned int wanted)
 {
 	struct vif_rx *rx = &q->rx;
 	unsigned int n = rx->nr_held;
 
 	assert(wanted <= VIF_RX_HELD_MAX);
-	rx->bad = false;
 	for (; n < wanted; n++) {
 		uint8_t slot[NET_RX_REQ_SIZE];
 		int r = xenhost_ring_peek(&rx->ring, n, slot);
@@ -80,27 +80,18 @@ static int hold(struct vif_queue *q, unsigned int wanted)
 		if (r == 0)
 			break;
 		net_rx_parse(slot, &rx->reqs[n]);
-		rx->segs[n] = (struct xenhost_seg){
-			.gref = rx->reqs[n].gref,
+	}
+	if (n <= rx->nr_held)
+		return 0;
+	(void)release(q);
+	rx->bad = false;
+	for (unsigned int i = 0; i < n; i++)
+		rx->segs[i] = (struct xenhost_seg){
+			.gref = rx->reqs[i].gref,
 			.len = XENHOST_PAGE_SIZE,
 		};
-	}
-	if (n > rx->nr_held)
-		begin_pages(q, n - rx->nr_held);
+	begin_pages(q, n);
 	return 0;
-}
-
-/* The first n held ones are over. -errno: what was written did not reach the guest */
-static int release(struct vif_queue *q, unsigned int n)
-{
-	struct vif_rx *rx = &q->rx;
-	unsigned int rest = rx->nr_held - n;
-	int r = n ? xenhost_io_end(q->host, q->domid, rx->segs, n, XENHOST_WRITE, rx->iov) : 0;
-
-	memmove(rx->segs, rx->segs + n, rest * sizeof(rx->segs[0]));
-	memmove(rx->iov, rx->iov + n, rest * sizeof(rx->iov[0]));
-	rx->nr_held = rest;
-	return r;
 }
 
 static void put(struct vif_queue *q, const uint8_t *rsp)
@@ -120,8 +111,6 @@ static void refuse(struct vif_queue *q, unsigned int n)
 		net_rx_response(&rx->reqs[i], 0, NETIF_RSP_ERROR, rsp);
 		put(q, rsp);
 	}
-	/* what is left belongs to the requests that are first now */
-	memmove(rx->reqs, rx->reqs + n, (VIF_RX_HELD_MAX - n) * sizeof(rx->reqs[0]));
 }
 
 /* The held ones and the bad one behind them: a frame must not be answered half with an error. */
@@ -129,9 +118,37 @@ static void refuse_bad(struct vif_queue *q)
 {
 	unsigned int n = q->rx.nr_held;
 
-	(void)release(q, n);
+	(void)release(q);
+	q->rx.bad = false;
 	vif_count(&q->stats.rx_errors, 1);
 	refuse(q, n + 1);
+}
+
+void vif_rx_fini(struct vif_queue *q)
+{
+	(void)release(q);
+	free(q->rx.beyond);
+	q->rx.beyond = NULL;
+}
+
+/*
+ * A predecessor may have died while it held some of what is posted: all of it is taken and given back once,
+ * so that the guest can have it again whatever happens next.
+ */
+void vif_rx_resume(struct vif_queue *q)
+{
+	uint8_t slot[NET_RX_REQ_SIZE];
+	struct net_rx_req req;
+
+	for (uint32_t i = 0; xenhost_ring_peek(&q->rx.ring, i, slot) > 0; i++) {
+		struct xenhost_seg seg = { .len = XENHOST_PAGE_SIZE };
+		struct iovec iov;
+
+		net_rx_parse(slot, &req);
+		seg.gref = req.gref;
+		if (xenhost_io_begin(q->host, q->domid, &seg, 1, XENHOST_WRITE, &iov) == 0)
+			(void)xenhost_io_end(q->host, q->domid, &seg, 1, XENHOST_WRITE, &iov);
+	}
 }
 
 /* ---- a frame ---- */
@@ -175,7 +192,7 @@ static int read_frame(struct vif_queue *q)
 static bool unwanted(struct vif_queue *q)
 {
 	return atomic_load_explicit(&q->vif->mcast_filter, memory_order_relaxed) &&
-	       !mcast_wanted(&q->vif->mcast, q->rx.iov[0].iov_base);
+	       !mcast_wanted(&q->vif->state->mcast, q->rx.iov[0].iov_base);
 }
 
 /* What was read can be given to this guest. Counted if not; then the pages are used again. */
@@ -287,14 +304,13 @@ static void deliver(struct vif_queue *q)
 	unsigned int slots = nr_slots(rx);
 
 	rx->pending = false;
-	if (release(q, slots) < 0) {
+	if (release(q) < 0) {
 		vif_count(&q->stats.rx_errors, 1);
 		refuse(q, slots);
 		return;
 	}
 	xenhost_ring_skip(&rx->ring, slots);
 	put_responses(q, slots);
-	memmove(rx->reqs, rx->reqs + slots, (VIF_RX_HELD_MAX - slots) * sizeof(rx->reqs[0]));
 	vif_count(&q->stats.rx_frames, 1);
 	vif_count(&q->stats.rx_bytes, rx->len);
 }

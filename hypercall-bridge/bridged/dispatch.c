@@ -20,6 +20,7 @@
 #include "hypercall-bridge/bridged/client.h"
 #include "hypercall-bridge/bridged/inspect.h"
 #include "hypercall-bridge/bridged/limits.h"
+#include "hypercall-bridge/bridged/policy.h"
 #include "hypercall-bridge/bridged/query.h"
 #include "hypercall-bridge/bridged/server.h"
 
@@ -163,6 +164,46 @@ static int find_domain(const struct client *c, uint32_t domid, struct domain **r
 	return 0;
 }
 
+/* --- policy: bridge.conf(5) --- */
+
+/* may these two have to do with each other? Domain 0 with everybody. */
+static int check_pair(const struct client *c, const struct domain *a, const struct domain *b,
+		      const char **ret_why)
+{
+	const struct policy *p = c->server->policy;
+	bool a_guest = a->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN;
+	bool b_guest = b->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN;
+	bool may = true;
+
+	if (a_guest && b_guest)
+		may = a == b || policy_may_join(p, a->name, b->name);
+	else if (a_guest && b->kind == BRIDGE__DOMAIN_KIND__SERVICE_DOMAIN)
+		may = policy_may_serve(p, b->name, a->name);
+	else if (b_guest && a->kind == BRIDGE__DOMAIN_KIND__SERVICE_DOMAIN)
+		may = policy_may_serve(p, a->name, b->name);
+	if (may)
+		return 0;
+	*ret_why = "the policy (bridge.conf) forbids it";
+	return -EPERM;
+}
+
+static int check_new_guest(const struct client *c, const Bridge__DomainCreate *req,
+			   const char **ret_why)
+{
+	const struct policy *p = c->server->policy;
+	const struct policy_guest *g = policy_of(p, req->name);
+	uint64_t memory = 0;
+
+	for (size_t i = 0; i < req->n_regions; i++)
+		if (req->regions[i]->kind == BRIDGE__REGION_KIND__RAM)
+			memory += req->regions[i]->size; /* each below 2^52, and there are few */
+	if (c->server->domains.nr_guests >= p->domains || (g && memory > g->memory)) {
+		*ret_why = "more than the policy (bridge.conf) allows";
+		return -ENOSPC;
+	}
+	return 0;
+}
+
 static void store_path(const struct client *c, char *buf, size_t size)
 {
 	*buf = '\0';
@@ -219,7 +260,9 @@ static int op_domain_create(struct client *c, const bridge_frame *req, const int
 		own(c, d, a);
 		return 0;
 	}
-	r = domain_create(&c->server->domains, req->domain_create, fds, &d, &a->why);
+	r = check_new_guest(c, req->domain_create, &a->why);
+	if (r == 0)
+		r = domain_create(&c->server->domains, req->domain_create, fds, &d, &a->why);
 	if (r < 0)
 		return r;
 	own(c, d, a);
@@ -455,7 +498,14 @@ static int op_attach(struct client *c, const bridge_frame *req, const int *fds, 
 		return r;
 	if (d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
 		return -EPERM;
-	r = remember_attached(c, d);
+	r = check_pair(c, c->domain, d, &a->why);
+	if (r == 0 && c->role == BRIDGE__ROLE__SERVICE &&
+	    !policy_trusts(c->server->policy, c->role_name)) {
+		a->why = "the policy (bridge.conf) trusts this service with no guest's memory";
+		r = -EPERM;
+	}
+	if (r == 0)
+		r = remember_attached(c, d);
 	if (r < 0)
 		return r;
 	bridge__attached__init(&a->memory.attached);
@@ -482,7 +532,12 @@ static void answer_port(const struct domain *d, uint32_t number, struct answer *
 
 static int check_port_room(const struct client *c)
 {
-	if (c->role == BRIDGE__ROLE__OWNER && c->domain->ports.in_use >= LIMIT_GUEST_PORTS)
+	const struct policy_guest *g = policy_of(c->server->policy, c->domain->name);
+
+	if (c->role != BRIDGE__ROLE__OWNER)
+		return 0;
+	if (c->domain->ports.in_use >= LIMIT_GUEST_PORTS ||
+	    (g && c->domain->ports.in_use >= g->ports))
 		return -ENOSPC;
 	return 0;
 }
@@ -494,6 +549,8 @@ static int op_port_alloc(struct client *c, const bridge_frame *req, const int *f
 	struct domain *remote;
 	int number = find_domain(c, p->remote_domid, &remote);
 
+	if (number == 0)
+		number = check_pair(c, c->domain, remote, &a->why);
 	if (number == 0)
 		number = check_port_room(c);
 	if (number == 0)
@@ -511,6 +568,8 @@ static int op_port_bind(struct client *c, const bridge_frame *req, const int *fd
 	struct domain *remote;
 	int number = find_domain(c, p->remote_domid, &remote);
 
+	if (number == 0)
+		number = check_pair(c, c->domain, remote, &a->why);
 	if (number == 0)
 		number = check_port_room(c);
 	if (number == 0)

@@ -15,6 +15,7 @@
 #include "hypercall-bridge/bridged/client.h"
 #include "hypercall-bridge/bridged/dispatch.h"
 #include "hypercall-bridge/bridged/listener.h"
+#include "hypercall-bridge/bridged/policy.h"
 #include "hypercall-bridge/bridged/restore.h"
 #include "hypercall-bridge/bridged/server.h"
 #include "hypercall-bridge/bridged/state.h"
@@ -34,9 +35,16 @@ static int set_return_time(void *data, const char *value)
 	return r;
 }
 
+static int set_policy(void *data, const char *value)
+{
+	((struct server *)data)->policy_path = value;
+	return 0;
+}
+
 static const struct option_spec options[] = {
 	{ "service", "NAME=DOMID",
 	  "a service domain; again for more (blkback=32000, netback=32001)", set_service },
+	{ "policy", "FILE", "who may have to do with whom: bridge.conf(5)", set_policy },
 	{ "return-time", "SECONDS",
 	  "after a restart, time for the owners of guests to come back (default: 30)",
 	  set_return_time },
@@ -82,8 +90,10 @@ static int await_owners(struct server *s)
 
 static int serve(struct server *s, struct daemon *d)
 {
-	int r = restore_tables(s);
+	int r = policy_read(s->policy_path, s->policy);
 
+	if (r == 0)
+		r = restore_tables(s);
 	if (r > 0)
 		r = await_owners(s);
 	if (r == 0)
@@ -109,7 +119,8 @@ int main(int argc, char **argv)
 		.name = "xenhost-bridged",
 		.purpose = "Domains, memory, grants and event channels of this host's guests."
 	};
-	struct server s = { .return_seconds = 30 };
+	static struct policy policy;
+	struct server s = { .return_seconds = 30, .policy = &policy };
 	int r;
 
 	service_table_init(&s.services);

@@ -99,7 +99,7 @@ static int restore_record(struct server *s, uint32_t number, const struct state_
 }
 
 /* Domains first: channels and what is dead follow from them. */
-static int restore_all(struct server *s, const void *bytes, const char **ret_why)
+int restore_records(struct server *s, const void *bytes, const char **ret_why)
 {
 	static const enum state_kind order[] = { STATE_DOMAIN, STATE_CHANNEL, STATE_DEPOSIT };
 	const struct state_header *h = state_header(bytes);
@@ -167,7 +167,7 @@ static int restore_from(struct server *s, int fd, const char **ret_why)
 	r = state_open(&s->fdstore, fd, &s->state);
 	if (r == 0)
 		r = fill_tables(s);
-	return r < 0 ? r : restore_all(s, bytes, ret_why);
+	return r < 0 ? r : restore_records(s, bytes, ret_why);
 }
 
 static int start_empty(struct server *s)

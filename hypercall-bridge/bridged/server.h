@@ -25,6 +25,8 @@ struct server {
 	uint64_t instance;
 	unsigned int return_seconds; /* that owners have to come back after a restart */
 	struct event *return_timer;
+	const char *policy_path; /* NULL: none */
+	struct policy *policy;
 	struct list clients;
 	unsigned int nr_clients;
 	unsigned int nr_tracers;

@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "hypercall-bridge/vmm/acpi.h"
+#include "hypercall-bridge/vmm/console.h"
 #include "hypercall-bridge/vmm/cpuid.h"
 #include "hypercall-bridge/vmm/kvm.h"
 #include "hypercall-bridge/vmm/vcpu.h"
@@ -20,6 +21,7 @@
 
 #define KICK_SIGNAL SIGUSR1
 #define CPUID_MAX 256
+#define PORT_DEBUG 0xe9
 #define CR0_PE 1u
 #define CR0_ET 0x10u
 
@@ -153,10 +155,15 @@ int vcpu_translate(const struct vcpu *v, uint64_t gva, uint64_t *ret_gpa)
 	return 0;
 }
 
-/* A write to port 0x600 powers off, one to 0x604 restarts; nothing else is there. */
-static void io_write(struct vcpu *v, uint16_t port, const uint8_t *data)
+/*
+ * A write to port 0x600 powers off, one to 0x604 restarts; what goes to 0xe9 is printed, as under Xen: some
+ * say their last words there. Nothing else is there.
+ */
+static void io_write(struct vcpu *v, uint16_t port, const uint8_t *data, size_t len)
 {
-	if (port == ACPI_PORT_SLEEP && *data == ACPI_SLEEP_OFF)
+	if (port == PORT_DEBUG)
+		console_early(v->vm->console, (const char *)data, len);
+	else if (port == ACPI_PORT_SLEEP && *data == ACPI_SLEEP_OFF)
 		vm_end(v->vm, VM_POWEROFF);
 	else if (port == ACPI_PORT_RESET && *data == ACPI_RESET_VALUE)
 		vm_end(v->vm, VM_REBOOT);
@@ -173,7 +180,7 @@ static void handle_io(struct vcpu *v)
 
 	v->stats.io++;
 	if (v->run->io.direction == KVM_EXIT_IO_OUT)
-		io_write(v, v->run->io.port, data);
+		io_write(v, v->run->io.port, data, len);
 	else
 		memset(data, v->run->io.port == 0x42 ? 0 : 0xff, len);
 }

@@ -179,18 +179,14 @@ void nic_wire_up(struct nic *n)
 
 	closep(&n->wire);
 	n->wire = nic_open_wire(n->tap, NIC_ETHERTYPE);
-	nic_fill(&frame, 100, 12345);
+	nic_fill_probe(&frame);
 	/* whichever queue the kernel takes */
 	while (len == 0) {
 		(void)!write(n->wire, frame.data, frame.len);
 		for (unsigned int i = 0; i < n->nr_queues && len == 0; i++)
-			len = nic_receive(&n->q[i], &got, NIC_ETHERTYPE, 50);
+			len = nic_receive(&n->q[i], &got, NIC_PROBE_TYPE, 50);
 		ck_assert_int_ge(len, 0);
 	}
-	/* those that were sent again */
-	for (unsigned int i = 0; i < n->nr_queues; i++)
-		while (nic_receive(&n->q[i], &got, NIC_ETHERTYPE, 100) > 0)
-			;
 }
 
 static void release_queue(struct nic_queue *q)
@@ -491,6 +487,13 @@ void nic_fill(struct nic_frame *frame, size_t len, uint32_t seed)
 	frame->len = len;
 	frame->flags = 0;
 	frame->gso_type = 0;
+}
+
+void nic_fill_probe(struct nic_frame *frame)
+{
+	nic_fill(frame, 60, 0);
+	frame->data[12] = NIC_PROBE_TYPE >> 8;
+	frame->data[13] = (uint8_t)NIC_PROBE_TYPE;
 }
 
 void nic_expect_on_wire(struct nic *n, const struct nic_frame *frame)

@@ -18,6 +18,7 @@
 #define NIC_PATIENCE_MS 30000
 #define NIC_ETHERTYPE \
 	0x88b5 /* for local experiments: what else is on the wire is the kernel's own */
+#define NIC_PROBE_TYPE 0x88b6 /* asks whether the link is up; nobody waits for the second one */
 #define NIC_QUEUES_MAX 4u
 #define NIC_BUFFERS 40u
 #define NIC_PAGES 24u
@@ -113,6 +114,8 @@ int16_t nic_send(struct nic_queue *q, const struct nic_frame *frame, size_t piec
 
 /* a frame of our type with contents that follow from len and seed */
 void nic_fill(struct nic_frame *frame, size_t len, uint32_t seed);
+/* ... that is a probe */
+void nic_fill_probe(struct nic_frame *frame);
 void nic_expect_on_wire(struct nic *n, const struct nic_frame *frame);
 
 bool nic_make_bridge(const char *name);

@@ -36,3 +36,7 @@ test_bridged_ops_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LD
 test_bridge_skew_SOURCES = test-bridge-skew.c ../support/peer.c ../support/peer.h $(TEST_DAEMON)
 test_bridge_skew_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_bridge_skew_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
+
+check_PROGRAMS += test-policy
+test_policy_SOURCES = test-policy.c
+test_policy_LDADD = $(LIBBRIDGED) $(LDADD)

@@ -310,6 +310,8 @@ START_TEST(test_slow_watcher)
 	for (int i = 0; i < 5000; i++) {
 		ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), 0);
 		ck_assert_int_eq(peer_control(other, 1, BRIDGE__CONTROL_ACTION__PAUSE), 0);
+		peer_next_event(vmm, &m);
+		bridge_message_fini(&m);
 		ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 1), 0);
 	}
 	ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), 0);
@@ -616,7 +618,85 @@ START_TEST(test_used_again)
 }
 END_TEST
 
+/* --- bridge.conf --- */
+
+static void restart_with_policy(const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	test_daemon_end(&bridged);
+	snprintf(path, sizeof(path), "%s/bridge.conf", rundir);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	test_daemon_start(&bridged, TOP_BUILDDIR "/hypercall-bridge/bridged/xenhost-bridged",
+			  rundir, (const char *const[]){ "--policy", path, NULL });
+}
+
+START_TEST(test_policy)
+{
+	struct bridge_client *web, *db, *more, *blk, *net;
+	struct bridge_message m;
+	uint64_t id;
+
+	restart_with_policy("[service blkback]\nguests = web*\n[service netback]\ntrusted = no\n"
+			    "[guest web*]\nports = 2\npeers =\n[guest big]\nmemory = 4K\n"
+			    "[limits]\ndomains = 2\n");
+	web = peer_open(rundir, "vmm");
+	db = peer_open(rundir, "vmm");
+	more = peer_open(rundir, "vmm");
+	blk = peer_open(rundir, "blkback");
+	net = peer_open(rundir, "netback");
+	ck_assert_int_eq(peer_own(web, "web1", &id), 1);
+	ck_assert_int_eq(peer_own(db, "big", &id), -ENOSPC);
+	ck_assert_int_eq(peer_own(db, "db", &id), 2);
+	ck_assert_int_eq(peer_own(more, "other", &id), -ENOSPC);
+
+	ck_assert_int_eq(peer_attach(blk, 1, &m), 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_attach(blk, 2, &m), -EPERM);
+	ck_assert_str_ne(bridge_client_why(blk), "");
+	ck_assert_int_eq(peer_attach(net, 1, &m), -EPERM); /* not trusted with memory */
+	ck_assert_int_eq(peer_port_alloc(web, 1, 32001, &m), 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_port_bind(net, 1, 1, &m), 0); /* but with ports */
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_port_alloc(db, 1, 32000, &m), -EPERM);
+	ck_assert_int_eq(peer_port_alloc(blk, 0, 2, &m), -EPERM);
+	ck_assert_int_eq(peer_port_alloc(db, 1, 1, &m), -EPERM); /* web* has no peers */
+	ck_assert_int_eq(peer_port_alloc(web, 2, 0, &m), 0);	 /* domain 0 is for all */
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_port_alloc(web, 3, 0, &m), -ENOSPC);
+	bridge_client_close(web);
+	bridge_client_close(db);
+	bridge_client_close(more);
+	bridge_client_close(blk);
+	bridge_client_close(net);
+}
+END_TEST
+
+/* a policy with a mistake is none: better no bridged than one that permits too much */
+START_TEST(test_broken_policy)
+{
+	char command[512];
+	FILE *f;
+
+	snprintf(command, sizeof(command), "%s/bridge.conf", rundir);
+	f = fopen(command, "w");
+	ck_assert_int_ge(fputs("[guest a]\nsevrices = blkback\n", f), 0);
+	fclose(f);
+	snprintf(
+		command, sizeof(command),
+		"%s/hypercall-bridge/bridged/xenhost-bridged --rundir %s/2 --policy %s/bridge.conf 2>&1 "
+		"| grep -q 'bridge.conf, line 2: '",
+		TOP_BUILDDIR, rundir, rundir);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 UNIT_MAIN_WITH("bridged-ops", setup, teardown, test_permits, test_order, test_restrict,
 	       test_hypercalls, test_library_hypercall, test_port_list, test_slow_watcher,
 	       test_wrong_memory, test_punched_memory, test_truncated,
-	       test_descriptors_that_do_not_fit, test_used_again)
+	       test_descriptors_that_do_not_fit, test_used_again, test_policy, test_broken_policy)

@@ -53,6 +53,28 @@ boot()
 	up $1 300 && memory=$(own_memory) && tell $1 poweroff && finished $1 300
 }
 
+# the peer: the same kernel and initramfs, by direct kernel boot
+qemu_boot()
+{
+	log=$results/qemu.log
+	: >$log
+	begin=$(now_ms)
+	/qemu/lib/ld-linux-x86-64.so.2 --library-path /qemu/lib /qemu/qemu-system-x86_64 \
+		-L /qemu/share -nodefaults -no-user-config -display none -no-reboot -M pc -m 224 \
+		-accel kvm,xen-version=0x40011,kernel-irqchip=split -cpu host,+xen-vapic \
+		-kernel $l2/vmlinuz-6.12 -initrd $l2/initrd-6.12 \
+		-chardev file,id=console,path=$log -device xen-console,chardev=console \
+		-append 'console=hvc0 quiet panic=-1 xen_emul_unplug=never xh_steps=xen' \
+		2>$results/qemu.errors </dev/null &
+	qemu=$!
+	until grep -q '^guest: .* is up' $log; do
+		kill -0 $qemu || return
+		usleep 20000
+	done
+	theirs=$((($(now_ms) - begin) * 10))
+	wait_exit $qemu 300
+}
+
 modprobe kvm-amd
 check daemons start_daemons
 for vcpus in 1 2 4; do
@@ -64,8 +86,14 @@ for vcpus in 1 2 4; do
 	4) limit=115 ;;
 	esac
 	goal boot-exits-$vcpus "$(exits_of $name)" $limit exits
-	echo "boot-time-$vcpus: $took ms to the first process"
+	note "boot-time-$vcpus: $took ms to the first process"
 	[ $vcpus != 1 ] || goal vmm-memory "$memory" 4096 KiB
 	[ $vcpus != 1 ] || ours=$took
 done
+if check qemu-10 qemu_boot; then
+	note "boot-time of QEMU 10's Xen emulation: $theirs ms to the first process"
+	goal boot-instructions-of-qemu "$((ours * 100 / theirs))" 60 %
+else
+	cat $results/qemu.errors
+fi
 finish
