@@ -98,7 +98,7 @@ static void on_remove(xenhost_device_t *dev)
 }
 
 static const struct xenhost_backend_ops ops = { sizeof(ops),   "upper",	  probe, on_connect,
-						on_disconnect, on_remove, NULL };
+						on_disconnect, on_remove, NULL,	 NULL };
 
 int main(int argc, char **argv)
 {

@@ -64,7 +64,7 @@ END_TEST
 START_TEST(random_requests)
 {
 	disk_open(&disk, &set, "random", "w", _i & 1);
-	disk_random_io(&disk, 4000, _i & 2 ? DISK_INDIRECT : 0);
+	disk_random_io(&disk, 2000, _i & 2 ? DISK_INDIRECT : 0);
 	disk_flush(&disk);
 	disk_check_image(&disk);
 	disk_disconnect(&disk);
@@ -509,7 +509,7 @@ START_TEST(queues_and_pages)
 		disk.nr_queues = shapes[_i].queues;
 		disk.pages = shapes[_i].pages;
 		disk_connect(&disk, i, XENHOST_STATE_INITIALISED);
-		disk_random_io(&disk, 1500, DISK_INDIRECT | DISK_FLUSH | DISK_DISCARD);
+		disk_random_io(&disk, 800, DISK_INDIRECT | DISK_FLUSH | DISK_DISCARD);
 		disk_flush(&disk);
 		ck_assert_uint_eq(disk_stat(&disk, "queues"), shapes[_i].queues);
 		ck_assert_uint_eq(disk_stat(&disk, "ring-pages"), shapes[_i].pages);
@@ -643,7 +643,7 @@ END_TEST
 START_TEST(barriers)
 {
 	disk_open(&disk, &set, "barrier", "w", _i);
-	for (unsigned int round = 0; round < 100; round++) {
+	for (unsigned int round = 0; round < 40; round++) {
 		for (unsigned int i = 0; i < 30; i++) {
 			bool barrier = i % 3 == 1;
 
@@ -930,7 +930,7 @@ START_TEST(storm_of_events)
 {
 	disk_open(&disk, &set, "storm", "w", false);
 	disk_open(&other, &set, "calm", "w", false);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 100; i++) {
 		for (int k = 0; k < 200; k++)
 			guest_port_notify(&disk.queues[0].port);
 		disk_random_io(&other, 5, 0);
