@@ -71,7 +71,8 @@ struct hypercall_ops {
 
 	int (*shutdown)(void *ctx, unsigned int reason); /* the caller does not run again */
 	void (*console_write)(void *ctx, const char *text, size_t len);
-	void (*unknown)(void *ctx, uint64_t nr, uint64_t op); /* once for each */
+	void (*unknown)(void *ctx, uint64_t nr,
+			uint64_t op); /* once for each, some of each hypercall */
 };
 
 struct hypercall_memmap {

@@ -280,7 +280,7 @@ static int open_remote(struct vm *vm, uint32_t number, const struct port *port)
 	int fds[2];
 	int r;
 
-	if (number > EVTCHN_PORT_MAX)
+	if (number > EVTCHN_PORT_MAX || !evtchn_has_room(vm->evtchn))
 		return -ENOSPC;
 	if (port->state == EVTCHNSTAT_unbound)
 		r = bridge_port_alloc(vm->bridge, number, port->remote_domid, fds);
