@@ -154,6 +154,14 @@ static int map_grant_frame(void *ctx, uint32_t frame, uint64_t gfn)
 	return mem_map_grant(vm->mem, frame, gfn);
 }
 
+static uint64_t grant_gfn(void *ctx, uint32_t frame)
+{
+	const struct vm *vm = ctx;
+	uint64_t gfn = frame < MEM_GRANT_FRAMES ? vm->mem->grant_gfn[frame] : 0;
+
+	return gfn ? gfn : UINT64_MAX;
+}
+
 static int unmap(void *ctx, uint64_t gfn)
 {
 	struct vm *vm = ctx;
@@ -420,6 +428,7 @@ const struct hypercall_ops guestops = {
 	.map_shared_info = map_shared_info,
 	.map_grant_frame = map_grant_frame,
 	.unmap = unmap,
+	.grant_gfn = grant_gfn,
 	.balloon = balloon,
 	.vcpu_info = vcpu_info,
 	.vcpu_time_area = vcpu_time_area,
