@@ -118,8 +118,11 @@ START_TEST(detach_in_order)
 	if (pid == 0)
 		_exit(block(&said, "detach order xvda"));
 	front_wait(&disk.front, XENHOST_STATE_CLOSING);
-	disk_disconnect(&disk);
+	front_set_state(&disk.front, XENHOST_STATE_CLOSING);
+	front_set_state(&disk.front, XENHOST_STATE_CLOSED);
+	/* the folders go with it */
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	disk_release_rings(&disk);
 	ck_assert_int_eq(status, 0);
 	EXPECT(0, "[]\n", "--json list order");
 	disk_close(&disk);
