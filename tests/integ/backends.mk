@@ -10,7 +10,8 @@ LOOPBACK_TESTS = \
 	integ/loopback-net-keys \
 	integ/loopback-net-restart \
 	integ/loopback-restart \
-	integ/loopback-store
+	integ/loopback-store \
+	integ/loopback-store-kills
 check_PROGRAMS += $(LOOPBACK_TESTS)
 TESTS += $(LOOPBACK_TESTS)
 
@@ -69,6 +70,10 @@ integ_loopback_net_frames_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_frames_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_frames_LDADD = $(LOOPBACK_LIBS)
 
+integ_loopback_store_kills_SOURCES = integ/loopback-store-kills.c $(LOOPBACK_SOURCES)
+integ_loopback_store_kills_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_store_kills_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_store_kills_LDADD = $(LOOPBACK_LIBS) -lpthread
 integ_loopback_store_SOURCES = integ/loopback-store.c $(LOOPBACK_SOURCES)
 integ_loopback_store_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_store_CFLAGS = $(LOOPBACK_CFLAGS)
