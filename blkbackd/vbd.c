@@ -28,6 +28,7 @@
 #include "blkbackd/vbd.h"
 #include "blkbackd/vbd_nodes.h"
 #include "blkbackd/vbd_queue.h"
+#include "blkbackd/vbd_settle.h"
 
 #define WAIT_MS 20     /* between looks whether a predecessor is gone */
 #define SIZE_LOOK_S 10 /* between looks at the image's size */
@@ -124,6 +125,9 @@ static void drop_journal(struct vbd *vbd)
 {
 	if (!vbd->journal)
 		return;
+	if (!vbd->journal_ours)
+		vbd_settle(vbd);
+	vbd->journal_ours = false;
 	vbd->journal = journal_free(vbd->journal);
 	(void)xenhost_keep_drop(xenhost_device_host(vbd->dev), xenhost_device_name(vbd->dev));
 }
@@ -137,6 +141,7 @@ static int new_journal(struct vbd *vbd, const struct journal_key *key)
 	r = journal_new(key, &vbd->journal);
 	if (r < 0)
 		return vbd_error(vbd->dev, r, "cannot make a journal: %s", strerror(-r));
+	vbd->journal_ours = true;
 	r = xenhost_keep_put(xenhost_device_host(vbd->dev), xenhost_device_name(vbd->dev),
 			     vbd->journal->fd);
 	if (r < 0)
@@ -263,7 +268,7 @@ static int probe_vbd(struct vbd *vbd)
 		return vbd_error(vbd->dev, r, "cannot open the image: %s", image_strerror(r));
 	if (r < 0)
 		return r;
-	if (!may_be_connected(front))
+	if (front != XENHOST_STATE_INITIALISED && front != XENHOST_STATE_CONNECTED)
 		drop_journal(vbd);
 	r = offer(vbd);
 	if (r < 0)
@@ -356,6 +361,7 @@ static int vbd_connect(xenhost_device_t *dev)
 		drop_journal(vbd);
 		return r;
 	}
+	vbd->journal_ours = true;
 	vbd->stopping = false;
 	vbd->nr_running = vbd->nr_queues;
 	for (uint32_t i = 0; i < vbd->nr_queues; i++)
@@ -407,12 +413,18 @@ static void vbd_disconnect(xenhost_device_t *dev)
 
 	vbd->stopping = true;
 	evtimer_del(vbd->timer);
-	/* a successor will do the rest of them */
-	blk_slow_cancel(vbd->slow);
 	for (uint32_t i = 0; i < vbd->nr_queues; i++)
 		vbd_queue_stop(vbd->queues[i]);
+	/* A successor will do the rest of them. Behind the above: only a queue that stops can lay one aside. */
+	blk_slow_cancel(vbd->slow);
 	if (ending)
 		wait_for_queues(vbd);
+}
+
+/* The front end closed before we could go on with what a predecessor had in use. */
+static void vbd_closing(xenhost_device_t *dev)
+{
+	drop_journal(xenhost_device_data(dev));
 }
 
 static void vbd_remove(xenhost_device_t *dev)
@@ -446,4 +458,5 @@ const struct xenhost_backend_ops vbd_ops = {
 	.disconnect = vbd_disconnect,
 	.remove = vbd_remove,
 	.event = vbd_event,
+	.closing = vbd_closing,
 };

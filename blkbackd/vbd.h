@@ -78,6 +78,7 @@ struct vbd {
 	struct image *image;
 	struct blk_slow *slow;	 /* while connected */
 	struct journal *journal; /* of a predecessor, or ours while connected */
+	bool journal_ours;
 	struct blk_limits limits;
 	uint32_t nr_queues;
 	uint32_t nr_running;			      /* not stopped yet */

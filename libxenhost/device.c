@@ -103,8 +103,9 @@ static void do_disconnect(xenhost_device_t *dev)
 
 static void do_remove(xenhost_device_t *dev)
 {
-	dev->probed = dev->probing = dev->waits = dev->deferred = false;
-	dev->backend->ops.remove(dev);
+	dev->probed = dev->probing = dev->waits = dev->deferred = dev->inherited = false;
+	if (dev->backend->ops.remove)
+		dev->backend->ops.remove(dev);
 	dev->data = NULL;
 }
 
@@ -133,8 +134,11 @@ static int do_reconfigure(xenhost_device_t *dev, uint32_t own, uint32_t state)
  */
 static int do_switch(xenhost_device_t *dev, uint32_t own, uint32_t state)
 {
-	int r = commit_writes(dev, own, state);
+	int r;
 
+	if (state == XENHOST_STATE_CLOSED && dev->probed && dev->backend->ops.closing)
+		dev->backend->ops.closing(dev);
+	r = commit_writes(dev, own, state);
 	if (r == 0 && state == XENHOST_STATE_CLOSED)
 		dev->failed = false;
 	return r;
@@ -211,6 +215,12 @@ static int look(xenhost_device_t *dev, struct xh_xenbus_view *view)
 		r = read_front(dev, &view->front);
 	if (r < 0)
 		return r;
+	if (!dev->looked)
+		dev->inherited = view->own >= XENHOST_STATE_INITIALISED &&
+				 view->own <= XENHOST_STATE_RECONFIGURED &&
+				 view->own != XENHOST_STATE_CLOSED;
+	dev->looked = true;
+	view->inherited = dev->inherited;
 	if (view->own == XENHOST_STATE_CLOSED &&
 	    (view->front == XENHOST_STATE_CLOSED || view->front == 0))
 		dev->failed = false;
@@ -233,23 +243,22 @@ static bool replaced(const xenhost_device_t *dev, const struct xh_xenbus_view *v
 #define GONE 1	/* the folder is not there any more, or another one is in its place */
 #define AGAIN 2 /* not settled yet, but others shall have their turn */
 
-/* A probe that waits stands in the way of all that goes forward, and of nothing that goes back. */
+/*
+ * A probe that waits holds up everything but the answer to Closing and the end of the device: Closed
+ * would say that nothing of the front end's is in use, which nobody knows yet.
+ */
 static struct xh_xenbus_step next_step(const xenhost_device_t *dev,
 				       const struct xh_xenbus_view *view)
 {
 	struct xh_xenbus_step step = xh_xenbus_next(view);
-	bool back = step.action == XH_XENBUS_REMOVE ||
-		    (step.action == XH_XENBUS_SWITCH &&
-		     (step.state == XENHOST_STATE_CLOSING || step.state == XENHOST_STATE_CLOSED));
+	bool begins = step.action == XH_XENBUS_SWITCH && step.state == XENHOST_STATE_INIT_WAIT;
 
-	if (!dev->probing || back)
+	if (!dev->probing || step.action == XH_XENBUS_REMOVE ||
+	    (step.action == XH_XENBUS_SWITCH && step.state == XENHOST_STATE_CLOSING))
 		return step;
-	if (dev->waits || view->front == 0)
+	if (dev->waits || (view->front == 0 && step.action == XH_XENBUS_NOTHING))
 		return (struct xh_xenbus_step){ XH_XENBUS_NOTHING, 0 };
-	return (struct xh_xenbus_step){
-		XH_XENBUS_PROBE,
-		step.action == XH_XENBUS_SWITCH ? step.state : view->own,
-	};
+	return (struct xh_xenbus_step){ XH_XENBUS_PROBE, begins ? step.state : view->own };
 }
 
 /* Takes steps until there is nothing to do: 0, GONE, AGAIN, or -errno. */

@@ -38,10 +38,12 @@ struct xenhost_device {
 	xenhost_watch_t *front_watch;
 	void *data;
 
-	uint32_t own; /* our state when last looked at */
-	bool written; /* by us, so Initialising there is another folder's */
-	bool refused; /* its folder makes no sense: closed, never probed */
-	bool probing; /* probe said XENHOST_LATER */
+	uint32_t own;	/* our state when last looked at */
+	bool looked;	/* at our state, once */
+	bool inherited; /* it was one in which a predecessor served the front end */
+	bool written;	/* by us, so Initialising there is another folder's */
+	bool refused;	/* its folder makes no sense: closed, never probed */
+	bool probing;	/* probe said XENHOST_LATER */
 	bool probed;
 	bool connected;
 	bool failed;	 /* see xh_xenbus_view */

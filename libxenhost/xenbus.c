@@ -36,12 +36,14 @@ static bool in_use(uint32_t own)
 
 /*
  * The way to Closed: stop, and never jump there from Connected, because a front end may wait for
- * exactly Closing (OVMF does).
+ * exactly Closing (OVMF does). Before it the driver has a look at what a predecessor left.
  */
 static step close_down(const struct xh_xenbus_view *v)
 {
 	if (v->connected)
 		return (step){ XH_XENBUS_DISCONNECT, 0 };
+	if (v->inherited && !v->probed && !v->failed)
+		return (step){ XH_XENBUS_PROBE, v->own };
 	if (in_use(v->own))
 		return do_switch(CLOSING);
 	if (v->own != CLOSED)

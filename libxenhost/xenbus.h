@@ -24,6 +24,8 @@ struct xh_xenbus_view {
 	bool probed;
 	bool connected;
 	bool failed; /* broken, until the front end has closed */
+	/* our state was left by a predecessor, who may have had something in use */
+	bool inherited;
 };
 
 enum xh_xenbus_action {

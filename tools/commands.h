@@ -5,6 +5,7 @@
 
 #define EXIT_USAGE 2
 
+int cmd_block(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_domain(int argc, char **argv);
 int cmd_evtchn(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
+	{ "block", cmd_block, "disks of running guests: attach, detach, resize, figures" },
 	{ "console", cmd_console, "show the console of a guest on this terminal" },
 	{ "domain", cmd_domain, "list domains, show one" },
 	{ "evtchn", cmd_evtchn, "list event channels" },

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: MIT
 # Back ends driven by loopback guests; each is a Check program that starts a set of daemons of this build.
-LOOPBACK_TESTS = integ/loopback-blk integ/loopback-blk-restart integ/loopback-net integ/loopback-net-frames \
-	integ/loopback-restart integ/loopback-store
+LOOPBACK_TESTS = \
+	integ/loopback-blk \
+	integ/loopback-blk-restart \
+	integ/loopback-blk-tool \
+	integ/loopback-net \
+	integ/loopback-net-frames \
+	integ/loopback-net-hostile \
+	integ/loopback-net-keys \
+	integ/loopback-net-restart \
+	integ/loopback-restart \
+	integ/loopback-store \
+	integ/loopback-store-kills
 check_PROGRAMS += $(LOOPBACK_TESTS)
 TESTS += $(LOOPBACK_TESTS)
 
@@ -25,6 +35,11 @@ integ_loopback_blk_restart_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_restart_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_restart_LDADD = $(LOOPBACK_LIBS)
 
+integ_loopback_blk_tool_SOURCES = integ/loopback-blk-tool.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
+integ_loopback_blk_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_tool_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_blk_tool_LDADD = $(LOOPBACK_LIBS)
+
 LOOPBACK_NET_SOURCES = \
 	support/nic.c support/nic.h \
 	support/packet.c support/packet.h \
@@ -35,11 +50,30 @@ integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_LDADD = $(LOOPBACK_LIBS)
 
+integ_loopback_net_hostile_SOURCES = integ/loopback-net-hostile.c $(LOOPBACK_NET_SOURCES)
+integ_loopback_net_hostile_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_hostile_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_hostile_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_net_keys_SOURCES = integ/loopback-net-keys.c $(LOOPBACK_NET_SOURCES)
+integ_loopback_net_keys_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_keys_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_keys_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_net_restart_SOURCES = integ/loopback-net-restart.c $(LOOPBACK_NET_SOURCES)
+integ_loopback_net_restart_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_restart_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_restart_LDADD = $(LOOPBACK_LIBS)
+
 integ_loopback_net_frames_SOURCES = integ/loopback-net-frames.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_frames_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_frames_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_frames_LDADD = $(LOOPBACK_LIBS)
 
+integ_loopback_store_kills_SOURCES = integ/loopback-store-kills.c $(LOOPBACK_SOURCES)
+integ_loopback_store_kills_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_store_kills_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_store_kills_LDADD = $(LOOPBACK_LIBS) -lpthread
 integ_loopback_store_SOURCES = integ/loopback-store.c $(LOOPBACK_SOURCES)
 integ_loopback_store_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_store_CFLAGS = $(LOOPBACK_CFLAGS)

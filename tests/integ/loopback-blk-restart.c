@@ -185,7 +185,7 @@ START_TEST(reconnects_while_dead)
 {
 	disk_open(&disk, &set, "redead", "w", false);
 	for (int i = 0; i < 4; i++) {
-		fill_queues(&disk, 0);
+		fill_queues(&disk, DISK_INDIRECT);
 		ck_assert_int_eq(process_kill(daemon_process()), 0);
 		front_set_state(&disk.front, XENHOST_STATE_CLOSING);
 		front_set_state(&disk.front, XENHOST_STATE_CLOSED);
@@ -202,17 +202,29 @@ START_TEST(reconnects_while_dead)
 		ck_assert_int_eq(truncate(disk.path, DISK_SECTORS * 512), 0);
 		memset(disk.versions, 0, sizeof(disk.versions));
 		for (unsigned int k = 0; k < disk.nr_requests; k++) {
-			if (!disk.requests[k].busy)
-				continue;
-			/* the marks of a process that was killed stay in the grant table */
-			disk.requests[k].nr_segs = 0;
-			disk.requests[k].indirect_gref = 0;
-			disk_give_back(&disk, &disk.requests[k]);
+			/* the marks of a process that was killed are gone too */
+			if (disk.requests[k].busy)
+				disk_give_back(&disk, &disk.requests[k]);
 		}
+		disk_release_rings(&disk);
 		disk_connect(&disk, i & 2, XENHOST_STATE_INITIALISED);
 		disk_random_io(&disk, 100, 0);
 		disk_check_image(&disk);
 	}
+	disk_close(&disk);
+}
+END_TEST
+
+/* The predecessor may have died between an answer and its event: the successor makes up for it. */
+START_TEST(notified_after_a_kill)
+{
+	disk_open(&disk, &set, "notify", "w", false);
+	disk_random_io(&disk, 50, 0);
+	ck_assert_int_eq(process_kill(daemon_process()), 0);
+	while (guest_port_wait(&disk.queues[0].port, 0))
+		;
+	ck_assert_int_eq(start_daemon(), 0);
+	ck_assert_int_eq(guest_port_wait(&disk.queues[0].port, DISK_PATIENCE_MS), 1);
 	disk_close(&disk);
 }
 END_TEST
@@ -291,6 +303,7 @@ static int run_tests(void)
 	tcase_add_test(tc, paused_over_a_kill);
 	tcase_add_test(tc, stopped_over_a_kill);
 	tcase_add_test(tc, reconnects_while_dead);
+	tcase_add_test(tc, notified_after_a_kill);
 	tcase_add_test(tc, guest_dies_while_dead);
 	tcase_add_test(tc, ring_changed_while_dead);
 	tcase_add_test(tc, waits_for_the_image);

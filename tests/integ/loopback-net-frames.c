@@ -26,6 +26,12 @@
 #define MTU 65521
 #define SMALL_MTU 1500u
 #define MSS 1428u /* IPv6 in 1500 */
+/* every size takes too long there */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SAMPLE 16u
+#else
+#define SAMPLE 1u
+#endif
 #define LEFT 1u
 #define RIGHT 2u
 
@@ -41,6 +47,11 @@ static void make(struct nic *n, const char *name, unsigned int address)
 	front_write(&n->front, XENHOST_BACK, "mac", "00:16:3e:00:00:%02x", address);
 	front_write(&n->front, XENHOST_FRONT, "mtu", "%u", MTU);
 	nic_start(n);
+}
+
+static bool is_from(uint8_t card)
+{
+	return !memcmp(got.data + 6, (uint8_t[]){ 0, 22, 62, 0, 0, card }, 6);
 }
 
 static bool is_probe(void)
@@ -60,8 +71,7 @@ static int receive_kind(struct nic *n, int timeout_ms, bool probe)
 			nic_post_all(&n->q[i]);
 			while ((len = nic_take(&n->q[i], &got, 0)) != 0) {
 				ck_assert_int_gt(len, 0);
-				if (got.data[11] == (n == &left ? RIGHT : LEFT) &&
-				    is_probe() == probe)
+				if (is_from(n == &left ? RIGHT : LEFT) && is_probe() == probe)
 					return len;
 			}
 			p[i] = (struct pollfd){ n->q[i].rx_port.wait_fd, POLLIN, 0 };
@@ -250,7 +260,7 @@ static void sizes(unsigned int combination)
 	unsigned int max = sg ? MTU + NIC_HEADER : SMALL_MTU + NIC_HEADER;
 	unsigned int n = 0;
 
-	for (unsigned int len = first; len <= max; len += step, n++)
+	for (unsigned int len = first; len <= max; len += step * SAMPLE, n++)
 		one_frame(n % 2 ? &left : &right, n % 2 ? &right : &left, len, n / 2);
 }
 

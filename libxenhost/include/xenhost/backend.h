@@ -7,8 +7,11 @@
  *   probe       a device appeared: publish features; then the helper goes to InitWait (2)
  *   connect     the front end is ready (3 or 4): map rings, bind ports; then the helper goes to Connected (4)
  *   disconnect  the front end closes or is gone: stop, unmap; called once for each connect that succeeded
- *   remove      the device goes for good: release what probe made
+ *   remove      optional: the device goes for good: release what probe made
  *   event       optional: a watched node of the front end's or our folder changed while connected
+ *   closing     optional: our state is about to become Closed, after which the front end takes back all
+ *               that it shared: nothing may be in use, also not from a predecessor with whose connection
+ *               nobody went on. Perhaps more than once
  * probe and connect return 0 or -errno; on an error the helper writes the error node and goes to Closing,
  * and neither remove (of that probe) nor disconnect (of that connect) follows.
  * After remove the same device may be probed again, with its data NULL, when the front end comes back.
@@ -56,6 +59,7 @@ struct xenhost_backend_ops {
 	void (*disconnect)(xenhost_device_t *dev);
 	void (*remove)(xenhost_device_t *dev);
 	void (*event)(xenhost_device_t *dev);
+	void (*closing)(xenhost_device_t *dev);
 };
 
 /* ops must live as long as the back end. `data`: xenhost_backend_data() */
