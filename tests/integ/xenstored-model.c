@@ -585,17 +585,6 @@ static void run_batch(int client)
 	fence(false);
 }
 
-/* Half a request, and gone. The fence is behind it: the daemon has seen the end before anything else. */
-static void disconnect(int client)
-{
-	put(XS_WRITE, 0, "/m/a/never", 11);
-	out_len -= rnd(20) + 1;
-	flush(&peers[client]);
-	close(peers[client].fd);
-	m_disconnect(&model, client);
-	peer_open(client);
-}
-
 /* --- the whole --- */
 
 static bool same_node(int path, const struct m_tree *tree, const char *value, size_t len,
@@ -666,15 +655,20 @@ static int first_difference(const struct m_tree *tree)
 	return i;
 }
 
-static void control(const char *request, size_t len, char *ret_text)
+static void control_by(int client, const char *request, size_t len, char *ret_text)
 {
 	struct xsd_sockmsg h;
 
 	put(XS_CONTROL, 0, request, len);
-	flush(&peers[0]);
-	if (!answer(0, &h, ret_text))
+	flush(&peers[client]);
+	if (!answer(client, &h, ret_text))
 		fail("the connection ended");
 	ret_text[h.len] = 0;
+}
+
+static void control(const char *request, size_t len, char *ret_text)
+{
+	control_by(0, request, len, ret_text);
 }
 
 static unsigned long number_behind(const char *text, const char *name)
@@ -684,6 +678,46 @@ static unsigned long number_behind(const char *text, const char *name)
 	if (!p || !strchr(p, ':'))
 		fail("no %s in:\n%s", name, text);
 	return strtoul(strchr(p, ':') + 1, NULL, 10);
+}
+
+/* Until the daemon has seen the ends of the others. */
+static void wait_for_connections(int client, unsigned long nr)
+{
+	const time_t end = time(NULL) + 120;
+	char text[MESSAGE_MAX + 1];
+
+	do {
+		control_by(client, "memreport", 10, text);
+		if (time(NULL) > end)
+			fail("the end of a connection is not noticed:\n%s", text);
+	} while (number_behind(text, "connections") != nr);
+}
+
+/* Connects again, and the daemon has noticed. */
+static void reopen(int client)
+{
+	char data[MESSAGE_MAX];
+	struct xsd_sockmsg h;
+
+	peer_open(client);
+	put(XS_GET_DOMAIN_PATH, 0, "0", 2);
+	flush(&peers[client]);
+	if (!answer(client, &h, data))
+		fail("client %d: the connection ended", client);
+}
+
+/* Half a request, and gone. What it had counts until the daemon has seen the end. */
+static void disconnect(int client)
+{
+	const int other = client ? 0 : M_DOMAINS; /* both of domain 0 */
+
+	put(XS_WRITE, 0, "/m/a/never", 11);
+	out_len -= rnd(20) + 1;
+	flush(&peers[client]);
+	close(peers[client].fd);
+	m_disconnect(&model, client);
+	wait_for_connections(other, M_CLIENTS - 1);
+	reopen(client);
 }
 
 static void compare_number(int domain, const char *text, const char *name, unsigned long n)
@@ -733,7 +767,7 @@ static void reconnect_all(void)
 	for (int c = 0; c < M_CLIENTS; c++) {
 		close(peers[c].fd);
 		m_disconnect(&model, c);
-		peer_open(c);
+		reopen(c);
 	}
 }
 
@@ -811,7 +845,7 @@ static unsigned long set_up(void)
 		model.clients[c].domain = c % M_DOMAINS;
 	start_daemon();
 	for (int c = 0; c < M_CLIENTS; c++)
-		peer_open(c);
+		reopen(c);
 	set_limits();
 	control("memreport", 10, data);
 	bytes = number_behind(data, "nodes");
@@ -833,6 +867,7 @@ static void tear_down(unsigned long bytes)
 
 	for (int c = 1; c < M_CLIENTS; c++)
 		close(peers[c].fd);
+	wait_for_connections(0, 1);
 	put(XS_RESET_WATCHES, 0, "", 1);
 	put(XS_RM, 0, "/m", 3);
 	flush(&peers[0]);
