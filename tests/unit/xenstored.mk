@@ -3,7 +3,7 @@
 LIBXENSTORED = $(top_builddir)/xenstored/libxenstored.la
 check_PROGRAMS += test-xs-wire test-xs-perm test-xs-quota test-xs-ring test-xs-watch test-xs-tree test-xs-txn \
 	test-xs-store test-xs-model test-xs-conn test-xs-table \
-	test-xs-domain test-xs-events test-xs-journal test-xs-order test-xs-stream test-xs-xsa
+	test-xs-domain test-xs-events test-xs-journal test-xs-slab test-xs-order test-xs-stream test-xs-xsa
 
 test_xs_wire_SOURCES = test-xs-wire.c
 test_xs_wire_LDADD = $(LIBXENSTORED) $(LDADD)
@@ -32,6 +32,8 @@ test_xs_order_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 test_xs_order_LDADD = $(LIBXENSTORED) $(LIBXENHOST) $(LIBDAEMON) $(LIBEVENT_LIBS) $(LDADD)
 test_xs_stream_SOURCES = test-xs-stream.c
 test_xs_stream_LDADD = $(LIBXENSTORED) $(LDADD)
+test_xs_slab_SOURCES = test-xs-slab.c
+test_xs_slab_LDADD = $(LIBXENSTORED) $(LDADD)
 test_xs_table_SOURCES = test-xs-table.c
 test_xs_table_LDADD = $(LIBXENSTORED) $(LDADD)
 # over the library's fake transport, so with its hidden symbols
