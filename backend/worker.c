@@ -8,12 +8,14 @@
 
 #include <event2/event.h>
 
+#include "backend/confine.h"
 #include "backend/worker.h"
 
 static void *worker_main(void *data)
 {
 	struct worker *w = data;
 
+	(void)confine_thread(); /* fails for a process without any only, if at all */
 	event_base_loop(w->base, EVLOOP_NO_EXIT_ON_EMPTY);
 	return NULL;
 }

@@ -114,6 +114,9 @@ int main(int argc, char **argv)
 		.name = "xenhost-blkbackd",
 		.purpose = "Serves guests' disks from files and block devices.",
 		.service = SERVICE_BLKBACK,
+		/* a predecessor's I/O may still reach the guest's memory: vbd_settle.c */
+		.open_flags = XENHOST_OPEN_KEEP_MARKS,
+		.confined = true,
 		.ops = &vbd_ops,
 		.options = options,
 		.driver = &driver,
