@@ -87,6 +87,7 @@ static int start(void *data, struct event_base *base)
 	int r;
 
 	driver->base = base;
+	driver->workers.confined = true;
 	r = mailbox_init(&driver->box, base);
 	if (r == 0)
 		r = workers_start(&driver->workers, driver->nr_threads);

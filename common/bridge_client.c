@@ -93,14 +93,14 @@ static int lose(struct bridge_client *c, int error)
 }
 
 /* 1 a message, 0 none now, -errno lost */
-static int receive(struct bridge_client *c, struct bridge_message *ret)
+static int receive(struct bridge_client *c, int flags, struct bridge_message *ret)
 {
 	uint8_t buf[BRIDGE_MESSAGE_MAX];
 	struct bridge_message m = { 0 };
 	ssize_t n;
 	int r;
 
-	n = fdpass_recv(c->sock, MSG_DONTWAIT, buf, sizeof(buf), m.fds, &m.nr_fds);
+	n = fdpass_recv(c->sock, flags, buf, sizeof(buf), m.fds, &m.nr_fds);
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0)
@@ -130,38 +130,19 @@ static int queue_event(struct bridge_client *c, struct bridge_message *m)
 	return 0;
 }
 
-static int wait_readable(struct bridge_client *c, int64_t deadline)
-{
-	for (;;) {
-		struct pollfd p = { .fd = c->sock, .events = POLLIN };
-		int64_t left = deadline - now_ms();
-		int r = poll(&p, 1, left > 0 ? (int)left : 0);
-
-		if (r > 0)
-			return 0;
-		if (r == 0)
-			return lose(c, -ETIMEDOUT);
-		if (errno != EINTR)
-			return -errno;
-	}
-}
-
+/* Blocks in recvmsg(2) itself, which the socket's own limit ends: a poll(2) before it would cost as much again. */
 static int wait_answer(struct bridge_client *c, uint32_t id, struct bridge_message *ret)
 {
 	int64_t deadline = now_ms() + BRIDGE_CALL_TIMEOUT_MS;
 
 	for (;;) {
 		struct bridge_message m;
-		int r = receive(c, &m);
+		int r = receive(c, 0, &m);
 
 		if (r < 0)
 			return r;
-		if (r == 0) {
-			r = wait_readable(c, deadline);
-			if (r < 0)
-				return r;
-			continue;
-		}
+		if (r == 0)
+			return lose(c, -ETIMEDOUT);
 		if (m.frame->id == id) {
 			*ret = m;
 			return 0;
@@ -173,6 +154,8 @@ static int wait_answer(struct bridge_client *c, uint32_t id, struct bridge_messa
 		r = queue_event(c, &m);
 		if (r < 0)
 			return r;
+		if (now_ms() > deadline)
+			return lose(c, -ETIMEDOUT);
 	}
 }
 
@@ -243,7 +226,8 @@ static int connect_to(const char *path)
 	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return -errno;
-	if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+	if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	    setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
 		return -errno;
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
@@ -505,7 +489,7 @@ int bridge_client_event(struct bridge_client *c, struct bridge_message *ret_even
 	if (c->ended)
 		return -ECONNRESET;
 	if (c->sock >= 0) {
-		r = receive(c, ret_event);
+		r = receive(c, MSG_DONTWAIT, ret_event);
 		if (c->sock >= 0)
 			return r;
 	} else if (read(c->retry, &count, sizeof(count)) != sizeof(count)) {

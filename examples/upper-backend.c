@@ -73,16 +73,15 @@ static int on_connect(xenhost_device_t *dev)
 {
 	struct upper *u = calloc(1, sizeof(*u));
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = u };
-	int r = u ? 0 : -12;
+	int r = -12;
 
-	if (r == 0 && (r = xenhost_device_map_ring(dev, "ring-ref", 1, &u->map)) == 0)
+	if (u && (r = xenhost_device_map_ring(dev, "ring-ref", 1, &u->map)) == 0)
 		r = xenhost_ring_init(&u->ring, xenhost_map_addr(u->map), 1, sizeof(struct request),
 				      sizeof(struct response));
 	if (r == 0 && (r = xenhost_device_bind_port(dev, "event-channel", &u->port)) == 0)
 		r = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, xenhost_port_fd(u->port), &ev);
-	xenhost_device_set_data(dev, u);
 	if (u)
-		u->dev = dev;
+		xenhost_device_set_data(u->dev = dev, u);
 	if (u && r < 0)
 		on_disconnect(dev);
 	return r;
@@ -92,13 +91,14 @@ static int probe(xenhost_device_t *dev)
 {
 	return xenhost_device_printf(dev, "max-len", "4096");
 }
-static void on_remove(xenhost_device_t *dev)
-{
-	(void)dev;
-}
 
-static const struct xenhost_backend_ops ops = { sizeof(ops),   "upper",	  probe, on_connect,
-						on_disconnect, on_remove, NULL,	 NULL };
+static const struct xenhost_backend_ops ops = {
+	.size = sizeof(ops),
+	.type = "upper",
+	.probe = probe,
+	.connect = on_connect,
+	.disconnect = on_disconnect,
+};
 
 int main(int argc, char **argv)
 {

@@ -147,8 +147,7 @@ static int copy_ops(const struct xenhost_backend_ops *ops, struct xenhost_backen
 		return -EINVAL;
 	memset(copy, 0, sizeof(*copy));
 	memcpy(copy, ops, ops->size < sizeof(*copy) ? ops->size : sizeof(*copy));
-	if (!type_valid(copy->type) || !copy->probe || !copy->connect || !copy->disconnect ||
-	    !copy->remove)
+	if (!type_valid(copy->type) || !copy->probe || !copy->connect || !copy->disconnect)
 		return -EINVAL;
 	return 0;
 }

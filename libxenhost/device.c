@@ -104,7 +104,8 @@ static void do_disconnect(xenhost_device_t *dev)
 static void do_remove(xenhost_device_t *dev)
 {
 	dev->probed = dev->probing = dev->waits = dev->deferred = dev->inherited = false;
-	dev->backend->ops.remove(dev);
+	if (dev->backend->ops.remove)
+		dev->backend->ops.remove(dev);
 	dev->data = NULL;
 }
 

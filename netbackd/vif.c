@@ -14,6 +14,7 @@
 #include "common/log.h"
 
 #include "netbackd/vif.h"
+#include "netbackd/vif_keep.h"
 #include "netbackd/vif_queue.h"
 
 #define DRAIN_MAX 4096 /* stale frames thrown away when a front end connects */
@@ -47,15 +48,10 @@ static int set_mtu(struct vif *vif)
 	return 0;
 }
 
-static int set_up_tap(struct vif *vif)
+static int new_tap(struct vif *vif, const char *name)
 {
-	char name[TAP_NAME_MAX + 1];
-	int r;
+	int r = tap_open(name, &vif->tap);
 
-	r = vif_read_name(vif->dev, name);
-	if (r < 0)
-		return r;
-	r = tap_open(name, &vif->tap);
 	if (r < 0)
 		return vif_error(vif->dev, r, "cannot make the TAP interface %s: %s%s", name,
 				 strerror(-r), r == -EPERM ? " (CAP_NET_ADMIN is needed)" : "");
@@ -74,6 +70,29 @@ static int set_up_tap(struct vif *vif)
 	if (r < 0)
 		return vif_error(vif->dev, r, "cannot bring %s up: %s", name, strerror(-r));
 	return 0;
+}
+
+static int set_up_tap(struct vif *vif)
+{
+	char name[TAP_NAME_MAX + 1];
+	int r;
+
+	r = vif_read_name(vif->dev, name);
+	if (r < 0)
+		return r;
+	r = vif_keep_adopt(vif, name);
+	if (r < 0)
+		return vif_error(vif->dev, r, "cannot keep its state: %s", strerror(-r));
+	if (r > 0) {
+		log_info("%s: goes on with %s", xenhost_device_name(vif->dev), name);
+		return 0;
+	}
+	r = new_tap(vif, name);
+	if (r == 0)
+		vif_keep_tap(vif);
+	else
+		vif_keep_forget(vif);
+	return r;
 }
 
 /* What the other end of the cable sees, and what people see in the node. */
@@ -104,12 +123,29 @@ static void vif_free(struct vif *vif)
 	if (!vif)
 		return;
 	tap_close(vif->tap);
+	vif_keep_free(vif);
 	free(vif);
 }
 
 static void vif_freep(struct vif **vif)
 {
 	vif_free(*vif);
+}
+
+/* The guest is in the middle of something with a predecessor. */
+static bool was_connected(xenhost_device_t *dev)
+{
+	uint64_t state = 0;
+
+	return xenhost_device_read_u64(dev, XENHOST_BACK, "state", UINT32_MAX, &state) == 0 &&
+	       state == XENHOST_STATE_CONNECTED;
+}
+
+static void sweep(struct vif *vif)
+{
+	if (!vif->driver->swept)
+		vif_keep_sweep(vif);
+	vif->driver->swept = true;
 }
 
 static int vif_probe(xenhost_device_t *dev)
@@ -121,10 +157,13 @@ static int vif_probe(xenhost_device_t *dev)
 		return -ENOMEM;
 	vif->dev = dev;
 	vif->driver = xenhost_backend_data(xenhost_device_backend(dev));
+	sweep(vif);
 	r = set_up_tap(vif);
 	if (r < 0)
 		return r;
-	r = xenhost_device_printf(dev, "carrier", "0");
+	vif->resumed = was_connected(dev);
+	if (!vif->resumed)
+		r = xenhost_device_printf(dev, "carrier", "0");
 	if (r == 0)
 		r = vif_publish_features(vif);
 	if (r < 0)
@@ -157,8 +196,9 @@ static int prepare_tap(struct vif *vif)
 				 vif->nr_queues, strerror(-r));
 	r = set_mtu(vif);
 	/* frames for whoever had the card before */
-	if (r == 0)
+	if (r == 0 && !vif->resumed)
 		tap_drain(vif->tap, DRAIN_MAX);
+	vif_keep_tap(vif);
 	return r;
 }
 
@@ -190,7 +230,8 @@ static int vif_connect(xenhost_device_t *dev)
 	int r;
 
 	vif_read_settings(vif);
-	mcast_clear(&vif->mcast);
+	if (!vif->resumed)
+		mcast_clear(&vif->state->mcast);
 	vif->nr_stalled = 0;
 	vif->connected = true;
 	r = try_connect(vif);
@@ -200,6 +241,7 @@ static int vif_connect(xenhost_device_t *dev)
 	}
 	for (uint32_t i = 0; i < vif->nr_queues; i++)
 		vif_queue_start(vif->queues[i]);
+	vif->resumed = false;
 	update_carrier(vif);
 	log_debug("%s: connected, %u queues", xenhost_device_name(dev), vif->nr_queues);
 	return 0;
@@ -235,15 +277,23 @@ static void vif_disconnect(xenhost_device_t *dev)
 	struct vif *vif = xenhost_device_data(dev);
 	_Atomic uint64_t *gone = (_Atomic uint64_t *)&vif->stats;
 	uint64_t sums[VIF_STATS_COUNT];
+	/* it is us who go, not the guest: a successor goes on with all that is there */
+	bool ending = xenhost_device_defer(dev) < 0;
 
 	vif->connected = false;
-	update_carrier(vif);
+	vif->handed_over = ending;
+	if (!ending)
+		update_carrier(vif);
 	vif_sum_stats(vif, sums);
 	close_queues(vif);
 	for (size_t i = 0; i < VIF_STATS_COUNT; i++)
 		atomic_store(&gone[i], sums[i]);
-	(void)tap_set_queues(vif->tap, 1);
 	log_stats(vif, sums);
+	if (ending)
+		return;
+	(void)tap_set_queues(vif->tap, 1);
+	vif_keep_tap(vif);
+	xenhost_device_continue(dev);
 }
 
 static void vif_remove(xenhost_device_t *dev)
@@ -252,6 +302,8 @@ static void vif_remove(xenhost_device_t *dev)
 
 	if (!vif)
 		return;
+	if (!vif->handed_over)
+		vif_keep_forget(vif);
 	log_info("%s: removed", xenhost_device_name(dev));
 	xenhost_device_set_data(dev, NULL);
 	vif_free(vif);

@@ -14,17 +14,20 @@
 
 #include "backend/worker.h"
 
-#include "netbackd/mcast.h"
 #include "netbackd/tap.h"
 
 struct event_base;
+struct listed;
 struct vif_queue;
+struct vif_state;
 
 /* data of xenhost_backend_new() */
 struct vif_driver {
 	struct event_base *base; /* of the main thread */
 	struct mailbox box;
 	struct workers workers;
+	struct listed *kept; /* see vif_keep.c */
+	bool swept;
 	/* options */
 	unsigned int nr_threads;
 	unsigned int nr_queues; /* offered */
@@ -68,19 +71,21 @@ struct vif {
 	xenhost_device_t *dev;
 	struct vif_driver *driver;
 	struct tap *tap;
+	struct vif_state
+		*state; /* outlives us; its list of addresses is for the queues' threads as well */
 	struct vif_features features;
 	uint8_t mac[6];
 	bool have_mac;
 	bool connected;
-	bool resumed; /* the front end was connected to a predecessor */
-	bool carrier; /* as last told to the TAP */
+	bool resumed;	  /* the front end was connected to a predecessor */
+	bool handed_over; /* to a successor: its deposits stay */
+	bool carrier;	  /* as last told to the TAP */
 	unsigned int nr_stalled;
 	uint32_t nr_queues;
 	struct vif_queue *queues[TAP_QUEUES_MAX]; /* while connected */
 	struct vif_stats stats;			  /* of those that are gone */
 
 	/* for the queues' threads as well */
-	struct mcast mcast;
 	_Atomic bool mcast_filter;
 	_Atomic bool anti_spoof;
 	_Atomic bool unplugged;			/* somebody has drawn the cable */

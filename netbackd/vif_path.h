@@ -81,6 +81,7 @@ struct vif_queue {
 	struct vif_tx tx;
 	struct vif_rx rx;
 	unsigned int nr_spurious; /* events without work, one behind the other */
+	bool resumed;		  /* the front end goes on as with a predecessor */
 	bool started;
 	bool broken;
 	const char *why;
@@ -109,6 +110,8 @@ bool vif_tx_run(struct vif_queue *q);
 
 /* vif_rx.c */
 int vif_rx_init(struct vif_queue *q);
+/* before the first pass, if a predecessor was there */
+void vif_rx_resume(struct vif_queue *q);
 /* gives everything back */
 void vif_rx_fini(struct vif_queue *q);
 /* a pass */

@@ -18,7 +18,6 @@
 
 #define SPURIOUS_MAX 32u /* events without work, one behind the other */
 #define SPURIOUS_PAUSE_USEC 2000
-#define DRAIN_MAX 4096 /* stale frames thrown away when a front end connects */
 
 /* in the main thread */
 static void on_broke(struct letter *letter)
@@ -179,9 +178,9 @@ static void on_start(struct letter *letter)
 	if (r < 0)
 		vif_break(q, "cannot watch its ports and its TAP");
 	/* a predecessor may have published answers and died before it said so */
-	if (q->vif->resumed)
+	if (q->resumed)
 		xenhost_port_notify(q->tx_port);
-	if (q->vif->resumed && q->rx_port)
+	if (q->resumed && q->rx_port)
 		xenhost_port_notify(q->rx_port);
 	/* the ports are pending from the start, so what is in the rings already gets its turn */
 }
@@ -292,6 +291,8 @@ static int queue_connect(struct vif_queue *q)
 	r = vif_rx_init(q);
 	if (r < 0)
 		return r;
+	if (q->resumed)
+		vif_rx_resume(q);
 	return make_events(q);
 }
 
@@ -304,6 +305,7 @@ int vif_queue_open(struct vif *vif, unsigned int number, struct vif_queue **ret_
 		return -ENOMEM;
 	q->vif = vif;
 	q->number = number;
+	q->resumed = vif->resumed;
 	q->host = xenhost_device_host(vif->dev);
 	q->domid = xenhost_device_frontend_domid(vif->dev);
 	q->fd = vif->tap->fds[number];

@@ -19,6 +19,7 @@
 #include "common/cleanup.h"
 #include "common/xen.h"
 
+#include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 #include "netbackd/vif_queue.h"
 
@@ -130,6 +131,26 @@ void vif_rx_fini(struct vif_queue *q)
 	q->rx.beyond = NULL;
 }
 
+/*
+ * A predecessor may have died while it held some of what is posted: all of it is taken and given back once,
+ * so that the guest can have it again whatever happens next.
+ */
+void vif_rx_resume(struct vif_queue *q)
+{
+	uint8_t slot[NET_RX_REQ_SIZE];
+	struct net_rx_req req;
+
+	for (uint32_t i = 0; xenhost_ring_peek(&q->rx.ring, i, slot) > 0; i++) {
+		struct xenhost_seg seg = { .len = XENHOST_PAGE_SIZE };
+		struct iovec iov;
+
+		net_rx_parse(slot, &req);
+		seg.gref = req.gref;
+		if (xenhost_io_begin(q->host, q->domid, &seg, 1, XENHOST_WRITE, &iov) == 0)
+			(void)xenhost_io_end(q->host, q->domid, &seg, 1, XENHOST_WRITE, &iov);
+	}
+}
+
 /* ---- a frame ---- */
 
 static unsigned int nr_pieces(const struct vif_rx *rx)
@@ -171,7 +192,7 @@ static int read_frame(struct vif_queue *q)
 static bool unwanted(struct vif_queue *q)
 {
 	return atomic_load_explicit(&q->vif->mcast_filter, memory_order_relaxed) &&
-	       !mcast_wanted(&q->vif->mcast, q->rx.iov[0].iov_base);
+	       !mcast_wanted(&q->vif->state->mcast, q->rx.iov[0].iov_base);
 }
 
 /* What was read can be given to this guest. Counted if not; then the pages are used again. */

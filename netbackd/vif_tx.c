@@ -15,6 +15,7 @@
 #include "common/xen.h"
 
 #include "netbackd/net_filter.h"
+#include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 
 #define CREDIT_MIN (128u << 10) /* the largest burst, if a window's credit is not more */
@@ -119,8 +120,9 @@ static int send_frame(struct vif_queue *q, const struct net_tx_frame *frame)
 /* A request to change the list instead of a frame. */
 static int change_mcast(struct vif_queue *q, const struct net_tx_frame *frame)
 {
-	int r = frame->mcast == NET_MCAST_ADD ? mcast_add(&q->vif->mcast, frame->mcast_address)
-					      : mcast_remove(&q->vif->mcast, frame->mcast_address);
+	int r = frame->mcast == NET_MCAST_ADD
+			? mcast_add(&q->vif->state->mcast, frame->mcast_address)
+			: mcast_remove(&q->vif->state->mcast, frame->mcast_address);
 
 	return r < 0 && r != -ENOENT ? NETIF_RSP_ERROR : NETIF_RSP_OKAY;
 }

@@ -31,6 +31,7 @@ struct domains {
 	struct list all;
 	xenhost_t *host; /* or NULL */
 	struct event *host_event;
+	struct event *again;	 /* looks for a new host when the old one is lost for good */
 	unsigned int nr_targets; /* domains with a target */
 };
 
@@ -475,6 +476,9 @@ int domain_set_target(struct server *s, uint16_t domid, uint16_t target)
 
 /* --- the host --- */
 
+static void on_again(evutil_socket_t fd, short what, void *data);
+static void resume_rings(struct server *s);
+
 static void domain_gone(struct server *s, struct domain *d)
 {
 	domain_clear(s, d);
@@ -529,12 +533,25 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 	}
 }
 
+static void look_again(struct server *s)
+{
+	static const struct timeval second = { 1, 0 };
+
+	if (s->domains->again)
+		event_add(s->domains->again, &second);
+}
+
+/*
+ * One that keeps what it has is away for a moment at most, and the library sees to that; this one will not
+ * come back. What may come is another one in its place.
+ */
 static void lost_host(struct server *s, int error)
 {
-	log_error(
-		"lost the host %s: %s; guests are served on, changes of domains are not seen any more",
-		s->host_uri, strerror(-error));
+	log_error("lost the host %s: %s; guests are served on, but changes of domains are not seen "
+		  "until there is another one",
+		  s->host_uri, strerror(-error));
 	event_del(s->domains->host_event);
+	look_again(s);
 }
 
 xenhost_t *domains_host(struct server *s)
@@ -584,10 +601,58 @@ static int follow_host(struct server *s)
 		return r;
 	ds->host_event =
 		event_new(s->base, xenhost_get_fd(ds->host), EV_READ | EV_PERSIST, on_host, s);
+	if (!ds->again)
+		ds->again = evtimer_new(s->base, on_again, s);
 	if (!ds->host_event || event_add(ds->host_event, NULL) < 0)
 		return -ENOMEM;
 	domains_refresh(s);
 	return 0;
+}
+
+/* --- another host in place of a lost one --- */
+
+/* The connection stays as it is, to be resumed as after a restart. */
+static void let_go_of_rings(struct server *s)
+{
+	struct domain *d;
+
+	list_for_each(d, &s->domains->all, of_domains) {
+		d->told = false;
+		if (!d->conn)
+			continue;
+		ring_of(d->conn)->restored_at = ring_conn_position(d->conn);
+		ring_of(d->conn)->reset = JOURNAL_NO_RESET;
+		ring_close(ring_of(d->conn));
+	}
+}
+
+static void on_again(evutil_socket_t fd, short what, void *data)
+{
+	struct server *s = data;
+	struct domains *ds = s->domains;
+	xenhost_t *host;
+	int r = xenhost_open(s->host_uri, 0, &host);
+
+	if (r < 0) {
+		look_again(s);
+		return;
+	}
+	state_commit(s);
+	let_go_of_rings(s);
+	event_free(ds->host_event);
+	ds->host_event = NULL;
+	xenhost_close(ds->host);
+	ds->host = host;
+	log_info("another host is at %s", s->host_uri);
+	resume_rings(s);
+	state_move(s, host);
+	r = follow_host(s);
+	if (r == 0)
+		drop_unseen(s);
+	if (r < 0)
+		log_error("cannot follow the host %s: %s; its domains are not seen", s->host_uri,
+			  strerror(-r));
+	server_settle(s);
 }
 
 /* --- after a predecessor --- */
@@ -740,6 +805,8 @@ void domains_stop(struct server *s)
 		return;
 	if (ds->host_event)
 		event_free(ds->host_event);
+	if (ds->again)
+		event_free(ds->again);
 	ds->host = ds->host ? xenhost_close(ds->host) : NULL;
 	list_for_each_safe(d, tmp, &ds->all, of_domains)
 		domain_free(s, d);

@@ -19,11 +19,14 @@
 #include "xenstored/live.h"
 #include "xenstored/server.h"
 
+#define XEN_SOCKET "/run/xenstored/socket"
+
 struct config {
 	struct server *server;
 	const char *host;
 	bool rehearse;
 	const char *import;
+	const char *xen_socket;
 };
 
 static int set_service(void *data, const char *value)
@@ -53,6 +56,12 @@ static int set_rehearse(void *data, const char *value)
 {
 	((struct config *)data)->rehearse = true;
 	return set_take_over(data, value);
+}
+
+static int set_xen_socket(void *data, const char *value)
+{
+	((struct config *)data)->xen_socket = value;
+	return 0;
 }
 
 static int set_import(void *data, const char *value)
@@ -86,6 +95,10 @@ static const struct option_spec options[] = {
 	{ "host", "URI",
 	  "where guests are (default: bridge:RUNDIR/" BRIDGE_SOCKET_STORE "; none: no guests)",
 	  set_host },
+	{ "xen-socket", "PATH",
+	  "another socket of domain 0 (default: " XEN_SOCKET
+	  " with the built-in run directory, else none)",
+	  set_xen_socket },
 	{ "import", "FILE", "begin with the migration stream in this file", set_import },
 	{ "take-over", "FD", "live-update: go on where the program before in this process stopped",
 	  set_take_over },
@@ -132,6 +145,9 @@ int main(int argc, char **argv)
 	}
 	snprintf(uri, sizeof(uri), "bridge:%s/%s", d.rundir, BRIDGE_SOCKET_STORE);
 	server.host_uri = !o.host ? uri : strcmp(o.host, "none") ? o.host : NULL;
+	if (!o.xen_socket)
+		o.xen_socket = strcmp(d.rundir, XENHOST_RUNSTATEDIR) ? "none" : XEN_SOCKET;
+	server.xen_socket = strcmp(o.xen_socket, "none") ? o.xen_socket : NULL;
 	r = daemon_loop_new(&d);
 	if (r < 0) {
 		log_error("cannot make an event loop: %s", strerror(-r));

@@ -360,8 +360,12 @@ int server_first_nodes(struct server *s)
 
 static int start_sockets(struct server *s)
 {
-	int r = sock_listen(s, STORE_SOCKET, domain_find(s, 0));
+	int r = s->taking_over ? 0 : sock_take_activated(s);
 
+	if (r == 0)
+		r = sock_listen(s, STORE_SOCKET, domain_find(s, 0));
+	if (r == 0 && s->xen_socket)
+		r = sock_listen_shared(s, s->xen_socket, domain_find(s, 0));
 	for (unsigned int i = 0; r == 0 && i < s->services.nr; i++) {
 		const struct service *svc = &s->services.entries[i];
 		char path[sizeof(STORE_DIR) + SERVICE_NAME_MAX + sizeof("/.sock")];

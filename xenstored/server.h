@@ -32,7 +32,8 @@ struct state;
 struct server {
 	struct event_base *base;
 	const char *rundir;
-	const char *host_uri; /* NULL: sockets only, no guests */
+	const char *xen_socket; /* where Xen's clients look, or NULL */
+	const char *host_uri;	/* NULL: sockets only, no guests */
 	struct service_table services;
 
 	struct store store;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <systemd/sd-daemon.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -332,6 +333,91 @@ int sock_listen(struct server *s, const char *path, struct domain *d)
 	return r;
 }
 
+/* "name (process 1)" of who listens there, or "" when nobody does */
+static void who_listens(const char *path, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+	char comm[40] = "a process", proc[40];
+	FILE *f;
+
+	buf[0] = 0;
+	if (fd < 0 || strlen(path) >= sizeof(addr.sun_path))
+		return;
+	memcpy(addr.sun_path, path, strlen(path));
+	/* EAGAIN: somebody has more to do than it accepts */
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 && errno != EAGAIN)
+		return;
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	snprintf(proc, sizeof(proc), "/proc/%d/comm", (int)cred.pid);
+	f = fopen(proc, "re");
+	if (f && fgets(comm, sizeof(comm), f))
+		comm[strcspn(comm, "\n")] = 0;
+	if (f)
+		fclose(f);
+	snprintf(buf, size, "%s (process %d)", comm, (int)cred.pid);
+}
+
+static int make_folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+
+	if (!slash || slash == path || (size_t)(slash - path) >= sizeof(folder))
+		return 0;
+	memcpy(folder, path, (size_t)(slash - path));
+	folder[slash - path] = 0;
+	return mkdir(folder, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int sock_listen_shared(struct server *s, const char *path, struct domain *d)
+{
+	char who[96] = "";
+	int r;
+
+	if (!find_listener(s, path))
+		who_listens(path, who, sizeof(who));
+	if (who[0]) {
+		log_error("cannot serve %s: %s does; end that (systemctl stop xenstored), or start "
+			  "with --xen-socket none",
+			  path, who);
+		return -EBUSY;
+	}
+	r = make_folder_of(path);
+	if (r == 0)
+		r = listen_on(s, path, d);
+	if (r < 0)
+		log_error("cannot listen on %s: %s; --xen-socket none leaves it out", path,
+			  strerror(-r));
+	return r;
+}
+
+int sock_take_activated(struct server *s)
+{
+	const int nr = sd_listen_fds(1);
+
+	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + nr; fd++) {
+		struct sockaddr_un addr = { 0 };
+		socklen_t len = sizeof(addr);
+		int r;
+
+		if (sd_is_socket(fd, AF_UNIX, SOCK_STREAM, 1) <= 0 ||
+		    getsockname(fd, (struct sockaddr *)&addr, &len) < 0) {
+			log_error("descriptor %d from systemd is no listening stream socket", fd);
+			return -EINVAL;
+		}
+		if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+			return -errno;
+		r = sock_restore_listener(s, domain_find(s, 0), addr.sun_path,
+					  strnlen(addr.sun_path, sizeof(addr.sun_path)), fd, false);
+		if (r < 0)
+			return r;
+	}
+	return nr < 0 ? nr : 0;
+}
+
 /* --- one program in place of another --- */
 
 int sock_fd(const struct conn *c)
@@ -442,6 +528,7 @@ void sock_drop_unused(struct server *s)
 	list_for_each_safe(l, tmp, &s->listeners, of_server) {
 		if (l->readable)
 			continue;
+		log_warning("%s: no domain is served on this socket, it is closed", l->path);
 		list_for_each(c, &s->conns, of_server)
 			if (c->ops == &sock_ops && sock_of(c)->listener == l)
 				sock_of(c)->listener = NULL;

@@ -16,6 +16,13 @@ struct server;
 
 /* path is below the run directory. -errno, said why */
 int sock_listen(struct server *s, const char *path, struct domain *d);
+/*
+ * Any path, which other Xenstores use as well: one that serves it is not touched, that is -EBUSY. The folder
+ * is made. -errno, said why
+ */
+int sock_listen_shared(struct server *s, const char *path, struct domain *d);
+/* sockets that systemd made; sock_listen() and sock_listen_shared() take those of their path */
+int sock_take_activated(struct server *s);
 void sock_close_all(struct server *s); /* listeners; the connections end with server_stop() */
 
 int sock_pid(const struct conn *c); /* of the client, as far as the kernel knows it; 0: none */

@@ -408,6 +408,12 @@ static int rewrite(struct server *s)
 	return 0;
 }
 
+/* It is away for the moment, or for good: what it has of us is not lost by that. */
+static bool is_away(int error)
+{
+	return error == -ENOTCONN || error == -ECONNRESET || error == -EPIPE || error == -ETIMEDOUT;
+}
+
 void state_settle(struct server *s)
 {
 	const struct state *st = s->state;
@@ -417,7 +423,10 @@ void state_settle(struct server *s)
 		return;
 	state_commit(s);
 	r = s->state ? rewrite(s) : 0;
-	if (r < 0)
+	if (is_away(r))
+		s->state->image =
+			s->state->journal.end; /* the old one goes on; not at once again */
+	else if (r < 0)
 		give_up(s, r);
 }
 
@@ -427,9 +436,19 @@ int state_renew(struct server *s)
 
 	state_commit(s);
 	r = s->state ? rewrite(s) : 0;
-	if (r < 0)
+	if (r < 0 && !is_away(r))
 		give_up(s, r);
 	return 0;
+}
+
+void state_move(struct server *s, struct xenhost *host)
+{
+	if (!s->state) {
+		state_start(s, host);
+		return;
+	}
+	s->state->host = host;
+	state_renew(s);
 }
 
 static void on_changed(void *data, const char *path, size_t len, const struct node *n)

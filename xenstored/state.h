@@ -36,6 +36,8 @@ void state_stop(struct server *s); /* what was deposited stays */
 void state_commit(struct server *s);
 /* all is different from what the journal says: a new one. 0: also when the daemon goes on without */
 int state_renew(struct server *s);
+/* another host keeps it from now on */
+void state_move(struct server *s, struct xenhost *host);
 /* between requests: makes the journal short again when it has grown too long */
 void state_settle(struct server *s);
 /* a journal is kept, or being written */

@@ -155,8 +155,7 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 		dispatch_idle(c);
 }
 
-/* 1 one was handled, 0 none there */
-static int take_request(struct client *c)
+static void take_request(struct client *c)
 {
 	uint8_t buf[BRIDGE_MESSAGE_MAX];
 	int fds[FDPASS_MAX];
@@ -166,10 +165,10 @@ static int take_request(struct client *c)
 	int r;
 
 	if (n == -EAGAIN)
-		return 0;
+		return;
 	if (n <= 0) {
 		client_drop(c, n == 0 || n == -ECONNRESET ? NULL : strerror((int)-n));
-		return 0;
+		return;
 	}
 	r = bridge_wire_unpack(buf, (size_t)n, nr_fds, &frame);
 	if (r == 0) {
@@ -181,16 +180,15 @@ static int take_request(struct client *c)
 		client_drop(c, "sent what is no frame of the bridge protocol");
 	}
 	fdpass_close(fds, nr_fds);
-	return 1;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *data)
 {
 	struct client *c = data;
 
-	for (int i = 0; i < LIMIT_MESSAGES_PER_TURN && !c->dropped; i++)
-		if (take_request(c) == 0)
-			break;
+	/* One, then others have their turn. To look for a second costs as much as the loop, and mostly there is none. */
+	if (!c->dropped)
+		take_request(c);
 	if (!c->dropped)
 		return;
 	dispatch_client_gone(c);

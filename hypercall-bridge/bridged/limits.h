@@ -16,6 +16,5 @@
 #define LIMIT_QUEUED_FDS 256	  /* descriptors in unsent messages of one connection */
 #define LIMIT_GRANT_FRAMES 64	  /* frames of one guest's grant table */
 #define LIMIT_STORED 24000 /* with the keeper; their names go through one environment variable */
-#define LIMIT_MESSAGES_PER_TURN 64 /* requests of one connection before others get their turn */
 
 #endif

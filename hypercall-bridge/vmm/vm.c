@@ -352,6 +352,10 @@ int64_t vm_hypercall(struct vm *vm, const struct hypercall *call)
 	pthread_mutex_lock(&vm->lock);
 	result = hypercall_answer(&vm->guest, call);
 	pthread_mutex_unlock(&vm->lock);
+	if (result < 0)
+		log_debug("vCPU %u: %s, operation %u: %s", call->vcpu,
+			  hypercall_name(call->nr < HYPERCALL_NR_MAX ? (unsigned int)call->nr : 0),
+			  hypercall_op(call), strerror((int)-result));
 	return result;
 }
 

@@ -24,6 +24,7 @@
 
 #include <xenhost/evtchn.h>
 #include <xenhost/gnttab.h>
+#include <xenhost/hypercall.h>
 
 #include "tests/bench/bench.h"
 #include "loopguest/guest.h"
@@ -284,6 +285,62 @@ static bool no_system_calls(void)
 	return status == 0;
 }
 
+/* --- questions --- */
+
+static double ask_ours(void *data, unsigned int n)
+{
+	double start = bench_now();
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t version[2];
+
+		if (xenhost_hypercall(b.host, XENHOST_HYPERCALL_VERSION, NULL, 0, version, 2) < 0)
+			return -1;
+	}
+	return bench_now() - start;
+}
+
+static double ask_bare(void *data, unsigned int n)
+{
+	char buf[24] = "";
+	double start;
+
+	command('s', n);
+	start = bench_now();
+	for (unsigned int i = 0; i < n; i++)
+		if (send(b.sock[0], buf, sizeof(buf), 0) != sizeof(buf) ||
+		    recv(b.sock[0], buf, sizeof(buf), 0) != sizeof(buf))
+			return -1;
+	return bench_now() - start;
+}
+
+static void pin_bridged(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	(void)sched_setaffinity(b.set.bridged.pid, sizeof(set), &set);
+}
+
+static bool bench_questions(void)
+{
+	const struct bench_pair same = {
+		"hypercall-same-cpu", ask_ours, ask_bare, NULL, 3000, 3000, 1.3
+	};
+	const struct bench_pair cross = {
+		"hypercall-cross-cpu", ask_ours, ask_bare, NULL, 3000, 3000, 1.3
+	};
+	bool good;
+
+	b.guest_cpu = b.cpus[0];
+	pin_bridged(b.cpus[0]);
+	good = bench_run(&same);
+	b.guest_cpu = b.cpus[1];
+	pin_bridged(b.cpus[1]);
+	return bench_run(&cross) && good;
+}
+
 /* its presence makes locks of the library real ones */
 static void *sleeper(void *data)
 {
@@ -356,6 +413,7 @@ int main(void)
 		return 1;
 	}
 	good &= bench_events();
+	good &= bench_questions();
 	good &= bench_grants("one-thread");
 	good &= no_system_calls();
 	if (pthread_create(&thread, NULL, sleeper, NULL) == 0)

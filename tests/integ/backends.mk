@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Back ends driven by loopback guests; each is a Check program that starts a set of daemons of this build.
-LOOPBACK_TESTS = integ/loopback-blk integ/loopback-blk-restart integ/loopback-blk-tool integ/loopback-net integ/loopback-net-frames \
-	integ/loopback-restart integ/loopback-store
+LOOPBACK_TESTS = \
+	integ/loopback-blk \
+	integ/loopback-blk-restart \
+	integ/loopback-blk-tool \
+	integ/loopback-net \
+	integ/loopback-net-frames \
+	integ/loopback-net-restart \
+	integ/loopback-restart \
+	integ/loopback-store \
+	integ/loopback-store-kills
 check_PROGRAMS += $(LOOPBACK_TESTS)
 TESTS += $(LOOPBACK_TESTS)
 
@@ -40,11 +48,20 @@ integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_LDADD = $(LOOPBACK_LIBS)
 
+integ_loopback_net_restart_SOURCES = integ/loopback-net-restart.c $(LOOPBACK_NET_SOURCES)
+integ_loopback_net_restart_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_restart_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_restart_LDADD = $(LOOPBACK_LIBS)
+
 integ_loopback_net_frames_SOURCES = integ/loopback-net-frames.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_frames_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_frames_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_frames_LDADD = $(LOOPBACK_LIBS)
 
+integ_loopback_store_kills_SOURCES = integ/loopback-store-kills.c $(LOOPBACK_SOURCES)
+integ_loopback_store_kills_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_store_kills_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_store_kills_LDADD = $(LOOPBACK_LIBS) -lpthread
 integ_loopback_store_SOURCES = integ/loopback-store.c $(LOOPBACK_SOURCES)
 integ_loopback_store_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_store_CFLAGS = $(LOOPBACK_CFLAGS)

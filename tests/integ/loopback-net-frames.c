@@ -43,6 +43,11 @@ static void make(struct nic *n, const char *name, unsigned int address)
 	nic_start(n);
 }
 
+static bool is_from(uint8_t card)
+{
+	return !memcmp(got.data + 6, (uint8_t[]){ 0, 22, 62, 0, 0, card }, 6);
+}
+
 static bool is_probe(void)
 {
 	return got.data[12] == NIC_PROBE_TYPE >> 8 && got.data[13] == (uint8_t)NIC_PROBE_TYPE;
@@ -60,8 +65,7 @@ static int receive_kind(struct nic *n, int timeout_ms, bool probe)
 			nic_post_all(&n->q[i]);
 			while ((len = nic_take(&n->q[i], &got, 0)) != 0) {
 				ck_assert_int_gt(len, 0);
-				if (got.data[11] == (n == &left ? RIGHT : LEFT) &&
-				    is_probe() == probe)
+				if (is_from(n == &left ? RIGHT : LEFT) && is_probe() == probe)
 					return len;
 			}
 			p[i] = (struct pollfd){ n->q[i].rx_port.wait_fd, POLLIN, 0 };

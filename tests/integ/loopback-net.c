@@ -264,6 +264,7 @@ START_TEST(blank_checksums)
 {
 	const struct nic_config plain = { .split = true }, none = { .no_csum4 = true };
 	struct packet p = { .protocol = IPPROTO_UDP }, q;
+	int n;
 
 	ck_assert(nic_make_bridge("xbr0"));
 	nic_create(&nic, &set, "left", "xbr0");
@@ -271,24 +272,20 @@ START_TEST(blank_checksums)
 	nic_create(&other, &set, "right", "xbr0");
 	nic_connect(&other, &none);
 	for (p.payload = 0; p.payload <= 1472; p.payload += 64) {
-		int n;
-
 		packet_make(&frame, &p, 1, 2, true);
-		/* until the bridge has both ports forwarding, the first ones may be lost */
+		/*
+		 * until the bridge has both ports forwarding, the first ones may be lost, and it says
+		 * something itself
+		 */
 		do {
 			ck_assert_int_eq(nic_send(&nic.q[0], &frame,
 						  p.payload % 3 ? 17 + frame.len / 10 : frame.len),
 					 NETIF_RSP_OKAY);
-			do /* the bridge's own IGMP comes as well */
-				n = nic_receive(&other.q[0], &got, 0x0800,
-						p.payload ? NIC_PATIENCE_MS : 200);
-			while (n > 0 && got.data[NIC_HEADER + 9] != IPPROTO_UDP);
-			ck_assert_int_ge(n, 0);
-		} while (n == 0);
-		/* of the first one there may be several */
-		while (p.payload && got.len != frame.len)
-			ck_assert_int_gt(nic_receive(&other.q[0], &got, 0x0800, NIC_PATIENCE_MS),
-					 0);
+			n = nic_receive(&other.q[0], &got, 0x0800,
+					p.payload ? NIC_PATIENCE_MS : 200);
+			while (p.payload && n > 0 && got.len != frame.len)
+				n = nic_receive(&other.q[0], &got, 0x0800, NIC_PATIENCE_MS);
+		} while (n == 0 || got.len != frame.len);
 		ck_assert_uint_eq(got.len, frame.len);
 		packet_check(&got, &q);
 		ck_assert_uint_eq(q.payload, p.payload);

@@ -6,9 +6,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <check.h>
 
@@ -128,6 +130,65 @@ START_TEST(test_killed)
 }
 END_TEST
 
+/* value NULL: until it is not there */
+static void wait_for(const char *path, const char *value)
+{
+	static const struct timespec moment = { 0, 20000000 };
+
+	for (int i = 0;; i++) {
+		xenhost_t *host;
+		char *got = NULL;
+		size_t len;
+		int r = set_open(&set, &host);
+		const bool connected = r == 0;
+
+		if (r == 0)
+			r = xenhost_store_read(host, 0, path, &got, &len);
+		if (connected)
+			xenhost_close(host);
+		if (value ? r == 0 && len == strlen(value) && !memcmp(got, value, len)
+			  : r == -ENOENT) {
+			free(got);
+			return;
+		}
+		free(got);
+		ck_assert_msg(i < 3000, "%s is not %s but %d", path, value ? value : "gone", r);
+		nanosleep(&moment, NULL);
+	}
+}
+
+/*
+ * A host that keeps nothing is killed, and another one comes in its place: the guests are gone with it, the
+ * store is not, and it is the new host that keeps it.
+ */
+START_TEST(test_another_host)
+{
+	char guests[64];
+	xenhost_t *host;
+	struct guest *g;
+	struct front f;
+
+	set_guest(&set, "other", 16, &f);
+	g = f.guest;
+	ck_assert_int_eq(xenhost_store_introduce(f.host, guest_domid(g), guest_store_gfn(g),
+						 guest_store_port(g)),
+			 0);
+	REQUEST(g, XS_WRITE, "k\0his");
+	EXPECT(g, XS_WRITE, "OK\0");
+	snprintf(guests, sizeof(guests), "/local/domain/%u/k", guest_domid(g));
+	ck_assert_int_eq(set_open(&set, &host), 0);
+	ck_assert_int_eq(xenhost_store_write(host, 0, "/kept", "value", 5), 0);
+	xenhost_close(host);
+	ck_assert_int_eq(set_kill_bridged(&set), 0);
+	ck_assert_int_eq(set_start_bridged(&set), 0);
+	wait_for(guests, NULL);
+	wait_for("/kept", "value");
+	kill_store();
+	wait_for("/kept", "value");
+	front_free(&f);
+}
+END_TEST
+
 static int run_tests(void)
 {
 	Suite *suite = suite_create("loopback-store");
@@ -137,6 +198,7 @@ static int run_tests(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_killed);
+	tcase_add_test(tcase, test_another_host);
 	suite_add_tcase(suite, tcase);
 	srunner_set_fork_status(runner, CK_NOFORK); /* the daemons are our children */
 	srunner_run_all(runner, CK_NORMAL);

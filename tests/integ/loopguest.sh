@@ -62,6 +62,10 @@ done
 json 'any(g["to_name"] == "upper" and g["access"] == "read-write" for g in j) and
 	any(g["gref"] == 1 and g["to"] == 0 for g in j) and {g["guest_name"] for g in j} == {"demo-0", "demo-1"}' \
 	xenhost grant --json list
+json 'any(p["name"] == "demo-1" and p["state"] == "interdomain" and p["remote_name"] == "upper" for p in j) and
+	any(p["name"] == "upper" and p["remote_name"] == "demo-0" for p in j)' xenhost evtchn --json list
+json 'j and all(p["name"] == "demo-0" for p in j) and any(p["state"] == "unbound" for p in j)' \
+	xenhost evtchn --json list demo-0
 expect 1 'a process of that domain is attached' xenhost grant --rundir "$dir" settle demo-1 upper
 kill -KILL "$backend"
 wait "$backend" || :

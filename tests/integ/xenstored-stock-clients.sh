@@ -4,6 +4,9 @@
 # shellcheck source-path=SCRIPTDIR
 . "$SRCDIR/tests/support/xenstored.sh"
 
+# shellcheck source-path=SCRIPTDIR
+. "$SRCDIR/tests/support/stock.sh"
+
 for tool in ls read write rm list exists chmod watch; do
 	command -v xenstore-$tool >/dev/null || skip stock "xenstore-$tool is missing (package xenstore-utils)"
 done
@@ -89,6 +92,63 @@ xenstore-rm /t
 refuse '' xenstore-exists /t/a
 xenstore-rm /t/nothing 2>/dev/null && fail "xenstore-rm of a node without parent succeeded"
 xenstore-rm -t /x/y/z 2>/dev/null || :
+
+# the options that are left: -s (by the socket, not the device), -p (with the path), -R (bytes as they are),
+# -t (empty parents as well), -f of ls; several paths at once; all by the one binary, too
+xenstore-write -s /t/a 1 /t/b/c 2
+expect $'/t/a: 1\n/t/b/c: 2' xenstore-read -s -p /t/a /t/b/c
+expect $'/t/a\n/t/b' xenstore-list -s -p /t
+# shellcheck disable=SC2016
+expect $'/t:\na\nb\n/t/b:\nc' bash -c 'for d in /t /t/b; do echo "$d:"; xenstore-list $d; done'
+xenstore-exists -s /t/a /t/b/c || fail "/t/a or /t/b/c does not exist"
+xenstore-exists -s /t/a /t/nothing && fail "/t/nothing exists"
+expect '/t/b/c = "2"   (n0)' bash -c "xenstore-ls -s -f -p /t | grep '^/t/b/c ' | sed 's/  *[. ]*(/   (/'"
+xenstore-chmod -s /t/a b0
+expect b0 bash -c "xenstore-ls -p /t | sed -n 's/^a .*(\(.*\))/\1/p'"
+xenstore-write -R /t/raw "$(printf 'one\ttwo\\x41')"
+expect $'one\ttwo\\x41' xenstore-read -R /t/raw
+# shellcheck disable=SC1003
+xenstore-write /t/raw '\x41\\'
+expect A\\ xenstore-read -R /t/raw
+xenstore-rm -s -t /t/b/c
+xenstore-exists /t/b && fail "xenstore-rm -t left the empty parent"
+xenstore-rm /t/a /t/raw
+expect '' xenstore-list /t
+xenstore-rm -t /t 2>/dev/null || :
+for mode in 'write /u/x 7' 'exists /u/x' 'chmod /u/x n0' 'list /u' 'ls /u' 'read /u/x' 'rm /u'; do
+	# shellcheck disable=SC2086
+	xenstore $mode >"$dir/out" || fail "xenstore $mode failed"
+	[ "$mode" != 'read /u/x' ] || expect 7 cat "$dir/out"
+done
+
+# one event after another of several watched paths
+coproc watcher { xenstore-watch -n 4 /u/a /u/b; }
+watcher_pid=$!
+exec 7<&"${watcher[0]}"
+event /u/a
+event /u/b
+xenstore-write /u/b/below 1
+event /u/b/below
+xenstore-write /u/a 1
+event /u/a
+wait "$watcher_pid" || fail "xenstore-watch ended with status $?"
+xenstore-rm /u
+
+# what administrators ask of the daemon
+if control=$("$SRCDIR/tests/support/stock-xen" 2>"$dir/why")/xenstore-control; then
+	expect OK "$control" check
+	"$control" help | grep -q '^memreport' || fail "xenstore-control help"
+	"$control" memreport | grep -q '^nodes:' || fail "xenstore-control memreport"
+	"$control" quota | grep -q 'transaction-nodes' || fail "xenstore-control quota"
+	"$control" quota set nodes 1000 >/dev/null || fail "xenstore-control quota set"
+	"$control" print 'a line for the log' >/dev/null || fail "xenstore-control print"
+	grep -q 'a line for the log' "$dir/log" || fail "xenstore-control print wrote nothing"
+	refuse '' "$control" nonsense
+else
+	case ",${XENHOST_REQUIRE:-}," in
+	*,stock,*) fail "$(cat "$dir/why")" ;;
+	esac
+fi
 
 # a service's socket is that domain
 XENSTORED_PATH=$dir/store/netback.sock

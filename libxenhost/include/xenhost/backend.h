@@ -7,7 +7,7 @@
  *   probe       a device appeared: publish features; then the helper goes to InitWait (2)
  *   connect     the front end is ready (3 or 4): map rings, bind ports; then the helper goes to Connected (4)
  *   disconnect  the front end closes or is gone: stop, unmap; called once for each connect that succeeded
- *   remove      the device goes for good: release what probe made
+ *   remove      optional: the device goes for good: release what probe made
  *   event       optional: a watched node of the front end's or our folder changed while connected
  *   closing     optional: our state is about to become Closed, after which the front end takes back all
  *               that it shared: nothing may be in use, also not from a predecessor with whose connection

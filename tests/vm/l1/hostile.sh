@@ -16,7 +16,7 @@ turn=10
 
 rounds_of()
 {
-	tr -d '\r' <$1 | sed -n 's/.*hostile: \([0-9a-f]*\) rounds.*/\1/p' | tail -n 1
+	cat $1.1 $1 2>/dev/null | tr -d '\r' | sed -n 's/.*hostile: \([0-9a-f]*\) rounds.*/\1/p' | tail -n 1
 }
 
 # one hostile guest for a while. Whatever it does to itself, its vmm may not fail: a status of 128 or more
@@ -24,14 +24,15 @@ rounds_of()
 attack()
 {
 	kernel_file=/hostile/hostile-$1
-	log=$results/hostile-$2.log
-	: >$log
+	log=$results/hostile-$1-$2.log
+	rm -f $log $log.1
 	cat >$guests/bad.conf <<-EOF
 		kernel = $kernel_file
 		memory = 96M
 		append = seed $2
+		console-log = $log
 	EOF
-	xenhost supervise --config $guests/bad.conf bad >$log 2>>$results/supervise-bad.log </dev/null &
+	xenhost supervise --config $guests/bad.conf bad >/dev/null 2>>$results/supervise-bad.log </dev/null &
 	pid=$!
 	xenhost_end=$(($(uptime_s) + turn))
 	wait_for 60 is_new_domain bad none || return
@@ -57,7 +58,7 @@ attacks()
 		attack 64 $seed && attack 32 $seed || return
 		seed=$((seed + 1))
 	done
-	cat $results/hostile-*.log | grep -q 'hostile: .* rounds'
+	cat $results/hostile-*.log* | grep -q 'hostile: .* rounds'
 }
 
 daemons_live()

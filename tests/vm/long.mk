@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+# What takes too long for check-vm, a machine each. In a tree that is built with sanitizers the daemons of
+# the machine have them too.
+LONG_TARGETS += long-vm-kills long-vm-hostile long-vm-smp
+EXTRA_DIST += vm/long.mk
+RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
+
+long-vm-kills:
+	$(RUN_L1) --limit 3600 $(srcdir)/vm/l1/kills.sh xenstored 50 bridged 50
+long-vm-hostile:
+	mkdir -p vm/hostile && $(srcdir)/vm/hostile/build vm/hostile
+	$(RUN_L1) --limit 1500 --memory 2048 --file vm/hostile/hostile-32:/hostile/hostile-32 \
+		--file vm/hostile/hostile-64:/hostile/hostile-64 $(srcdir)/vm/l1/hostile.sh 600
+long-vm-smp:
+	$(RUN_L1) --limit 1200 --cpus 2 $(srcdir)/vm/l1/smp.sh 300
+.PHONY: long-vm-kills long-vm-hostile long-vm-smp
