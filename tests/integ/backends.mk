@@ -6,6 +6,8 @@ LOOPBACK_TESTS = \
 	integ/loopback-blk-tool \
 	integ/loopback-net \
 	integ/loopback-net-frames \
+	integ/loopback-net-hostile \
+	integ/loopback-net-keys \
 	integ/loopback-net-restart \
 	integ/loopback-restart \
 	integ/loopback-store \
@@ -47,6 +49,16 @@ integ_loopback_net_SOURCES = integ/loopback-net.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_net_hostile_SOURCES = integ/loopback-net-hostile.c $(LOOPBACK_NET_SOURCES)
+integ_loopback_net_hostile_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_hostile_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_hostile_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_net_keys_SOURCES = integ/loopback-net-keys.c $(LOOPBACK_NET_SOURCES)
+integ_loopback_net_keys_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_keys_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_keys_LDADD = $(LOOPBACK_LIBS)
 
 integ_loopback_net_restart_SOURCES = integ/loopback-net-restart.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_restart_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
