@@ -92,7 +92,6 @@ static int probe(xenhost_device_t *dev)
 	return xenhost_device_printf(dev, "max-len", "4096");
 }
 
-<<<<<<< HEAD
 static const struct xenhost_backend_ops ops = {
 	.size = sizeof(ops),
 	.type = "upper",
@@ -100,10 +99,6 @@ static const struct xenhost_backend_ops ops = {
 	.connect = on_connect,
 	.disconnect = on_disconnect,
 };
-=======
-static const struct xenhost_backend_ops ops = { sizeof(ops),   "upper",	  probe, on_connect,
-						on_disconnect, on_remove, NULL,	 NULL };
->>>>>>> 9197f16
 
 int main(int argc, char **argv)
 {
