@@ -135,14 +135,18 @@ int64_t hypercall_unsupported(struct hypercall_guest *g, const struct hypercall 
 	return -ENOSYS;
 }
 
-/* The bound on what is logged: one bit per number and operation, the rest shares the last ones. */
+#define UNKNOWN_MAX \
+	8 /* operations of one hypercall that are told; a guest that tries all is no news */
+
+/* One bit per number and operation, the rest shares the last ones. */
 static int64_t unknown(struct hypercall_guest *g, const struct hypercall *c)
 {
 	unsigned int nr = c->nr < HYPERCALL_NR_MAX ? (unsigned int)c->nr : HYPERCALL_NR_MAX - 1;
 	unsigned int op = hypercall_op(c);
 	uint64_t bit = 1ULL << (op < HYPERCALL_OP_MAX ? op : HYPERCALL_OP_MAX - 1);
 
-	if (!(g->logged[nr] & bit) && g->ops->unknown)
+	if (!(g->logged[nr] & bit) && __builtin_popcountll(g->logged[nr]) < UNKNOWN_MAX &&
+	    g->ops->unknown)
 		g->ops->unknown(g->ctx, c->nr, op);
 	g->logged[nr] |= bit;
 	return -ENOSYS;

@@ -19,7 +19,7 @@
 #define HYPERCALL_EXTRAVERSION ".xenhost"
 #define HYPERCALL_NR_MAX 64
 #define HYPERCALL_OP_MAX 64
-#define HYPERCALL_MEMMAP_MAX 8
+#define HYPERCALL_MEMMAP_MAX 128   /* as an e820 map */
 #define HYPERCALL_EXTENTS_MAX 8192 /* of one memory_op; the guest goes on with the rest */
 #define HYPERCALL_CONSOLE_MAX 4096 /* bytes of one console_io write */
 #define HYPERCALL_ALL_VCPUS UINT32_MAX
@@ -46,6 +46,8 @@ struct hypercall_ops {
 	int (*map_shared_info)(void *ctx, uint64_t gfn, bool long_mode);
 	int (*map_grant_frame)(void *ctx, uint32_t frame, uint64_t gfn);
 	int (*unmap)(void *ctx, uint64_t gfn);
+	/* where a frame of the grant table is; UINT64_MAX: nowhere */
+	uint64_t (*grant_gfn)(void *ctx, uint32_t frame);
 	/*
 	 * The guest gives pages away (or takes them back). How many of them it had (not) until now; with
 	 * -errno nothing was done.
@@ -71,7 +73,8 @@ struct hypercall_ops {
 
 	int (*shutdown)(void *ctx, unsigned int reason); /* the caller does not run again */
 	void (*console_write)(void *ctx, const char *text, size_t len);
-	void (*unknown)(void *ctx, uint64_t nr, uint64_t op); /* once for each */
+	void (*unknown)(void *ctx, uint64_t nr,
+			uint64_t op); /* once for each, some of each hypercall */
 };
 
 struct hypercall_memmap {

@@ -136,6 +136,49 @@ static int64_t memory_map(struct hypercall_guest *g, const struct hypercall *c)
 	return hypercall_store(g, c, c->args[1], &nr, sizeof(nr));
 }
 
+/* what a boot loader that keeps some pages leaves for the kernel that it starts */
+static int64_t set_memory_map(struct hypercall_guest *g, const struct hypercall *c)
+{
+	struct {
+		uint16_t domid, pad[3];
+		uint32_t nr, pad2;
+		uint64_t buffer;
+	} wide = { 0 };
+	struct {
+		uint16_t domid, pad;
+		uint32_t nr, buffer;
+	} narrow;
+	struct hypercall_memmap map[HYPERCALL_MEMMAP_MAX];
+	int r;
+
+	if (c->long_mode) {
+		r = hypercall_fetch(g, c, c->args[1], &wide, sizeof(wide));
+	} else {
+		r = hypercall_fetch(g, c, c->args[1], &narrow, sizeof(narrow));
+		wide.domid = narrow.domid;
+		wide.nr = narrow.nr;
+		wide.buffer = narrow.buffer;
+	}
+	if (r < 0)
+		return r;
+	if (!hypercall_is_self(g, wide.domid))
+		return -EPERM;
+	if (wide.nr > HYPERCALL_MEMMAP_MAX)
+		return -EINVAL;
+	for (uint32_t i = 0; i < wide.nr; i++) {
+		uint8_t entry[20];
+
+		if (hypercall_fetch(g, c, wide.buffer + i * sizeof(entry), entry, sizeof(entry)))
+			return -EFAULT;
+		memcpy(&map[i].addr, entry, 8);
+		memcpy(&map[i].size, entry + 8, 8);
+		memcpy(&map[i].type, entry + 16, 4);
+	}
+	memcpy(g->memmap, map, wide.nr * sizeof(map[0]));
+	g->nr_memmap = wide.nr;
+	return 0;
+}
+
 static int64_t reservation(struct hypercall_guest *g, const struct hypercall *c)
 {
 	bool current = (c->args[0] & MEMORY_OP_MASK) == XENMEM_current_reservation;
@@ -293,6 +336,7 @@ static hypercall_fn *const memory_ops[] = {
 	[XENMEM_maximum_reservation] = reservation,
 	[XENMEM_add_to_physmap] = add_to_physmap,
 	[XENMEM_memory_map] = memory_map,
+	[XENMEM_set_memory_map] = set_memory_map,
 	[XENMEM_remove_from_physmap] = remove_from_physmap,
 };
 
@@ -301,6 +345,53 @@ const struct hypercall_table hypercall_memory_table = { "memory_op", memory_ops,
 
 _Static_assert(sizeof(struct gnttab_query_size) == 16, "the ABI's");
 _Static_assert(sizeof(struct gnttab_get_version) == 8, "the ABI's");
+
+/* Frame numbers, of the caller's width, behind the grown table's end. */
+static int64_t setup_table(struct hypercall_guest *g, const struct hypercall *c)
+{
+	struct {
+		uint16_t dom, pad;
+		uint32_t nr;
+		int16_t status;
+		uint16_t pad2[3];
+		uint64_t list;
+	} wide;
+	struct {
+		uint16_t dom, pad;
+		uint32_t nr;
+		int16_t status;
+		uint16_t pad2;
+		uint32_t list;
+	} narrow;
+	const uint64_t status_at = c->args[1] + 8;
+	int16_t status = GNTST_okay;
+	uint64_t list;
+	uint32_t nr;
+	uint16_t dom;
+
+	if (c->args[2] != 1)
+		return -EINVAL;
+	if (c->long_mode ? hypercall_fetch(g, c, c->args[1], &wide, sizeof(wide)) < 0
+			 : hypercall_fetch(g, c, c->args[1], &narrow, sizeof(narrow)) < 0)
+		return -EFAULT;
+	dom = c->long_mode ? wide.dom : narrow.dom;
+	nr = c->long_mode ? wide.nr : narrow.nr;
+	list = c->long_mode ? wide.list : narrow.list;
+	if (!hypercall_is_self(g, dom))
+		status = GNTST_permission_denied;
+	else if (nr > g->grant_frames_max)
+		status = GNTST_general_error;
+	else if (nr > g->grant_frames)
+		g->grant_frames = nr;
+	for (uint32_t i = 0; status == GNTST_okay && i < nr; i++) {
+		uint64_t gfn = g->ops->grant_gfn ? g->ops->grant_gfn(g->ctx, i) : UINT64_MAX;
+		size_t width = c->long_mode ? 8 : 4;
+
+		if (hypercall_store(g, c, list + i * width, &gfn, width) < 0)
+			return -EFAULT;
+	}
+	return hypercall_store(g, c, status_at, &status, sizeof(status));
+}
 
 static int64_t query_size(struct hypercall_guest *g, const struct hypercall *c)
 {
@@ -352,6 +443,7 @@ static int64_t get_version(struct hypercall_guest *g, const struct hypercall *c)
 }
 
 static hypercall_fn *const grant_ops[] = {
+	[GNTTABOP_setup_table] = setup_table,
 	[GNTTABOP_query_size] = query_size,
 	[GNTTABOP_set_version] = set_version,
 	[GNTTABOP_get_version] = get_version,

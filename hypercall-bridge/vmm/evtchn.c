@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -26,18 +27,45 @@ struct entry {
 	int wait_fd, notify_fd;
 };
 
+#define OTHER_FDS 128 /* that this process has beside those of ports, at most */
+
 struct evtchn {
 	const struct kvm *kvm;
+	unsigned int nr_pairs, max_pairs; /* of eventfds */
 	bool active;
 	struct entry entries[EVTCHN_PORT_MAX + 1];
 };
 
+/* As many descriptors as we may have: a guest's ports need two each. */
+static int raise_limit(unsigned int *ret_max_pairs)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur < 2 * OTHER_FDS)
+		return -EMFILE;
+	*ret_max_pairs = EVTCHN_PORT_MAX;
+	if (limit.rlim_cur < 2 * EVTCHN_PORT_MAX + OTHER_FDS)
+		*ret_max_pairs = (unsigned int)(limit.rlim_cur - OTHER_FDS) / 2;
+	return 0;
+}
+
 int evtchn_new(const struct kvm *kvm, struct evtchn **ret)
 {
 	struct evtchn *e = calloc(1, sizeof(*e));
+	int r;
 
 	if (!e)
 		return -ENOMEM;
+	r = raise_limit(&e->max_pairs);
+	if (r < 0) {
+		free(e);
+		return r;
+	}
 	e->kvm = kvm;
 	*ret = e;
 	return 0;
@@ -104,6 +132,11 @@ static struct entry *entry_of(struct evtchn *e, uint32_t port)
 	return &e->entries[port];
 }
 
+bool evtchn_has_room(const struct evtchn *e)
+{
+	return e->nr_pairs < e->max_pairs;
+}
+
 int evtchn_bind(struct evtchn *e, uint32_t port, unsigned int vcpu, int wait_fd, int notify_fd)
 {
 	struct entry *entry = entry_of(e, port);
@@ -114,6 +147,7 @@ int evtchn_bind(struct evtchn *e, uint32_t port, unsigned int vcpu, int wait_fd,
 	if (entry->kind != KIND_NONE)
 		return -EBUSY;
 	*entry = (struct entry){ KIND_EVENTFD, vcpu, wait_fd, notify_fd };
+	e->nr_pairs++;
 	r = write_routes(e);
 	if (r == 0)
 		r = assign_eventfd(e, port, notify_fd);
@@ -197,6 +231,7 @@ void evtchn_unbind(struct evtchn *e, uint32_t port)
 	deassign(e, port);
 	if (old.kind != KIND_EVENTFD)
 		return;
+	e->nr_pairs--;
 	if (old.wait_fd >= 0 && e->active)
 		(void)set_irqfd(e, port, old.wait_fd, KVM_IRQFD_FLAG_DEASSIGN);
 	(void)write_routes(e);

@@ -26,6 +26,9 @@ int evtchn_new(const struct kvm *kvm, struct evtchn **ret);
 struct evtchn *evtchn_free(struct evtchn *e);
 void evtchn_freep(struct evtchn **e);
 
+/* may one more port have eventfds? A message with descriptors that cannot be received ends a connection */
+bool evtchn_has_room(const struct evtchn *e);
+
 /*
  * wait_fd: readable when the far side notified us; notify_fd: notifies it. Both belong to evtchn when
  * this succeeds. -ENOSPC: no GSI for this port.

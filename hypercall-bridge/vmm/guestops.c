@@ -75,7 +75,7 @@ static int tell_shared_info(struct vm *vm)
 static int tell_vcpu_info(struct vm *vm, unsigned int vcpu, uint64_t gpa)
 {
 	struct kvm_xen_vcpu_attr attr = { .type = KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, .u.gpa = gpa };
-	void *host = mem_ram(vm->mem, gpa, UPCALL_VCPU_INFO_SIZE);
+	void *host = mem_info(vm->mem, gpa, UPCALL_VCPU_INFO_SIZE);
 	int r;
 
 	if (!host)
@@ -117,20 +117,20 @@ static int activate(struct vm *vm)
 }
 
 /*
- * The guest's own page becomes shared_info: no page of ours comes over it, so whoever maps the guest's
- * RAM sees it too. The clock of every vCPU must run in it at once: Linux takes its TSC rate from there.
+ * The guest's own page becomes shared_info, if it names one: no page of ours comes over it, so whoever maps
+ * the guest's RAM sees it too. The clock of every vCPU must run in it at once: Linux takes its TSC rate from there.
  */
 static int map_shared_info(void *ctx, uint64_t gfn, bool long_mode)
 {
 	struct vm *vm = ctx;
-	uint8_t *page = mem_ram(vm->mem, gfn * XEN_PAGE_SIZE, XEN_PAGE_SIZE);
+	uint8_t *old = vm->shared_info, *page = mem_map_shared(vm->mem, gfn);
 	int r;
 
 	if (!page)
 		return -EINVAL;
-	if (vm->shared_info && page != vm->shared_info)
-		memcpy(page, vm->shared_info, XEN_PAGE_SIZE);
-	else if (!vm->shared_info)
+	if (old && page != old)
+		memcpy(page, old, XEN_PAGE_SIZE);
+	else if (!old)
 		memset(page, 0, XEN_PAGE_SIZE);
 	r = tell_long_mode(vm, long_mode);
 	if (r < 0)
@@ -152,6 +152,14 @@ static int map_grant_frame(void *ctx, uint32_t frame, uint64_t gfn)
 	if (vm->shared_info && gfn == vm->shared_info_gfn)
 		return -EBUSY;
 	return mem_map_grant(vm->mem, frame, gfn);
+}
+
+static uint64_t grant_gfn(void *ctx, uint32_t frame)
+{
+	const struct vm *vm = ctx;
+	uint64_t gfn = frame < MEM_GRANT_FRAMES ? vm->mem->grant_gfn[frame] : 0;
+
+	return gfn ? gfn : UINT64_MAX;
 }
 
 static int unmap(void *ctx, uint64_t gfn)
@@ -184,14 +192,14 @@ static int vcpu_info(void *ctx, unsigned int vcpu, uint64_t gpa)
 {
 	struct vm *vm = ctx;
 	struct vcpu *v = vm->vcpus[vcpu];
-	void *to = mem_ram(vm->mem, gpa, UPCALL_VCPU_INFO_SIZE);
+	void *to = mem_info(vm->mem, gpa, UPCALL_VCPU_INFO_SIZE);
 	void *from = NULL;
 	int r;
 
 	if (!to)
 		return -EINVAL;
 	if (v->info_gpa && v->info_gpa != gpa)
-		from = mem_ram(vm->mem, v->info_gpa, UPCALL_VCPU_INFO_SIZE);
+		from = mem_info(vm->mem, v->info_gpa, UPCALL_VCPU_INFO_SIZE);
 	if (from)
 		memmove(to, from,
 			UPCALL_VCPU_INFO_SIZE); /* the guest may choose places that overlap */
@@ -280,7 +288,7 @@ static int open_remote(struct vm *vm, uint32_t number, const struct port *port)
 	int fds[2];
 	int r;
 
-	if (number > EVTCHN_PORT_MAX)
+	if (number > EVTCHN_PORT_MAX || !evtchn_has_room(vm->evtchn))
 		return -ENOSPC;
 	if (port->state == EVTCHNSTAT_unbound)
 		r = bridge_port_alloc(vm->bridge, number, port->remote_domid, fds);
@@ -420,6 +428,7 @@ const struct hypercall_ops guestops = {
 	.map_shared_info = map_shared_info,
 	.map_grant_frame = map_grant_frame,
 	.unmap = unmap,
+	.grant_gfn = grant_gfn,
 	.balloon = balloon,
 	.vcpu_info = vcpu_info,
 	.vcpu_time_area = vcpu_time_area,

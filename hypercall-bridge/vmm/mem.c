@@ -18,7 +18,8 @@
 #include "hypercall-bridge/vmm/kvm.h"
 #include "hypercall-bridge/vmm/mem.h"
 
-#define GRANT_SLOT 16 /* frame n has slot GRANT_SLOT + n; regions have those below */
+#define SHARED_SLOT 15 /* shared_info, where it is not in RAM */
+#define GRANT_SLOT 16  /* frame n has slot GRANT_SLOT + n; regions have those below */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static const char *const file_names[MEM_KINDS] = {
@@ -143,7 +144,11 @@ int mem_new(const struct kvm *kvm, uint64_t size, bool sparse, struct mem **ret)
 		}
 	}
 	m->given = calloc(1, size / XEN_PAGE_SIZE / 8 + 1); /* not touched before ballooning */
-	if (!m->given)
+	m->shared_page = mmap(NULL, XEN_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (m->shared_page == MAP_FAILED)
+		m->shared_page = NULL;
+	if (!m->given || !m->shared_page)
 		return -ENOMEM;
 	r = map_all(m);
 	if (r < 0)
@@ -162,6 +167,8 @@ struct mem *mem_free(struct mem *m)
 		closep(&m->files[i].fd);
 	}
 	free(m->given);
+	if (m->shared_page)
+		munmap(m->shared_page, XEN_PAGE_SIZE);
 	free(m);
 	return NULL;
 }
@@ -197,8 +204,51 @@ static void *host_of_region(const struct mem *m, const struct mem_region *r, uin
 	return m->files[r->kind].view + r->offset + (gpa - r->gpa);
 }
 
+static void *host_of_shared(const struct mem *m, uint64_t gpa, uint64_t size)
+{
+	uint64_t at = gpa % XEN_PAGE_SIZE;
+
+	if (!m->shared_gfn || gpa / XEN_PAGE_SIZE != m->shared_gfn || size > XEN_PAGE_SIZE - at)
+		return NULL;
+	return m->shared_page + at;
+}
+
+void *mem_info(const struct mem *m, uint64_t gpa, uint64_t size)
+{
+	void *p = mem_ram(m, gpa, size);
+
+	return p ? p : host_of_shared(m, gpa, size);
+}
+
+static void drop_shared(struct mem *m)
+{
+	if (m->shared_gfn)
+		(void)kvm_unmap(m->kvm, SHARED_SLOT);
+	m->shared_gfn = 0;
+}
+
+void *mem_map_shared(struct mem *m, uint64_t gfn)
+{
+	uint64_t gpa = gfn * XEN_PAGE_SIZE;
+	void *page = mem_info(m, gpa, XEN_PAGE_SIZE);
+
+	if (page)
+		return page;
+	if (gfn == 0 || mem_host(m, gpa, XEN_PAGE_SIZE))
+		return NULL;
+	drop_shared(m);
+	if (kvm_map(m->kvm, SHARED_SLOT, gpa, XEN_PAGE_SIZE, m->shared_page) < 0)
+		return NULL;
+	m->shared_gfn = gfn;
+	return m->shared_page;
+}
+
 void *mem_host(const struct mem *m, uint64_t gpa, uint64_t size)
 {
+	void *shared = host_of_shared(m, gpa, size);
+
+	if (shared)
+		return shared;
 	for (unsigned int i = 0; i < m->nr_regions; i++) {
 		void *p = host_of_region(m, &m->regions[i], gpa, size);
 
@@ -283,6 +333,7 @@ int mem_unmap_grant(struct mem *m, uint64_t gfn)
 
 void mem_reset_grants(struct mem *m)
 {
+	drop_shared(m);
 	for (uint32_t i = 0; i < MEM_GRANT_FRAMES; i++)
 		if (m->grant_gfn[i])
 			(void)drop_frame(m, i);

@@ -54,6 +54,8 @@ struct mem {
 	struct mem_file files[MEM_KINDS];
 	unsigned int nr_regions;
 	struct mem_region regions[8];
+	uint8_t *shared_page;		      /* for a shared_info that is not in RAM */
+	uint64_t shared_gfn;		      /* where the guest sees it, 0: nowhere */
 	uint8_t *given;			      /* a bit for each page of the RAM file */
 	uint64_t grant_gfn[MEM_GRANT_FRAMES]; /* 0: frame not mapped */
 };
@@ -77,10 +79,18 @@ void *mem_ram(const struct mem *m, uint64_t gpa, uint64_t size);
  */
 int mem_balloon(struct mem *m, uint64_t gfn, uint64_t nr, bool give);
 
+/*
+ * The page for shared_info at gfn: the guest's own where it has RAM, else one of ours that it sees there from
+ * now on (GRUB wants it in a hole). NULL: something else is there, or KVM refuses.
+ */
+void *mem_map_shared(struct mem *m, uint64_t gfn);
+/* RAM or that page: where KVM may keep what it writes */
+void *mem_info(const struct mem *m, uint64_t gpa, uint64_t size);
+
 int mem_map_grant(struct mem *m, uint32_t frame, uint64_t gfn);
 /* -ENOENT: no grant frame is at gfn */
 int mem_unmap_grant(struct mem *m, uint64_t gfn);
-void mem_reset_grants(struct mem *m); /* no frame is mapped any more */
+void mem_reset_grants(struct mem *m); /* no frame is mapped any more, nor is shared_info */
 void mem_clear_grants(struct mem *m); /* all entries but the reserved ones */
 
 #endif

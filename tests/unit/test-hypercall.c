@@ -150,6 +150,11 @@ static void unknown(void *ctx, uint64_t nr, uint64_t op)
 	seen.unknowns++;
 }
 
+static uint64_t grant_gfn(void *ctx, uint32_t frame)
+{
+	return frame < 2 ? 0x1000 + frame : UINT64_MAX;
+}
+
 /* pages 100 to 199 are given away already; 1000 and above are none */
 static int balloon(void *ctx, uint64_t gfn, uint64_t nr, bool give)
 {
@@ -170,6 +175,7 @@ static const struct hypercall_ops ops = {
 	.map_shared_info = map_shared_info,
 	.map_grant_frame = map_grant_frame,
 	.unmap = unmap,
+	.grant_gfn = grant_gfn,
 	.balloon = balloon,
 	.vcpu_info = note_area,
 	.vcpu_time_area = note_area,
@@ -368,6 +374,11 @@ START_TEST(unknown_ones)
 	ck_assert_int_eq(call(__HYPERVISOR_hvm_op, 77, 0, 0), -ENOSYS);
 	ck_assert_int_eq(call(__HYPERVISOR_hvm_op, UINT32_MAX, 0, 0), -ENOSYS);
 	ck_assert_int_eq(seen.unknowns, 2);
+	/* one that tries everything is told of a few times */
+	for (unsigned int op = 24; op < 64; op++)
+		ck_assert_int_eq(call(__HYPERVISOR_vcpu_op, op, 0, 0), -ENOSYS);
+	ck_assert_int_eq(seen.unknowns, 2 + 8);
+	seen.unknowns = 2;
 	/* tried by every guest: no need to say so */
 	ck_assert_int_eq(evtchn(EVTCHNOP_init_control, VA(0, 0)), -ENOSYS);
 	ck_assert_int_eq(call(__HYPERVISOR_hvm_op, HVMOP_pagetable_dying, 0, 0), -ENOSYS);
@@ -530,6 +541,78 @@ START_TEST(grant_sizes)
 	ck_assert_int_eq(arg.status, GNTST_permission_denied);
 	ck_assert_int_eq(call(__HYPERVISOR_grant_table_op, GNTTABOP_query_size, VA(0, 0), 2),
 			 -EINVAL);
+}
+END_TEST
+
+START_TEST(grant_setup)
+{
+	struct {
+		uint16_t dom, pad;
+		uint32_t nr;
+		int16_t status;
+		uint16_t pad2[3];
+		uint64_t list;
+	} arg = { .dom = DOMID_SELF, .nr = 3, .status = 77, .list = VA(1, 0) };
+	struct {
+		uint16_t dom, pad;
+		uint32_t nr;
+		int16_t status;
+		uint16_t pad2;
+		uint32_t list;
+	} narrow = { DOMID_SELF, 0, 2, 77, 0, (uint32_t)VA(1, 0) };
+	uint64_t gfns[3] = { 0 };
+	uint32_t short_gfns[3] = { 7, 7, 7 };
+
+	POKE(VA(0, 0), arg);
+	ck_assert_int_eq(call(__HYPERVISOR_grant_table_op, GNTTABOP_setup_table, VA(0, 0), 1), 0);
+	PEEK(VA(0, 0), arg);
+	PEEK(VA(1, 0), gfns);
+	ck_assert_int_eq(arg.status, GNTST_okay);
+	ck_assert_uint_eq(gfns[1], 0x1001);
+	ck_assert_uint_eq(gfns[2], UINT64_MAX);
+	ck_assert_uint_eq(g.grant_frames, 3);
+	arg.nr = 33;
+	POKE(VA(0, 0), arg);
+	ck_assert_int_eq(call(__HYPERVISOR_grant_table_op, GNTTABOP_setup_table, VA(0, 0), 1), 0);
+	PEEK(VA(0, 0), arg);
+	ck_assert_int_eq(arg.status, GNTST_general_error);
+	POKE(VA(0, 0), narrow);
+	POKE(VA(1, 0), short_gfns);
+	ck_assert_int_eq(
+		call_mode(false, __HYPERVISOR_grant_table_op, GNTTABOP_setup_table, VA(0, 0), 1),
+		0);
+	PEEK(VA(1, 0), short_gfns);
+	ck_assert_uint_eq(short_gfns[1], 0x1001);
+	ck_assert_uint_eq(short_gfns[2], 7);
+}
+END_TEST
+
+START_TEST(new_memory_map)
+{
+	struct {
+		uint16_t domid, pad[3];
+		uint32_t nr, pad2;
+		uint64_t buffer;
+	} arg = { .domid = DOMID_SELF, .nr = 2, .buffer = VA(1, PAGE - 30) };
+	struct {
+		uint64_t addr, size;
+		uint32_t type;
+	} __attribute__((packed)) map[2] = { { 0, 0x9000, 1 }, { 0x9000, 0x1000, 2 } };
+
+	POKE(VA(0, 0), arg);
+	POKE(VA(1, PAGE - 30), map);
+	ck_assert_int_eq(call(__HYPERVISOR_memory_op, XENMEM_set_memory_map, VA(0, 0), 0), 0);
+	ck_assert_uint_eq(g.nr_memmap, 2);
+	ck_assert_uint_eq(g.memmap[1].addr, 0x9000);
+	ck_assert_uint_eq(g.memmap[1].type, 2);
+	arg.nr = 129;
+	POKE(VA(0, 0), arg);
+	ck_assert_int_eq(call(__HYPERVISOR_memory_op, XENMEM_set_memory_map, VA(0, 0), 0), -EINVAL);
+	arg.nr = 2;
+	arg.domid = 9;
+	POKE(VA(0, 0), arg);
+	ck_assert_int_eq(call(__HYPERVISOR_memory_op, XENMEM_set_memory_map, VA(0, 0), 0), -EPERM);
+	ck_assert_uint_eq(g.nr_memmap, 2);
 }
 END_TEST
 
@@ -934,9 +1017,10 @@ START_TEST(console)
 }
 END_TEST
 
-UNIT_MAIN_WITH("hypercall", setup, teardown, crossing_pages, bad_pointers, wrapping_pointers,
-	       pointers_of_32_bit, user_mode, unknown_ones, missing_op, versions, params, vectors,
-	       add_to_physmap, grant_frames, physmap_of_32_bit, grant_sizes, grant_versions,
-	       ballooning, ballooning_is_bounded, ballooning_of_32_bit, memory_map, port_life,
-	       bad_port_numbers, failed_open_leaves_nothing, undelivered_port, alloc_and_bind,
-	       ports_run_out, virq_is_not_sent, vcpu_infos, areas, timers, shutdowns, console)
+UNIT_MAIN_WITH("hypercall", setup, teardown, grant_setup, new_memory_map, crossing_pages,
+	       bad_pointers, wrapping_pointers, pointers_of_32_bit, user_mode, unknown_ones,
+	       missing_op, versions, params, vectors, add_to_physmap, grant_frames,
+	       physmap_of_32_bit, grant_sizes, grant_versions, ballooning, ballooning_is_bounded,
+	       ballooning_of_32_bit, memory_map, port_life, bad_port_numbers,
+	       failed_open_leaves_nothing, undelivered_port, alloc_and_bind, ports_run_out,
+	       virq_is_not_sent, vcpu_infos, areas, timers, shutdowns, console)

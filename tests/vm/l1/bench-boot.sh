@@ -35,7 +35,8 @@ own_memory()
 {
 	for process in /proc/[0-9]*; do
 		case $(readlink $process/exe) in
-		*/xenhost-vmm) awk '/^RssAnon|^RssFile/ { sum += $2 } END { print sum }' $process/status ;;
+		*/xenhost-vmm) awk '/^[0-9a-f]+-[0-9a-f]+ / { guest = /memfd:xenhost/ }
+			/^Rss:/ && !guest { sum += $2 } END { print sum }' $process/smaps ;;
 		esac
 	done
 }
@@ -78,7 +79,7 @@ qemu_boot()
 modprobe kvm-amd
 check daemons start_daemons
 for vcpus in 1 2 4; do
-	name=with-$vcpus
+	name=with$vcpus
 	check $name boot $name $vcpus || continue
 	case $vcpus in
 	1) limit=40 ;;
