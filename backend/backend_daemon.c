@@ -13,6 +13,7 @@
 #include <xenhost/event.h>
 
 #include "backend/backend_daemon.h"
+#include "backend/confine.h"
 
 #define OPTIONS_MAX 24
 
@@ -53,10 +54,15 @@ static int start(struct state *s)
 	if (r < 0)
 		return r;
 	s->started = true;
-	r = xenhost_open(s->uri, 0, &s->host);
+	r = xenhost_open(s->uri, s->spec->open_flags, &s->host);
 	if (r < 0) {
 		log_error("cannot reach the host %s: %s; is xenhost-bridged running?", s->uri,
 			  strerror(-r));
+		return r;
+	}
+	r = s->spec->confined ? confine_self() : 0;
+	if (r < 0) {
+		log_error("cannot confine this process: %s", strerror(-r));
 		return r;
 	}
 	r = xenhost_backend_new(s->host, s->spec->ops, s->spec->driver, &s->backend);

@@ -6,6 +6,8 @@
 #ifndef BACKEND_BACKEND_DAEMON_H
 #define BACKEND_BACKEND_DAEMON_H
 
+#include <stdbool.h>
+
 #include <xenhost/backend.h>
 
 #include "common/options.h"
@@ -17,6 +19,8 @@ struct backend_daemon {
 	const char *name;	 /* of the program */
 	const char *purpose;	 /* one line for --help */
 	enum service_id service; /* whose socket the default host is */
+	unsigned int open_flags; /* of xenhost_open() */
+	bool confined;		 /* by confine.h, once everything is there */
 	const struct xenhost_backend_ops *ops;
 	const struct option_spec
 		*options; /* beside the common ones; ends with a NULL name, or NULL */

@@ -8,12 +8,15 @@
 
 #include <event2/event.h>
 
+#include "backend/confine.h"
 #include "backend/worker.h"
 
 static void *worker_main(void *data)
 {
 	struct worker *w = data;
 
+	if (w->confined)
+		(void)confine_thread(); /* to give up what one has never fails */
 	event_base_loop(w->base, EVLOOP_NO_EXIT_ON_EMPTY);
 	return NULL;
 }
@@ -79,7 +82,10 @@ int workers_start(struct workers *workers, unsigned int nr)
 	if (nr > WORKERS_MAX)
 		nr = WORKERS_MAX;
 	while (workers->nr < nr) {
-		int r = worker_start(&workers->list[workers->nr], workers->nr);
+		int r;
+
+		workers->list[workers->nr].confined = workers->confined;
+		r = worker_start(&workers->list[workers->nr], workers->nr);
 
 		if (r < 0) {
 			workers_stop(workers);

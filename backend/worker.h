@@ -3,6 +3,8 @@
 #ifndef BACKEND_WORKER_H
 #define BACKEND_WORKER_H
 
+#include <stdbool.h>
+
 #include "backend/mailbox.h"
 
 #define WORKERS_MAX 16u
@@ -12,9 +14,11 @@ struct worker {
 	struct event_base *base; /* touched by the thread only, once it runs */
 	struct mailbox box;
 	struct letter end;
+	bool confined;
 };
 
 struct workers {
+	bool confined; /* to be set before: the threads have no capabilities, see confine.h */
 	unsigned int nr;
 	unsigned int next;
 	struct worker list[WORKERS_MAX];

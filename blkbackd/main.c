@@ -87,6 +87,7 @@ static int start(void *data, struct event_base *base)
 	int r;
 
 	driver->base = base;
+	driver->workers.confined = true;
 	r = mailbox_init(&driver->box, base);
 	if (r == 0)
 		r = workers_start(&driver->workers, driver->nr_threads);
@@ -114,6 +115,9 @@ int main(int argc, char **argv)
 		.name = "xenhost-blkbackd",
 		.purpose = "Serves guests' disks from files and block devices.",
 		.service = SERVICE_BLKBACK,
+		/* a predecessor's I/O may still reach the guest's memory: vbd_settle.c */
+		.open_flags = XENHOST_OPEN_KEEP_MARKS,
+		.confined = true,
 		.ops = &vbd_ops,
 		.options = options,
 		.driver = &driver,

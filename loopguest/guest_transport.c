@@ -14,23 +14,29 @@
 #include <xenhost/transport.h>
 
 #include "common/cleanup.h"
+#include "common/list.h"
 #include "loopguest/guest.h"
 #include "loopguest/guest_transport.h"
 
-struct state {
-	char rundir[64];
-	struct guest *guest;
-};
-
 struct share {
+	struct list link;
 	size_t n;
 	uint32_t grefs[XENHOST_GRANTS_MAX];
+};
+
+struct state {
+	struct list shares; /* not taken back */
+	char rundir[64];
+	struct guest *guest;
 };
 
 static void guest_close(void *data)
 {
 	struct state *s = data;
+	struct share *share, *tmp;
 
+	list_for_each_safe(share, tmp, &s->shares, link)
+		free(share);
 	guest_free(s->guest);
 	free(s);
 }
@@ -44,6 +50,7 @@ static int guest_open(xenhost_t *host, const char *address, void **ret_state)
 
 	if (!s)
 		return -ENOMEM;
+	list_init(&s->shares);
 	if (sscanf(address, "%63[^,],%31[^,],%u", s->rundir, name, &pages) == 3)
 		r = guest_new(s->rundir, name, pages, &s->guest);
 	if (r < 0) {
@@ -117,6 +124,7 @@ static int do_share(void *data, uint16_t domid, size_t n, unsigned int prot, uin
 			*ret_addr = guest_page(g, frame);
 		grefs[i] = share->grefs[i] = guest_grant(g, domid, frame, !(prot & XENHOST_WRITE));
 	}
+	list_append(&((struct state *)data)->shares, &share->link);
 	*ret_share = share;
 	return 0;
 }
@@ -131,6 +139,7 @@ static int do_unshare(void *data, void *p)
 			return -EBUSY;
 	for (size_t i = 0; i < share->n; i++)
 		(void)guest_revoke(g, share->grefs[i]);
+	list_remove(&share->link);
 	free(share);
 	return 0;
 }

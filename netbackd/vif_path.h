@@ -89,6 +89,7 @@ struct vif_queue {
 	struct letter broke, stall, stopped; /* to the main thread */
 	bool gone;			     /* the last of them has come */
 	_Atomic bool stall_now;		     /* for the letter */
+	bool stall_told;		     /* what the last one said; the main thread only */
 	struct vif_stats stats;
 };
 

@@ -32,7 +32,13 @@ static void on_stall_letter(struct letter *letter)
 {
 	struct vif_queue *q = list_entry(letter, struct vif_queue, stall);
 
-	vif_stalled(q->vif, atomic_load(&q->stall_now));
+	bool now = atomic_load(&q->stall_now);
+
+	/* one letter may stand for two changes */
+	if (now == q->stall_told)
+		return;
+	q->stall_told = now;
+	vif_stalled(q->vif, now);
 }
 
 static void delete_events(struct vif_queue *q)

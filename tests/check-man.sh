@@ -47,6 +47,7 @@ for daemon in bridged xenstored vmm blkbackd netbackd loopguest; do
 	check_options xenhost-$daemon.8.pod "${RUN:?}" xenhost-$daemon
 done
 check_options xenhost-block.1.pod "$RUN" xenhost block
+check_options xenhost-net.1.pod "$RUN" xenhost net
 check_options xenhost-domain.1.pod "$RUN" xenhost domain
 check_options xenhost-evtchn.1.pod "$RUN" xenhost evtchn
 check_options xenhost-grant.1.pod "$RUN" xenhost grant

@@ -21,6 +21,7 @@ static const struct {
 	{ "domain", cmd_domain, "list domains, show one" },
 	{ "evtchn", cmd_evtchn, "list event channels" },
 	{ "grant", cmd_grant, "list grants, and who uses them" },
+	{ "net", cmd_net, "network cards of running guests: attach, detach, set, figures" },
 	{ "run", cmd_run, "run one guest with daemons of its own, on this terminal" },
 	{ "supervise", cmd_supervise, "look after one guest of the system's daemons" },
 	{ "store", cmd_store, "read and change the Xenstore" },

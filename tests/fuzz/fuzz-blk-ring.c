@@ -37,7 +37,9 @@ static void check_request(const struct blk_limits *limits, const struct blk_req 
 		sum += seg->len;
 	}
 	require(req->kind == BLK_DISCARD || sum == req->nr_sectors * BLK_SECTOR);
-	require((req->kind == BLK_FLUSH || req->kind == BLK_DISCARD) == (req->nr_segs == 0));
+	if (req->kind != BLK_BARRIER) /* with or without data */
+		require((req->kind == BLK_FLUSH || req->kind == BLK_DISCARD) ==
+			(req->nr_segs == 0));
 }
 
 /* the protocol is a string of the front end's */
@@ -66,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	limits.discard = data[0] & 4;
 	limits.indirect = data[0] & 8 ? BLK_SEGS_MAX : 0;
 	limits.unit = data[0] & 16 ? 8 : 1;
+	limits.barrier = data[0] & 64;
 	limits.sectors = data[0] & 32 ? UINT64_MAX - 7 : 4096;
 	data++;
 	size--;

@@ -9,6 +9,7 @@ LOOPBACK_TESTS = \
 	integ/loopback-net-hostile \
 	integ/loopback-net-keys \
 	integ/loopback-net-restart \
+	integ/loopback-net-tool \
 	integ/loopback-restart \
 	integ/loopback-store \
 	integ/loopback-store-kills
@@ -54,6 +55,11 @@ integ_loopback_net_hostile_SOURCES = integ/loopback-net-hostile.c $(LOOPBACK_NET
 integ_loopback_net_hostile_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_hostile_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_hostile_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_net_tool_SOURCES = integ/loopback-net-tool.c $(LOOPBACK_NET_SOURCES)
+integ_loopback_net_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_tool_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_tool_LDADD = $(LOOPBACK_LIBS)
 
 integ_loopback_net_keys_SOURCES = integ/loopback-net-keys.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_keys_CPPFLAGS = $(LOOPBACK_CPPFLAGS)

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -1020,6 +1021,47 @@ START_TEST(changing_requests)
 }
 END_TEST
 
+static void assert_status_line(const char *path, const char *key, const char *value)
+{
+	char line[256], want[64];
+	FILE *f = fopen(path, "re");
+
+	ck_assert_ptr_nonnull(f);
+	snprintf(want, sizeof(want), "%s:\t%s\n", key, value);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
+			break;
+	ck_assert_str_eq(line, want);
+	fclose(f);
+}
+
+/* the daemon has no capabilities and a filter of its system calls, in all threads */
+START_TEST(confined)
+{
+	char path[320];
+	struct dirent *entry;
+	DIR *dir;
+
+	disk_open(&disk, &set, "confined", "w", false);
+	disk_random_io(&disk, 20, DISK_DISCARD);
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)set.services[0].pid);
+	dir = opendir(path);
+	ck_assert_ptr_nonnull(dir);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", (int)set.services[0].pid,
+			 entry->d_name);
+		assert_status_line(path, "CapEff", "0000000000000000");
+		assert_status_line(path, "CapPrm", "0000000000000000");
+		assert_status_line(path, "NoNewPrivs", "1");
+		assert_status_line(path, "Seccomp", "2");
+	}
+	closedir(dir);
+	disk_close(&disk);
+}
+END_TEST
+
 static int run_tests(void)
 {
 	Suite *s = suite_create("loopback-blk");
@@ -1065,6 +1107,11 @@ static int run_tests(void)
 	tcase_add_test(tc, storm_of_events);
 	tcase_add_test(tc, states_at_random);
 	tcase_add_loop_test(tc, changing_requests, 0, 2);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	tcase_add_test(tc, confined);
+#else
+	(void)confined;
+#endif
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

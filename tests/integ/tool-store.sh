@@ -33,6 +33,11 @@ same $'/t\n  a = one\n  b\n    c = two\\x0a\\x5c' store tree /t
 store --json tree /t | python3 -c '
 import json, sys
 assert json.load(sys.stdin)["/t"]["nodes"]["b"]["nodes"]["c"]["value"] == "two\n\\"'
+store --json --count 1 top | python3 -c '
+import json, sys
+rows = json.load(sys.stdin)
+assert any(r["domain"] == 0 and r["process"] > 0 and r["requests"] > 0 for r in rows), rows'
+store --count 1 top | grep -q '^ *domain .* requests/s .* watches' || fail "top prints no table"
 store chmod /t/a n0,r5
 same 'xenhost: permissions are letters n r w b with a domid, the owner first, as n0,r5' store chmod /t/a x0
 same $'/t/a\n/t/a' store --count 2 watch /t/a & # the first line is there at once

@@ -151,8 +151,11 @@ static int do_bind(struct side *s)
 static int do_bind_wrong(struct side *s)
 {
 	xenhost_port_t *port;
+	int r = xenhost_port_bind(s->host, 4711, 1, &port);
 
-	if (xenhost_port_bind(s->host, 4711, 1, &port) != -ESRCH)
+	if (r == 0)
+		xenhost_port_close(port);
+	if (r != -ESRCH)
 		return -EBADMSG;
 	return xenhost_port_bind(s->host, s->domid, 999, &port) == -EINVAL ? 0 : -EBADMSG;
 }

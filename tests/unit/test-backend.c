@@ -138,6 +138,21 @@ static void on_event(xenhost_device_t *dev)
 		xenhost_backend_free(backend);
 }
 
+static void on_closing(xenhost_device_t *dev)
+{
+	note("closing");
+}
+
+static const struct xenhost_backend_ops closing_ops = {
+	.size = sizeof(struct xenhost_backend_ops),
+	.type = "vbd",
+	.probe = probe,
+	.connect = on_connect,
+	.disconnect = on_disconnect,
+	.remove = on_remove,
+	.closing = on_closing,
+};
+
 static const struct xenhost_backend_ops quiet_ops = {
 	.size = sizeof(struct xenhost_backend_ops),
 	.type = "vbd",
@@ -1111,6 +1126,27 @@ START_TEST(no_waiting_when_freed)
 }
 END_TEST
 
+/* The front end closed while nobody was there: the driver sees what its predecessor left before Closed. */
+START_TEST(left_by_a_predecessor)
+{
+	attach();
+	write_node(BACK_DIR, "state", "4");
+	front_state("6");
+	start_backend(&closing_ops);
+	assert_calls("probe closing");
+	assert_state("6");
+	front_state("1");
+	assert_calls("");
+	assert_state("2");
+	front_state("4");
+	assert_calls("connect");
+	front_state("5");
+	assert_calls("");
+	front_state("6");
+	assert_calls("disconnect closing");
+}
+END_TEST
+
 START_TEST(looks_when_told)
 {
 	attach();
@@ -1221,5 +1257,5 @@ UNIT_MAIN_WITH("backend", setup, teardown, whole_life, written_node_by_node, mis
 	       store_restarts_with_news, store_dies_in_probe, store_dies_in_connect, many_devices,
 	       probe_waits, probe_continued_at_once, removed_while_probe_waits,
 	       unplugged_while_probe_waits, freed_while_probe_waits, disconnect_waits,
-	       freed_while_disconnect_waits, no_waiting_when_freed, looks_when_told,
-	       queues_and_orders, restricted_host)
+	       freed_while_disconnect_waits, no_waiting_when_freed, left_by_a_predecessor,
+	       looks_when_told, queues_and_orders, restricted_host)

@@ -57,6 +57,66 @@ START_TEST(opens_a_file)
 }
 END_TEST
 
+START_TEST(null_disk)
+{
+	struct image *img = NULL;
+	uint64_t sectors;
+
+	ck_assert_int_eq(image_open("null:8M", false, &img), 0);
+	ck_assert_uint_eq(img->sectors, 16384);
+	ck_assert_int_eq(img->fd, -1);
+	ck_assert_int_eq(image_size(img, &sectors), 0);
+	ck_assert_uint_eq(sectors, 16384);
+	image_set_direct(img);
+	image_close(img);
+	ck_assert_int_eq(image_open("null:", false, &img), -EINVAL);
+	ck_assert_int_eq(image_open("null:100", false, &img), -EINVAL);
+	ck_assert_int_eq(image_open("null:x", false, &img), -EINVAL);
+}
+END_TEST
+
+START_TEST(other_sectors)
+{
+	struct image *img = NULL;
+	uint64_t sectors;
+
+	ck_assert_int_eq(image_open(path, false, &img), 0);
+	ck_assert_int_eq(image_set_sector_size(img, 1024, 1024), -EINVAL);
+	ck_assert_int_eq(image_set_sector_size(img, 4096, 512), -EINVAL);
+	ck_assert_int_eq(image_set_sector_size(img, 512, 3000), -EINVAL);
+	ck_assert_int_eq(image_set_sector_size(img, 4096, 8192), 0);
+	/* 100 sectors are 12 of these */
+	ck_assert_uint_eq(img->sectors, 96);
+	ck_assert_int_eq(image_size(img, &sectors), 0);
+	ck_assert_uint_eq(sectors, 96);
+	resize(512 * 200);
+	ck_assert_int_eq(image_size(img, &sectors), 0);
+	ck_assert_uint_eq(sectors, 200);
+	image_close(img);
+}
+END_TEST
+
+START_TEST(gives_space_back)
+{
+	struct image *img = NULL;
+	uint8_t buf[8192];
+
+	memset(buf, 0x55, sizeof(buf));
+	ck_assert_int_eq(image_open(path, false, &img), 0);
+	ck_assert(img->discard && img->discard_granularity >= 512);
+	ck_assert_int_eq(pwrite(img->fd, buf, sizeof(buf), 0), sizeof(buf));
+	ck_assert_int_eq(image_discard(img, 4096, 4096), 0);
+	ck_assert_int_eq(pread(img->fd, buf, sizeof(buf), 0), sizeof(buf));
+	ck_assert_uint_eq(buf[4095], 0x55);
+	ck_assert_uint_eq(buf[4096], 0);
+	image_close(img);
+	/* and one that may not be written does not offer it */
+	ck_assert_int_eq(image_open(path, true, &img), 0);
+	ck_assert(!img->discard);
+	image_close(img);
+}
+END_TEST
+
 START_TEST(readonly_cannot_write)
 {
 	struct image *img = NULL;
@@ -165,6 +225,9 @@ int main(void)
 	tcase_add_test(tc, locks);
 	tcase_add_test(tc, refuses_what_is_no_disk);
 	tcase_add_test(tc, errors_have_words);
+	tcase_add_test(tc, null_disk);
+	tcase_add_test(tc, other_sectors);
+	tcase_add_test(tc, gives_space_back);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
