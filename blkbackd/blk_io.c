@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -23,6 +24,12 @@
 #include "blkbackd/blk_io.h"
 
 #define MERGE_MAX (1u << 20)
+
+/*
+ * A ring may get the address of one that another thread has just given up. The kernel sees to the order
+ * of that; the lock tells thread sanitizers, which do not know liburing's system calls.
+ */
+static pthread_mutex_t ring_memory = PTHREAD_MUTEX_INITIALIZER;
 
 struct blk_io {
 	int fd;
@@ -393,8 +400,10 @@ static int uring_setup(struct blk_io *io, unsigned int depth)
 	};
 	int r = -EINVAL;
 
+	pthread_mutex_lock(&ring_memory);
 	for (size_t i = 0; i < ARRAY_SIZE(flags) && r == -EINVAL; i++)
 		r = io_uring_queue_init(depth + 1, &io->ring, flags[i]);
+	pthread_mutex_unlock(&ring_memory);
 	io->uring = r >= 0;
 	return r;
 }
@@ -472,8 +481,11 @@ static void uring_close(struct blk_io *io)
 	/* the kernel takes a ring down later, and would keep the image open until then */
 	if (io->fixed_file)
 		io_uring_unregister_files(&io->ring);
-	if (io->uring)
+	if (io->uring) {
+		pthread_mutex_lock(&ring_memory);
 		io_uring_queue_exit(&io->ring);
+		pthread_mutex_unlock(&ring_memory);
+	}
 	if (io->eventfd >= 0)
 		close(io->eventfd);
 	io->event = io->retry = NULL;
@@ -528,6 +540,11 @@ void blk_io_freep(struct blk_io **io)
 const char *blk_io_name(const struct blk_io *io)
 {
 	return io->uring ? "io_uring" : io->null ? "null" : "preadv";
+}
+
+struct io_uring *blk_io_ring(struct blk_io *io)
+{
+	return io->uring ? &io->ring : NULL;
 }
 
 uint64_t blk_io_merged(const struct blk_io *io)

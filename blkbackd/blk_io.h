@@ -17,6 +17,7 @@
 
 struct blk_io;
 struct event_base;
+struct io_uring;
 
 enum blk_io_kind {
 	BLK_IO_READ,
@@ -73,6 +74,9 @@ void blk_io_freep(struct blk_io **io);
 
 const char *blk_io_name(const struct blk_io *io); /* of the engine */
 uint64_t blk_io_merged(const struct blk_io *io);  /* operations that were part of another */
+
+/* for tests; NULL: there is none */
+struct io_uring *blk_io_ring(struct blk_io *io);
 
 /* Collects; done() may call it. Starts with blk_io_kick(), or by itself after a done() of the
  * loop's. */

@@ -249,6 +249,8 @@ static int settle_entry(struct direct_memory *mem, uint32_t gref)
 	uint32_t word = atomic_load_explicit(entry, memory_order_relaxed);
 	uint32_t stale = GTF_reading | GTF_writing;
 
+	if (!(word & stale))
+		return 0;
 	if (mem->use[gref])
 		stale = mem->use[gref] < USE_WRITER ? GTF_writing : 0;
 	for (int i = 0; i < ENTRY_TRIES; i++) {

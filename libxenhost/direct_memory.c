@@ -59,7 +59,8 @@ static void unmap_all(struct direct_memory *mem)
 		munmap(mem->regions[i].addr, mem->regions[i].region.size);
 		close(mem->regions[i].region.fd);
 	}
-	free(mem->use);
+	if (mem->use)
+		munmap(mem->use, mem->nr_grefs * sizeof(*mem->use));
 	mem->use = NULL;
 	mem->entries = NULL;
 	mem->nr_grefs = 0;
@@ -72,9 +73,13 @@ static int set_grant_frames(struct direct_memory *mem, const struct mapped *m)
 {
 	uint32_t n = (uint32_t)(m->region.size / sizeof(grant_entry_v1_t));
 
-	mem->use = calloc(n, sizeof(*mem->use));
-	if (!mem->use)
+	/* not of the heap: most of it is never touched */
+	void *use = mmap(NULL, n * sizeof(*mem->use), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (use == MAP_FAILED)
 		return -ENOMEM;
+	mem->use = use;
 	mem->nr_grefs = n;
 	mem->entries = (void *)m->addr;
 	return 0;
@@ -268,8 +273,8 @@ void direct_guests_fini(struct direct_guests *g)
 		list_remove(&mem->link);
 		if (mem->held == 0)
 			unmap_all(mem);
-		else
-			free(mem->use);
+		else if (mem->use)
+			munmap(mem->use, mem->nr_grefs * sizeof(*mem->use));
 		free(mem);
 	}
 	for (size_t i = 0; i < 256; i++)

@@ -30,6 +30,17 @@ static const struct xenhost_transport_ops *lookup(const char *scheme, size_t len
 	return NULL;
 }
 
+/* What is called without asking whether it is there, because something else is. */
+static bool complete(const struct xenhost_transport_ops *ops)
+{
+	bool ports = ops->port_bind || ops->port_alloc;
+
+	return ops->open && ops->close && ops->domid &&
+	       (!ports || (ops->port_ack && ops->port_notify)) && !ops->map == !ops->unmap &&
+	       !ops->io_begin == !ops->io_end && !ops->share == !ops->unshare &&
+	       !ops->translate == !ops->put;
+}
+
 /* A table from a program built with an older or newer header: members beyond theirs or ours are not there. */
 static int add(const struct xenhost_transport_ops *ops)
 {
@@ -39,7 +50,7 @@ static int add(const struct xenhost_transport_ops *ops)
 		if (table[i])
 			continue;
 		memcpy(&copies[i], ops, ops->size < sizeof(*ops) ? ops->size : sizeof(*ops));
-		if (!copies[i].translate != !copies[i].put) {
+		if (!complete(&copies[i])) {
 			memset(&copies[i], 0, sizeof(copies[i]));
 			return -EINVAL;
 		}
@@ -61,8 +72,8 @@ int xenhost_register_transport(const struct xenhost_transport_ops *ops)
 {
 	int r;
 
-	if (!ops || ops->size < offsetof(struct xenhost_transport_ops, share) ||
-	    !scheme_valid(ops->scheme) || !ops->open || !ops->close || !ops->domid)
+	if (!ops || ops->size < offsetof(struct xenhost_transport_ops, get_fd) ||
+	    !scheme_valid(ops->scheme))
 		return -EINVAL;
 	pthread_mutex_lock(&table_lock);
 	r = add(ops);

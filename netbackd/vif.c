@@ -260,16 +260,10 @@ void vif_sum_stats(const struct vif *vif, uint64_t sums[VIF_STATS_COUNT])
 
 static void log_stats(struct vif *vif, const uint64_t *sums)
 {
-	static const char *const names[] = {
-#define X(name) #name,
-		VIF_STATS(X)
-#undef X
-	};
-
 	for (size_t i = 0; i < VIF_STATS_COUNT; i++)
 		if (sums[i])
-			log_debug("%s: %s %" PRIu64, xenhost_device_name(vif->dev), names[i],
-				  sums[i]);
+			log_debug("%s: %s %" PRIu64, xenhost_device_name(vif->dev),
+				  vif_stat_name(i), sums[i]);
 }
 
 static void vif_disconnect(xenhost_device_t *dev)
@@ -318,6 +312,7 @@ static void vif_event(xenhost_device_t *dev)
 	update_carrier(vif);
 	for (uint32_t i = 0; i < vif->nr_queues; i++)
 		vif_queue_look(vif->queues[i]);
+	vif_obey(vif);
 }
 
 const struct xenhost_backend_ops vif_ops = {

@@ -99,6 +99,13 @@ void vif_stalled(struct vif *vif, bool stalled);
 /* sum over all queues, those that are and those that were */
 void vif_sum_stats(const struct vif *vif, uint64_t sums[VIF_STATS_COUNT]);
 
+/* --- vif_control.c --- */
+
+/* obeys what stands in xenhost-control, if it is new; in the event callback */
+void vif_obey(struct vif *vif);
+/* of one of VIF_STATS_COUNT */
+const char *vif_stat_name(size_t i);
+
 /* --- vif_nodes.c --- */
 
 /* One line for the log and for the error node. Returns the error. */

@@ -35,6 +35,9 @@ static int resize(struct journal *j, size_t size)
 		     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
+#ifdef MADV_POPULATE_WRITE /* all at once is cheaper than a fault for each page; it may fail */
+	(void)madvise((char *)map + j->size, size - j->size, MADV_POPULATE_WRITE);
+#endif
 	j->map = map;
 	j->size = size;
 	return 0;

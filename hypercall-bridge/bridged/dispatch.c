@@ -520,13 +520,16 @@ static int op_attach(struct client *c, const bridge_frame *req, const int *fds, 
 	return 0;
 }
 
-static void answer_port(const struct domain *d, uint32_t number, struct answer *a)
+static void answer_port(const struct client *c, uint32_t number, struct answer *a)
 {
+	struct port *port = port_get(&c->domain->ports, number);
+
+	port->holder = c;
 	bridge__port__init(&a->port);
 	a->port.port = number;
 	a->frame.body_case = BRIDGE__FRAME__BODY_PORT;
 	a->frame.port = &a->port;
-	port_fds(port_get(&d->ports, number), a->fds);
+	port_fds(port, a->fds);
 	a->nr_fds = 2;
 }
 
@@ -557,7 +560,7 @@ static int op_port_alloc(struct client *c, const bridge_frame *req, const int *f
 		number = evtchn_alloc(&c->domain->ports, p->port, &remote->ports, p->key);
 	if (number < 0)
 		return number;
-	answer_port(c->domain, (uint32_t)number, a);
+	answer_port(c, (uint32_t)number, a);
 	return 0;
 }
 
@@ -576,7 +579,7 @@ static int op_port_bind(struct client *c, const bridge_frame *req, const int *fd
 		number = evtchn_bind(&c->domain->ports, &remote->ports, p->remote_port, p->port);
 	if (number < 0)
 		return number;
-	answer_port(c->domain, (uint32_t)number, a);
+	answer_port(c, (uint32_t)number, a);
 	tell_port(remote, p->remote_port);
 	return 0;
 }
@@ -867,7 +870,9 @@ void dispatch_client_gone(struct client *c)
 		end_domain(c->server, d);
 		return;
 	}
-	if (--d->connections == 0 && !d->awaited)
+	d->connections--;
+	evtchn_release(&d->ports, c);
+	if (!d->awaited)
 		evtchn_reap(&d->ports);
 }
 
@@ -882,8 +887,7 @@ void dispatch_end_waiting(struct server *s)
 		if (!was)
 			continue;
 		if (d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN) {
-			if (!d->connections)
-				evtchn_reap(&d->ports);
+			evtchn_reap(&d->ports);
 			continue;
 		}
 		log_warning("the owner of domain %u (%s) has not come back", d->domid, d->name);

@@ -401,8 +401,7 @@ void domain_destroy(struct domain_table *t, struct domain *d)
 		t->nr_guests--;
 	list_for_each(other, &t->all, link) {
 		evtchn_peer_gone(&other->ports, d->domid);
-		if (other->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN && !other->connections &&
-		    !other->awaited)
+		if (other->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN && !other->awaited)
 			evtchn_reap(&other->ports);
 	}
 	port_table_destroy(&d->ports);

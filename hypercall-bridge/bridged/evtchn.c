@@ -202,7 +202,7 @@ int evtchn_alloc(struct port_table *t, uint32_t want, const struct port_table *r
 	c->kept.ends[0] = end_of(t);
 	c->kept.ends[1] = end_of(remote);
 	c->kept.key = key;
-	port_set(t, (uint32_t)number, &(struct port){ PORT_UNBOUND, remote->domid, 0, c, 0 });
+	port_set(t, (uint32_t)number, &(struct port){ PORT_UNBOUND, remote->domid, 0, c, 0, NULL });
 	channel_write(c);
 	return number;
 }
@@ -219,7 +219,7 @@ static int join(struct port_table *t, struct port_table *remote, uint32_t remote
 	far = port_get(remote, remote_port); /* after reserve: t and remote may be one table */
 	port_set(t, (uint32_t)number,
 		 &(struct port){ PORT_INTERDOMAIN, remote->domid, remote_port, far->channel,
-				 !far->end });
+				 !far->end, NULL });
 	far->state = PORT_INTERDOMAIN;
 	far->remote_port = (uint32_t)number;
 	channel_write(far->channel);
@@ -268,10 +268,17 @@ void evtchn_peer_gone(struct port_table *t, uint16_t domid)
 			t->ports[i].state = PORT_DEAD;
 }
 
+void evtchn_release(struct port_table *t, const void *holder)
+{
+	for (uint32_t i = 0; i < t->room; i++)
+		if (t->ports[i].holder == holder)
+			t->ports[i].holder = NULL;
+}
+
 void evtchn_reap(struct port_table *t)
 {
 	for (uint32_t i = 0; i < t->room; i++)
-		if (t->ports[i].state == PORT_DEAD)
+		if (t->ports[i].state == PORT_DEAD && !t->ports[i].holder)
 			port_release(t, &t->ports[i]);
 }
 
@@ -300,8 +307,8 @@ static int restore_end(struct channel *c, struct port_table *const tables[2], un
 	if (number < 0)
 		return number;
 	port_set(tables[i], own->port,
-		 &(struct port){ state, far->domid, state == PORT_INTERDOMAIN ? far->port : 0, c,
-				 i });
+		 &(struct port){ state, far->domid, state == PORT_INTERDOMAIN ? far->port : 0, c, i,
+				 NULL });
 	return 0;
 }
 

@@ -32,7 +32,8 @@ struct port {
 	uint16_t remote_domid;
 	uint32_t remote_port; /* INTERDOMAIN */
 	struct channel *channel;
-	unsigned int end; /* which end of the channel: 0 or 1 */
+	unsigned int end;   /* which end of the channel: 0 or 1 */
+	const void *holder; /* the connection that asked for it last; NULL: it is gone */
 };
 
 /* ports of one domain, by number; 0 is never used */
@@ -77,7 +78,9 @@ int evtchn_close(struct port_table *t, struct port_table *remote, uint32_t numbe
 /* domid is gone: our ends of its channels are dead */
 void evtchn_peer_gone(struct port_table *t, uint16_t domid);
 
-/* frees ports that are dead: nobody is left who would close them */
+/* a connection is gone: nobody holds its ports */
+void evtchn_release(struct port_table *t, const void *holder);
+/* frees ports that are dead and that nobody holds: who should close them? */
 void evtchn_reap(struct port_table *t);
 
 /*

@@ -49,13 +49,13 @@ def options():
 
 
 class Daemon:
-    def __init__(self, o, kind, domains=0):
+    def __init__(self, o, kind, domains=0, journal=True):
         self.kind, self.dir = kind, tempfile.mkdtemp(prefix="xenhost-bench-")
         self.log = open(self.dir + "/log", "w")
         if kind == "ours":
             self.socket = self.dir + "/xenstored.sock"
             command = o.daemon + ["--rundir", self.dir, "--exit-with-parent", "--host",
-                                  "none" if o.no_journal else "idle:%d" % domains]
+                                  "none" if o.no_journal or not journal else "idle:%d" % domains]
         else:
             self.socket = self.dir + "/socket"
             command = [o.load, self.socket, "0", "echo"] if kind == "sockets" else [o.stock_daemon, kind, self.dir, o.stub]
@@ -183,8 +183,8 @@ def removal(o, kinds):
 
 def memory(o, kinds):
     per_node = {}
-    for k in kinds:
-        d = Daemon(o, k)
+    for k in kinds + ["ours with its journal"]:
+        d = Daemon(o, k.split()[0], journal=k != "ours")
         before = d.memory()
         load(o, d, "fill", o.nodes)
         per_node[k] = (d.memory() - before) / o.nodes

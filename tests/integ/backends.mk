@@ -6,9 +6,12 @@ LOOPBACK_TESTS = \
 	integ/loopback-blk-tool \
 	integ/loopback-net \
 	integ/loopback-net-frames \
+	integ/loopback-net-hostile \
+	integ/loopback-net-keys \
 	integ/loopback-net-restart \
 	integ/loopback-restart \
-	integ/loopback-store
+	integ/loopback-store \
+	integ/loopback-store-kills
 check_PROGRAMS += $(LOOPBACK_TESTS)
 TESTS += $(LOOPBACK_TESTS)
 
@@ -47,6 +50,16 @@ integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_LDADD = $(LOOPBACK_LIBS)
 
+integ_loopback_net_hostile_SOURCES = integ/loopback-net-hostile.c $(LOOPBACK_NET_SOURCES)
+integ_loopback_net_hostile_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_hostile_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_hostile_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_net_keys_SOURCES = integ/loopback-net-keys.c $(LOOPBACK_NET_SOURCES)
+integ_loopback_net_keys_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_keys_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_keys_LDADD = $(LOOPBACK_LIBS)
+
 integ_loopback_net_restart_SOURCES = integ/loopback-net-restart.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_restart_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_restart_CFLAGS = $(LOOPBACK_CFLAGS)
@@ -57,6 +70,10 @@ integ_loopback_net_frames_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_frames_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_frames_LDADD = $(LOOPBACK_LIBS)
 
+integ_loopback_store_kills_SOURCES = integ/loopback-store-kills.c $(LOOPBACK_SOURCES)
+integ_loopback_store_kills_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_store_kills_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_store_kills_LDADD = $(LOOPBACK_LIBS) -lpthread
 integ_loopback_store_SOURCES = integ/loopback-store.c $(LOOPBACK_SOURCES)
 integ_loopback_store_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_store_CFLAGS = $(LOOPBACK_CFLAGS)

@@ -37,5 +37,17 @@ integ_grant_marks_LDADD = $(LOOPBACK_LIBS)
 check_PROGRAMS += examples/upper-backend
 examples_upper_backend_SOURCES = ../examples/upper-backend.c
 examples_upper_backend_LDADD = $(LIBXENHOST)
-TESTS += integ/loopguest.sh
-EXTRA_DIST += integ/loopguest.sh
+TESTS += integ/kills.sh integ/loopguest.sh
+EXTRA_DIST += integ/kills.py integ/kills.sh integ/loopguest.sh
+
+# one list of calls over every transport
+check_PROGRAMS += integ/transports integ/transports-fake
+TESTS += integ/transports integ/transports-fake
+integ_transports_SOURCES = integ/transports.c $(LOOPBACK_SOURCES)
+integ_transports_CPPFLAGS = $(LOOPBACK_CPPFLAGS) -DPLUGIN_DIR='"$(abs_builddir)/.libs"'
+integ_transports_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_transports_LDADD = $(LOOPBACK_LIBS)
+integ_transports_fake_SOURCES = integ/transports.c
+integ_transports_fake_CPPFLAGS = $(AM_CPPFLAGS) -DWORLD_FAKE
+integ_transports_fake_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_transports_fake_LDADD = $(top_builddir)/libxenhost/libcore.la $(CHECK_LIBS)

@@ -7,14 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,7 +65,7 @@ END_TEST
 START_TEST(random_requests)
 {
 	disk_open(&disk, &set, "random", "w", _i & 1);
-	disk_random_io(&disk, 4000, _i & 2 ? DISK_INDIRECT : 0);
+	disk_random_io(&disk, 2000, _i & 2 ? DISK_INDIRECT : 0);
 	disk_flush(&disk);
 	disk_check_image(&disk);
 	disk_disconnect(&disk);
@@ -509,7 +510,7 @@ START_TEST(queues_and_pages)
 		disk.nr_queues = shapes[_i].queues;
 		disk.pages = shapes[_i].pages;
 		disk_connect(&disk, i, XENHOST_STATE_INITIALISED);
-		disk_random_io(&disk, 1500, DISK_INDIRECT | DISK_FLUSH | DISK_DISCARD);
+		disk_random_io(&disk, 800, DISK_INDIRECT | DISK_FLUSH | DISK_DISCARD);
 		disk_flush(&disk);
 		ck_assert_uint_eq(disk_stat(&disk, "queues"), shapes[_i].queues);
 		ck_assert_uint_eq(disk_stat(&disk, "ring-pages"), shapes[_i].pages);
@@ -643,7 +644,7 @@ END_TEST
 START_TEST(barriers)
 {
 	disk_open(&disk, &set, "barrier", "w", _i);
-	for (unsigned int round = 0; round < 100; round++) {
+	for (unsigned int round = 0; round < 40; round++) {
 		for (unsigned int i = 0; i < 30; i++) {
 			bool barrier = i % 3 == 1;
 
@@ -930,7 +931,7 @@ START_TEST(storm_of_events)
 {
 	disk_open(&disk, &set, "storm", "w", false);
 	disk_open(&other, &set, "calm", "w", false);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 100; i++) {
 		for (int k = 0; k < 200; k++)
 			guest_port_notify(&disk.queues[0].port);
 		disk_random_io(&other, 5, 0);
@@ -973,37 +974,31 @@ START_TEST(states_at_random)
 }
 END_TEST
 
-/* XSA-155: what is checked is what is used, however often it changes meanwhile */
-struct flipper {
-	pthread_t thread;
-	volatile uint8_t *bytes;
-	size_t size;
-	_Atomic bool stop;
-};
-
-static void *flip(void *data)
+/* XSA-155: what is checked is what is used, however often it changes meanwhile. Forked, as a second CPU of
+ * the guest. */
+static pid_t start_flipper(volatile uint8_t *bytes, size_t size)
 {
-	struct flipper *f = data;
 	unsigned int seed = 1;
+	pid_t pid = fork();
 
-	while (!f->stop)
-		f->bytes[(unsigned int)rand_r(&seed) % f->size] = (uint8_t)rand_r(&seed);
-	return NULL;
+	while (pid == 0)
+		bytes[(unsigned int)rand_r(&seed) % size] = (uint8_t)rand_r(&seed);
+	ck_assert_int_gt(pid, 0);
+	return pid;
 }
 
 START_TEST(changing_requests)
 {
-	struct flipper f = { 0 };
 	unsigned int answered = 0;
+	pid_t flipper;
 
 	disk_open(&disk, &set, "flipped", "w", false);
-	f.bytes = (uint8_t *)disk.queues[0].ring.shared + 64;
-	f.size = 32 * 112;
-	if (_i == 1) { /* the page of indirect segments instead */
-		f.bytes = guest_page(disk.guest, disk.requests[0].indirect_frame);
-		f.size = 4096;
-	}
-	ck_assert_int_eq(pthread_create(&f.thread, NULL, flip, &f), 0);
+	if (_i == 1) /* the page of indirect segments */
+		flipper = start_flipper(guest_page(disk.guest, disk.requests[0].indirect_frame),
+					4096);
+	else
+		flipper =
+			start_flipper((uint8_t *)disk.queues[0].ring.shared + 64, (size_t)32 * 112);
 	while (answered < 1000) {
 		uint8_t rsp[16];
 
@@ -1016,8 +1011,8 @@ START_TEST(changing_requests)
 		disk_give_back(&disk, &disk.requests[0]);
 		answered++;
 	}
-	f.stop = true;
-	pthread_join(f.thread, NULL);
+	ck_assert_int_eq(kill(flipper, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(flipper, NULL, 0), flipper);
 	disk_close(&disk);
 	disk_open(&disk, &set, "unflipped", "w", false);
 	disk_random_io(&disk, 50, DISK_INDIRECT);

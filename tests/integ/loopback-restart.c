@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <xenhost/domain.h>
@@ -268,38 +269,54 @@ static void check_failed(void)
 		ck_assert_msg(!atomic_load(&workers[i].failed), "guest %u failed", i);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* a moment more; false when it has been long enough */
+static bool wait_more(int64_t *deadline)
+{
+	if (*deadline == 0)
+		*deadline = now_ms() + PATIENCE_MS;
+	(void)poll(NULL, 0, 1);
+	return now_ms() < *deadline;
+}
+
 /* until each guest has made so many more rounds */
 static void wait_rounds(unsigned long more)
 {
 	unsigned long from[GUESTS_MAX];
+	int64_t deadline = 0;
 
 	for (unsigned int i = 0; i < nr_guests; i++)
 		from[i] = atomic_load(&workers[i].rounds);
 	for (unsigned int i = 0; i < nr_guests; i++)
-		for (int ms = 0; atomic_load(&workers[i].rounds) < from[i] + more; ms++) {
+		while (atomic_load(&workers[i].rounds) < from[i] + more) {
 			check_failed();
-			ck_assert_msg(ms < PATIENCE_MS, "guest %u stands still", i);
-			(void)poll(NULL, 0, 1);
+			ck_assert_msg(wait_more(&deadline), "guest %u stands still", i);
 		}
 }
 
 /* nobody is in need of bridged, until no_control is taken back */
 static void wait_no_control(void)
 {
+	int64_t deadline = 0;
+
 	atomic_store(&no_control, true);
 	for (unsigned int i = 0; i < nr_guests; i++)
-		for (int ms = 0; atomic_load(&workers[i].in_control); ms++) {
+		while (atomic_load(&workers[i].in_control)) {
 			check_failed();
-			ck_assert_int_lt(ms, PATIENCE_MS);
-			(void)poll(NULL, 0, 1);
+			ck_assert(wait_more(&deadline));
 		}
 	/* in_control is false a moment before the last round that may lead to the next: see it pass */
 	wait_rounds(ROUNDS_PER_PORT + 1);
 	for (unsigned int i = 0; i < nr_guests; i++)
-		for (int ms = 0; atomic_load(&workers[i].in_control); ms++) {
-			ck_assert_int_lt(ms, PATIENCE_MS);
-			(void)poll(NULL, 0, 1);
-		}
+		while (atomic_load(&workers[i].in_control))
+			ck_assert(wait_more(&deadline));
 }
 
 static void kill_once(unsigned int i)
@@ -343,11 +360,10 @@ static void start_guests(void)
 static void wait_gone(xenhost_t *tool, uint16_t domid)
 {
 	struct xenhost_domain_info info;
+	int64_t deadline = 0;
 
-	for (int ms = 0; xenhost_domain_info(tool, domid, &info) != -ESRCH; ms++) {
-		ck_assert_int_lt(ms, PATIENCE_MS);
-		(void)poll(NULL, 0, 1);
-	}
+	while (xenhost_domain_info(tool, domid, &info) != -ESRCH)
+		ck_assert(wait_more(&deadline));
 }
 
 static void stop_all(void)
@@ -379,16 +395,17 @@ struct counts {
 /* A connection that was just closed may still be open at the other end. */
 static void wait_counts(const struct counts *was)
 {
-	for (int ms = 0;; ms++) {
+	int64_t deadline = 0;
+
+	for (;;) {
 		unsigned int bridged = open_files(set.bridged.pid), own = open_files(getpid());
 		size_t kept = keeper_count(set.keeper);
 
 		if (bridged <= was->bridged && own <= was->own && kept == was->kept)
 			return;
-		ck_assert_msg(ms < PATIENCE_MS,
+		ck_assert_msg(wait_more(&deadline),
 			      "left over: bridged has %u (%u), the keeper %zu (%zu), we %u (%u)",
 			      bridged, was->bridged, kept, was->kept, own, was->own);
-		(void)poll(NULL, 0, 1);
 	}
 }
 
@@ -399,8 +416,10 @@ START_TEST(test_killed_under_traffic)
 	char uri[128];
 
 	work_fd = eventfd(0, EFD_CLOEXEC);
-	was = (struct counts){ open_files(set.bridged.pid), open_files(getpid()),
-			       keeper_count(set.keeper) };
+	was.kept = keeper_count(
+		set.keeper); /* first: it takes in what is on its way, also into our count */
+	was.bridged = open_files(set.bridged.pid);
+	was.own = open_files(getpid());
 	snprintf(uri, sizeof(uri), "bridge:%s/bridge/blkback.sock", set.rundir);
 	ck_assert_int_eq(xenhost_open(uri, 0, &service), 0);
 	start_guests();

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """usage: xenstored-restart.py DIR KILLS PROGRAM...
 
-Plays two guests on ring files (DIR/rings) of a daemon that is killed again and again while they work.
+Plays guests (GUESTS, two) on ring files (DIR/rings) of a daemon that is killed again and again while they work.
 Each guest's answers must come once each and in order. A write is answered after its watch event.
 """
 import mmap
@@ -194,7 +194,8 @@ def main():
     rng = random.Random(SEED)
     daemon = Daemon()
     daemon.start()
-    guests = [Guest(d, random.Random(SEED + d)) for d in (5, 6)]
+    nr = int(os.environ.get("GUESTS", 2))
+    guests = [Guest(d, random.Random(SEED + d)) for d in range(5, 5 + nr)]
     stop = threading.Event()
     threads = [threading.Thread(target=g.work, args=[stop]) for g in guests]
     for t in threads:

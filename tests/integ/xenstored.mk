@@ -2,9 +2,10 @@
 # xenstored by itself, without guests or with some that are played by files (the plug-in of libxenhost.mk).
 XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh integ/xenstored-restart.sh \
 	integ/xenstored-live-update.sh integ/xenstored-stock-daemons.sh integ/xenstored-migrate.sh \
-	integ/xenstored-migrate-stock.sh integ/xenstored-libxenstore.sh integ/xenstored-sockets.sh
+	integ/xenstored-migrate-stock.sh integ/xenstored-libxenstore.sh integ/xenstored-sockets.sh \
+	integ/xenstored-quota.sh
 TESTS += $(XENSTORED_TESTS)
-EXTRA_DIST += $(XENSTORED_TESTS) integ/xenstored-restart.py integ/xenstored-live-update.py integ/libxenstore.c \
+EXTRA_DIST += $(XENSTORED_TESTS) integ/xenstored-restart.py integ/xenstored-live-update.py integ/libxenstore.c integ/xenstored-quota.py \
 	support/stock-xen support/stock-daemon support/through-ours
 
 # What Debian's own daemons are preloaded with. They are not ours to sanitize.

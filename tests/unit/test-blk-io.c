@@ -12,6 +12,7 @@
 
 #include <check.h>
 #include <event2/event.h>
+#include <liburing.h>
 
 #include "common/cleanup.h"
 
@@ -354,6 +355,31 @@ START_TEST(never_started)
 }
 END_TEST
 
+/* What the filter of system calls cannot see: the ring does nothing but what a disk needs. */
+START_TEST(restricted)
+{
+	struct io_uring *ring;
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+
+	open_engine(0);
+	ring = blk_io_ring(io);
+	sqe = io_uring_get_sqe(ring);
+	io_uring_prep_openat(sqe, AT_FDCWD, "/etc/passwd", O_RDONLY, 0);
+	ck_assert_int_eq(io_uring_submit_and_wait(ring, 1), 1);
+	ck_assert_int_eq(io_uring_peek_cqe(ring, &cqe), 0);
+	ck_assert_int_eq(cqe->res, -EACCES);
+	io_uring_cqe_seen(ring, cqe);
+	/* not even of another file */
+	sqe = io_uring_get_sqe(ring);
+	io_uring_prep_fsync(sqe, fd, 0);
+	ck_assert_int_eq(io_uring_submit_and_wait(ring, 1), 1);
+	ck_assert_int_eq(io_uring_peek_cqe(ring, &cqe), 0);
+	ck_assert_int_eq(cqe->res, -EACCES);
+	io_uring_cqe_seen(ring, cqe);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("blk_io");
@@ -374,6 +400,7 @@ int main(void)
 	tcase_add_loop_test(tc, each_has_its_own_error, 0, 2);
 	tcase_add_loop_test(tc, writes_through, 0, 2);
 	tcase_add_loop_test(tc, never_started, 0, 2);
+	tcase_add_test(tc, restricted);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

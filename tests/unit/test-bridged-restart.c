@@ -144,7 +144,8 @@ static void come_back(struct bridge_client *c)
 
 START_TEST(test_all_is_there)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm"), *blk = peer_open(rundir, "blkback");
+	struct bridge_client *vmm = peer_open(rundir, "vmm"), *blk = peer_open(rundir, "blkback"),
+			     *tool;
 	struct bridge_message guest, service, m;
 	uint64_t id, count, before = instance();
 	uint32_t port;
@@ -166,6 +167,14 @@ START_TEST(test_all_is_there)
 	ck_assert_int_eq(read(service.fds[0], &count, sizeof(count)), sizeof(count));
 	start_with(NULL, NULL);
 	ck_assert_uint_eq(instance(), before);
+	tool = peer_open(rundir, "tool"); /* nobody has come back yet */
+	ck_assert_int_eq(peer_port_query(tool, 1, 0, &m), 0);
+	ck_assert_uint_eq(m.frame->port_list->n_ports, 1);
+	ck_assert_int_eq(m.frame->port_list->ports[0]->state,
+			 BRIDGE__PORT_INFO__STATE__INTERDOMAIN);
+	ck_assert_uint_eq(m.frame->port_list->ports[0]->remote_port, port);
+	bridge_message_fini(&m);
+	bridge_client_close(tool);
 	come_back(vmm);
 	ck_assert_int_eq(peer_query(vmm, 1, &m), 0);
 	ck_assert_uint_eq(m.frame->domain_info->unique_id, id);

@@ -119,8 +119,10 @@ START_TEST(test_dead_peer)
 
 	ck_assert_int_eq(evtchn_alloc(&guest, 3, &service, 0), 3);
 	bound = evtchn_bind(&service, &guest, 3, 0);
+	port_get(&service, (uint32_t)bound)->holder = &guest; /* some connection */
 	port_table_destroy(&guest);
 	evtchn_peer_gone(&service, GUEST);
+	evtchn_reap(&service);
 	/* the number is not given away under its user, and its eventfds are still there */
 	ck_assert_int_eq(port_get(&service, (uint32_t)bound)->state, PORT_DEAD);
 	port_fds(port_get(&service, (uint32_t)bound), fds);
@@ -128,6 +130,7 @@ START_TEST(test_dead_peer)
 	ck_assert_int_eq(evtchn_alloc(&service, 0, &guest, 0), bound + 1);
 	ck_assert_int_eq(evtchn_close(&service, NULL, (uint32_t)bound), 0);
 	evtchn_peer_gone(&service, GUEST);
+	evtchn_release(&service, &service); /* another one */
 	evtchn_reap(&service);
 	ck_assert_uint_eq(service.in_use, 0);
 }

@@ -327,5 +327,67 @@ START_TEST(libevent_lost)
 }
 END_TEST
 
+static int old_open(xenhost_t *h, const char *address, void **ret_state)
+{
+	*ret_state = h;
+	return 0;
+}
+
+static void old_close(void *state)
+{
+}
+
+static uint16_t old_domid(void *state)
+{
+	return 77;
+}
+
+static int never(void *state, void *share)
+{
+	abort();
+}
+
+/* a program built when the table was shorter: what is behind its end is not looked at */
+START_TEST(older_transport)
+{
+	const struct xenhost_transport_ops full = {
+		.size = offsetof(struct xenhost_transport_ops, get_fd),
+		.scheme = "old",
+		.open = old_open,
+		.close = old_close,
+		.domid = old_domid,
+		.unshare = never,
+	};
+	struct xenhost_transport_ops wrong = full;
+	struct xenhost_domain_info info;
+	struct xenhost_page page;
+	xenhost_t *old;
+
+	ck_assert_int_eq(xenhost_register_transport(&full), 0);
+	ck_assert_int_eq(xenhost_register_transport(&full), -EEXIST);
+	ck_assert_int_eq(xenhost_open("old:", 0, &old), 0);
+	ck_assert_uint_eq(xenhost_domid(old), 77);
+	ck_assert_int_eq(xenhost_domain_info(old, 1, &info), -EOPNOTSUPP);
+	ck_assert_int_eq(xenhost_translate_gref(old, 1, 8, RW, &page), -EOPNOTSUPP);
+	ck_assert_int_eq(xenhost_grants_settle(old, 1), -EOPNOTSUPP);
+	xenhost_close(old);
+
+	wrong.scheme = "wrong";
+	wrong.size--;
+	ck_assert_int_eq(xenhost_register_transport(&wrong), -EINVAL);
+	wrong.size = sizeof(wrong); /* now unshare is there, and share is not */
+	ck_assert_int_eq(xenhost_register_transport(&wrong), -EINVAL);
+	wrong.unshare = NULL;
+	wrong.domid = NULL;
+	ck_assert_int_eq(xenhost_register_transport(&wrong), -EINVAL);
+	ck_assert_int_eq(xenhost_open("wrong:", 0, &old), -EPROTONOSUPPORT);
+	wrong.domid = old_domid;
+	wrong.size = sizeof(wrong) + 64; /* a newer one */
+	ck_assert_int_eq(xenhost_register_transport(&wrong), 0);
+	ck_assert_int_eq(xenhost_open("old:", 2, &old), -EINVAL); /* no such flag */
+}
+END_TEST
+
 UNIT_MAIN_WITH("handle", setup, teardown, translate, translate_refuses, copy, hypercalls,
-	       restricted, tracing, tracing_by_environment, libevent, libevent_lost)
+	       restricted, tracing, tracing_by_environment, libevent, libevent_lost,
+	       older_transport)

@@ -3,7 +3,7 @@
 LIBXENSTORED = $(top_builddir)/xenstored/libxenstored.la
 check_PROGRAMS += test-xs-wire test-xs-perm test-xs-quota test-xs-ring test-xs-watch test-xs-tree test-xs-txn \
 	test-xs-store test-xs-model test-xs-conn test-xs-table \
-	test-xs-domain test-xs-events test-xs-journal test-xs-order test-xs-stream
+	test-xs-domain test-xs-events test-xs-journal test-xs-order test-xs-stream test-xs-xsa
 
 test_xs_wire_SOURCES = test-xs-wire.c
 test_xs_wire_LDADD = $(LIBXENSTORED) $(LDADD)
@@ -38,5 +38,8 @@ test_xs_table_LDADD = $(LIBXENSTORED) $(LDADD)
 test_xs_domain_SOURCES = test-xs-domain.c
 test_xs_domain_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
 test_xs_domain_LDADD = $(LIBXENSTORED) $(LIBCORE) $(LIBDAEMON) $(LIBEVENT_LIBS) $(LDADD)
+test_xs_xsa_SOURCES = test-xs-xsa.c
+test_xs_xsa_CPPFLAGS = $(AM_CPPFLAGS) $(LIBEVENT_CFLAGS)
+test_xs_xsa_LDADD = $(LIBXENSTORED) $(LIBCORE) $(LIBDAEMON) $(LIBEVENT_LIBS) $(LDADD)
 test_xs_events_SOURCES = test-xs-events.c
 test_xs_events_LDADD = $(LIBXENSTORED) $(LIBXENHOST) $(LIBDAEMON) $(LDADD)

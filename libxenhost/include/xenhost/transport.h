@@ -89,7 +89,9 @@ struct xenhost_transport_ops {
 
 /*
  * Before the first xenhost_open() that needs it; the library keeps a copy of the table. -EEXIST scheme
- * known, -ENOSPC, -EINVAL: no scheme, an op missing that must be there, a size that never was.
+ * known, -ENOSPC, -EINVAL: no scheme, an op missing that must be there (also one of a pair: map and unmap,
+ * io_begin and io_end, share and unshare, translate and put; port_ack and port_notify where there are
+ * ports), a size that ends before get_fd.
  */
 XENHOST_API int xenhost_register_transport(const struct xenhost_transport_ops *ops);
 
