@@ -123,10 +123,10 @@ static int add_simple(scmp_filter_ctx ctx)
 		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(requests) && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, requests[i]));
+				     SCMP_A1(SCMP_CMP_EQ, requests[i], 0));
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, (uint64_t)commands[i]));
+				     SCMP_A1(SCMP_CMP_EQ, (uint64_t)commands[i], 0));
 	return r;
 }
 
@@ -141,10 +141,10 @@ static int add_checked(scmp_filter_ctx ctx)
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
+				     SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				     SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+				     SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0),
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, TYPE_MASK, SOCK_SEQPACKET));
 	return r;
 }

@@ -559,10 +559,11 @@ static void wait_reply(struct disk *d, unsigned int number)
 	while ((unsigned int)atoi(front_read(&d->front, XENHOST_BACK, "xenhost-reply")) != number) {
 		struct pollfd p = { .fd = xenhost_get_fd(d->front.host), .events = POLLIN };
 
-		for (changed = false; !changed;) {
+		changed = false;
+		do {
 			ck_assert_int_eq(poll(&p, 1, DISK_PATIENCE_MS), 1);
 			ck_assert_int_ge(xenhost_process(d->front.host), 0);
-		}
+		} while (!changed);
 	}
 	xenhost_unwatch(watch);
 }

@@ -12,7 +12,7 @@
 #define STORE_RING 0xfeff9000u
 #define SCRATCH (16u << 20) /* memory that may become anything; our image ends far below */
 #define SCRATCH_PAGES 2048u
-#define REPORT_EVERY 20000u
+#define REPORT_EVERY 500u
 
 /* xen/include/public */
 enum {
