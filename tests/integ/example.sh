@@ -63,7 +63,7 @@ int main(int argc, char **argv)
 }
 EOF
 # shellcheck disable=SC2046
-(cd "$dir/outside" && ${XENHOST_CC:-cc} -x c++ program.cc -x none $(pkg-config --cflags --libs xenhost) -o program) ||
+(cd "$dir/outside" && ${XENHOST_CC:-cc} -x c++ program.cc -x none $(pkg-config --cflags --libs xenhost) -lstdc++ -o program) ||
 	fail "the C++ program does not compile"
 
 service=--service=upper=32010
