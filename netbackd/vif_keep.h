@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #include "netbackd/mcast.h"
+#include "netbackd/tap.h"
+#include "netbackd/vif_redo.h"
 
 struct vif;
 
@@ -19,6 +21,7 @@ struct vif_state {
 	uint32_t nr_queues; /* descriptors of the TAP that were left */
 	uint32_t reserved;
 	struct mcast mcast;
+	struct redo tx[TAP_QUEUES_MAX], rx[TAP_QUEUES_MAX]; /* by queue */
 };
 
 /*

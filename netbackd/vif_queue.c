@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
+#include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 #include "netbackd/vif_queue.h"
 
@@ -281,6 +282,19 @@ static int make_events(struct vif_queue *q)
 	return 0;
 }
 
+static void resume_rings(struct vif_queue *q)
+{
+	struct redo *tx = &q->vif->state->tx[q->number], *rx = &q->vif->state->rx[q->number];
+
+	if (!q->resumed) {
+		redo_clear(tx);
+		redo_clear(rx);
+		return;
+	}
+	redo_restore(tx, &q->tx.ring);
+	redo_restore(rx, &q->rx.ring);
+}
+
 static int queue_connect(struct vif_queue *q)
 {
 	int r;
@@ -291,6 +305,7 @@ static int queue_connect(struct vif_queue *q)
 	r = map_ring(q, "rx-ring-ref", NET_RX_REQ_SIZE, NET_RX_RSP_SIZE, &q->rx_map, &q->rx.ring);
 	if (r < 0)
 		return r;
+	resume_rings(q);
 	r = bind_ports(q);
 	if (r < 0)
 		return r;

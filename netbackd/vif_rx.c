@@ -96,7 +96,7 @@ static int hold(struct vif_queue *q, unsigned int wanted)
 
 static void put(struct vif_queue *q, const uint8_t *rsp)
 {
-	if (xenhost_ring_put(&q->rx.ring, rsp) < 0)
+	if (redo_put(&q->vif->state->rx[q->number], &q->rx.ring, rsp) < 0)
 		vif_break(q, "no room for a response in the rx ring");
 }
 

@@ -49,7 +49,7 @@ static void answer(struct vif_queue *q, const struct net_tx_frame *frame, int16_
 	xenhost_ring_skip(&q->tx.ring, net_tx_slots(frame));
 	for (unsigned int i = 0; i < net_tx_slots(frame); i++) {
 		net_tx_response(frame, i, status, rsp);
-		if (xenhost_ring_put(&q->tx.ring, rsp) < 0) {
+		if (redo_put(&q->vif->state->tx[q->number], &q->tx.ring, rsp) < 0) {
 			vif_break(q, "no room for a response in the tx ring");
 			return;
 		}
