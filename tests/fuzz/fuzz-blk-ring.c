@@ -27,7 +27,9 @@ static void check_request(const struct blk_limits *limits, const struct blk_req 
 
 	require(req->sector <= limits->sectors && req->nr_sectors <= limits->sectors - req->sector);
 	require(req->sector % limits->unit == 0 && req->nr_sectors % limits->unit == 0);
-	require(req->kind == BLK_READ || req->kind == BLK_FLUSH || !limits->readonly);
+	/* an empty barrier is a flush */
+	require(req->kind == BLK_READ || req->kind == BLK_FLUSH || !limits->readonly ||
+		(req->kind == BLK_BARRIER && req->nr_segs == 0));
 	require(req->nr_segs <= BLK_SEGS_MAX);
 	for (unsigned int i = 0; i < req->nr_segs; i++) {
 		const struct xenhost_seg *seg = &req->segs[i];

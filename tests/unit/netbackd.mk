@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-check_PROGRAMS += test-net-filter test-net-offload test-net-ring test-tap
+check_PROGRAMS += test-net-filter test-net-offload test-net-redo test-net-ring test-tap
 
 test_net_filter_SOURCES = \
 	test-net-filter.c \
 	$(top_srcdir)/netbackd/mcast.c \
 	$(top_srcdir)/netbackd/net_filter.c
 test_net_offload_SOURCES = test-net-offload.c $(top_srcdir)/netbackd/net_offload.c
+test_net_redo_SOURCES = test-net-redo.c $(top_srcdir)/netbackd/vif_redo.c
+test_net_redo_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD)
 test_net_ring_SOURCES = test-net-ring.c $(top_srcdir)/netbackd/net_ring.c
 test_tap_SOURCES = test-tap.c $(top_srcdir)/netbackd/tap.c
