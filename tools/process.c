@@ -21,7 +21,7 @@
 
 #define ARGS_MAX 64
 #define READY_TIMEOUT_MS 120000 /* the vmm allocates all of its guest's memory first */
-#define STOP_TIMEOUT_MS 10000
+#define STOP_TIMEOUT_MS 30000
 
 static bool try_program(char *path, const char *dir, size_t dir_len, const char *name)
 {
