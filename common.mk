@@ -12,4 +12,5 @@ LIBCOMMON = $(top_builddir)/common/libcommon.la
 LIBXENHOST = $(top_builddir)/libxenhost/libxenhost.la
 LIBLOOPGUEST = $(top_builddir)/loopguest/libloopguest.la
 LIBDAEMON = $(top_builddir)/common/libdaemon.la
+LIBFILTER = $(top_builddir)/common/libfilter.la
 LIBBACKEND = $(top_builddir)/backend/libbackend.la

@@ -6,9 +6,7 @@
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -16,19 +14,7 @@
 
 #include "backend/confine.h"
 #include "common/cleanup.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
-#define TYPE_MASK 0xf /* of socket(2), without its flags */
+#include "common/filter.h"
 
 static const int always[] = {
 	/* the image */
@@ -111,52 +97,12 @@ static const unsigned long requests[] = { BLKGETSIZE64, BLKSSZGET, BLKPBSZGET, B
 static const int commands[] = { F_DUPFD_CLOEXEC, F_GETFL,     F_SETFL,	   F_GETFD,
 				F_SETFD,	 F_OFD_SETLK, F_GET_SEALS, F_ADD_SEALS };
 
-/* no bug of ours comes here */
-static const int deadly[] = {
-	SCMP_SYS(execve),      SCMP_SYS(execveat),
-	SCMP_SYS(ptrace),      SCMP_SYS(fork),
-	SCMP_SYS(vfork),       SCMP_SYS(process_vm_readv),
-	SCMP_SYS(init_module), SCMP_SYS(process_vm_writev),
-};
-
-static void releasep(scmp_filter_ctx *ctx)
-{
-	if (*ctx)
-		seccomp_release(*ctx);
-}
-
-static int add_simple(scmp_filter_ctx ctx)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(always) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, always[i], 0);
-	for (size_t i = 0; i < ARRAY_SIZE(deadly) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
-	for (size_t i = 0; i < ARRAY_SIZE(requests) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, requests[i], 0));
-	for (size_t i = 0; i < ARRAY_SIZE(commands) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, (uint64_t)commands[i], 0));
-	return r;
-}
-
-/* Memory is never executable, sockets are local, a new thread is all that can be made. */
+/* Sockets are local, a new thread is all that can be made. */
 static int add_checked(scmp_filter_ctx ctx)
 {
-	static const int maps[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
-	int r = 0;
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				 SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
 
-	for (size_t i = 0; i < ARRAY_SIZE(maps) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, maps[i], 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
@@ -165,20 +111,15 @@ static int add_checked(scmp_filter_ctx ctx)
 	return r;
 }
 
-static int enter_filter(void)
-{
-	_cleanup_(releasep) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r;
-
-	if (!ctx)
-		return -ENOMEM;
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
-	if (r == 0)
-		r = add_simple(ctx);
-	if (r == 0)
-		r = add_checked(ctx);
-	return r < 0 ? r : seccomp_load(ctx);
-}
+static const struct filter filter = {
+	.always = always,
+	.nr_always = ARRAY_SIZE(always),
+	.requests = requests,
+	.nr_requests = ARRAY_SIZE(requests),
+	.commands = commands,
+	.nr_commands = ARRAY_SIZE(commands),
+	.add = add_checked,
+};
 
 /* Of the thread that calls; those that are there already had to do it themselves. */
 int confine_thread(void)
@@ -186,7 +127,7 @@ int confine_thread(void)
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { { 0 } };
 
-	if (SANITIZED)
+	if (!filter_works())
 		return 1;
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
@@ -196,10 +137,10 @@ int confine_self(void)
 {
 	int r;
 
-	if (SANITIZED)
+	if (!filter_works())
 		return 1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	r = confine_thread();
-	return r < 0 ? r : enter_filter();
+	return r < 0 ? r : filter_enter(&filter);
 }
