@@ -35,10 +35,29 @@
 
 /* --- for queues and nodes --- */
 
-void vbd_pause(struct vbd *vbd, uint32_t bits)
+static void pause_locked(struct vbd *vbd, uint32_t bits)
 {
 	atomic_fetch_or(&vbd->journal->header->paused, bits);
 	atomic_fetch_or(&vbd->paused, bits);
+}
+
+void vbd_pause(struct vbd *vbd, uint32_t bits)
+{
+	pthread_mutex_lock(&vbd->pause_lock);
+	pause_locked(vbd, bits);
+	pthread_mutex_unlock(&vbd->pause_lock);
+}
+
+bool vbd_stop(struct vbd *vbd, uint32_t resumes)
+{
+	bool stops;
+
+	pthread_mutex_lock(&vbd->pause_lock);
+	stops = resumes == atomic_load(&vbd->resumes);
+	if (stops)
+		pause_locked(vbd, VBD_PAUSED_BY_ERROR);
+	pthread_mutex_unlock(&vbd->pause_lock);
+	return stops;
 }
 
 static void kick_queues(struct vbd *vbd)
@@ -49,8 +68,11 @@ static void kick_queues(struct vbd *vbd)
 
 void vbd_resume(struct vbd *vbd)
 {
+	pthread_mutex_lock(&vbd->pause_lock);
+	atomic_fetch_add(&vbd->resumes, 1);
 	atomic_store(&vbd->journal->header->paused, 0);
 	atomic_store(&vbd->paused, 0);
+	pthread_mutex_unlock(&vbd->pause_lock);
 	kick_queues(vbd);
 }
 
@@ -206,6 +228,7 @@ static void vbd_free(struct vbd *vbd)
 		event_free(vbd->timer);
 	journal_free(vbd->journal);
 	image_close(vbd->image);
+	pthread_mutex_destroy(&vbd->pause_lock);
 	pthread_mutex_destroy(&vbd->throttle_lock);
 	free(vbd);
 }
@@ -218,6 +241,7 @@ static int vbd_new(xenhost_device_t *dev, struct vbd **ret_vbd)
 		return -ENOMEM;
 	vbd->dev = dev;
 	vbd->driver = xenhost_backend_data(xenhost_device_backend(dev));
+	pthread_mutex_init(&vbd->pause_lock, NULL);
 	pthread_mutex_init(&vbd->throttle_lock, NULL);
 	vbd->timer = evtimer_new(vbd->driver->base, on_timer, vbd);
 	if (!vbd->timer) {

@@ -90,6 +90,7 @@ struct vbd {
 	/* for the queues' threads as well */
 	_Atomic uint64_t sectors;
 	_Atomic uint32_t paused;	 /* VBD_PAUSED_ bits */
+	_Atomic uint32_t resumes;	 /* how often it was told to go on */
 	_Atomic uint32_t werror, rerror; /* enum vbd_policy */
 	/*
 	 * A flush failed: writes that were answered may be lost. Every write from now on fails and
@@ -97,14 +98,20 @@ struct vbd {
 	 */
 	_Atomic bool failed;
 	_Atomic bool throttled;
+	pthread_mutex_t pause_lock;    /* for changes of `paused` and `resumes` */
 	pthread_mutex_t throttle_lock; /* for the two */
 	struct throttle iops, bps;
 };
 
 extern const struct xenhost_backend_ops vbd_ops;
 
-/* Sets or clears VBD_PAUSED_ bits, here and in the journal; any thread */
+/* Sets VBD_PAUSED_ bits, here and in the journal; any thread */
 void vbd_pause(struct vbd *vbd, uint32_t bits);
+/*
+ * An error stops the disk, and true. false: it was told to go on after the request had started,
+ * when vbd->resumes was `resumes`; what the request failed of may be mended. Any thread
+ */
+bool vbd_stop(struct vbd *vbd, uint32_t resumes);
 /* ... and all queues go on. Main thread */
 void vbd_resume(struct vbd *vbd);
 /* a flush failed: see `failed`. Any thread */

@@ -47,6 +47,7 @@ struct vbd_req {
 	struct vbd_queue *queue;
 	struct journal_entry *entry;
 	uint64_t taken_at; /* ns */
+	uint32_t resumes;  /* vbd->resumes when it was started */
 	struct blk_io_op io;
 	struct blk_slow_op slow;
 	struct blk_req blk;
@@ -224,6 +225,7 @@ static void request_failed(struct vbd_req *req, int error)
 {
 	struct vbd_queue *q = req->queue;
 	const char *what = req->blk.kind == BLK_READ ? "read" : "write";
+	bool stopped;
 
 	if (!stops_at(req, error)) {
 		log_debug("%s: cannot %s sector %" PRIu64 ": %s", xenhost_device_name(q->vbd->dev),
@@ -231,13 +233,15 @@ static void request_failed(struct vbd_req *req, int error)
 		request_answer(req, BLKIF_RSP_ERROR);
 		return;
 	}
-	if (!(atomic_load(&q->vbd->paused) & VBD_PAUSED_BY_ERROR))
+	stopped = atomic_load(&q->vbd->paused) & VBD_PAUSED_BY_ERROR;
+	request_put_aside(req, &q->parked);
+	if (!vbd_stop(q->vbd, req->resumes))
+		run_after(q, 0);
+	else if (!stopped)
 		log_error("%s: cannot %s sector %" PRIu64
 			  ": %s; the disk is paused, mend the storage and let it resume",
 			  xenhost_device_name(q->vbd->dev), what, req->blk.sector,
 			  strerror(-error));
-	request_put_aside(req, &q->parked);
-	vbd_pause(q->vbd, VBD_PAUSED_BY_ERROR);
 }
 
 /* --- data --- */
@@ -268,6 +272,7 @@ static void request_start_data(struct vbd_req *req)
 	struct vbd_queue *q = req->queue;
 	bool writes = req->blk.kind != BLK_READ;
 
+	req->resumes = atomic_load(&q->vbd->resumes);
 	if ((writes && atomic_load(&q->vbd->failed)) ||
 	    xenhost_io_begin(q->host, q->domid, req->blk.segs, req->blk.nr_segs, request_prot(req),
 			     req->iov) < 0) {
