@@ -12,7 +12,7 @@
 
 /* what the guest is */
 K("name", "STRING", XL_USED, set_name, "the guest's name: at most 63 characters, no slash")
-K("uuid", "UUID", XL_USED, set_uuid, "its identity; xenhost-define(1) makes one up and keeps it")
+K("uuid", "UUID", XL_USED, set_uuid, "its identity; xenhost-guest(1) makes one up and keeps it")
 K("type", "STRING", XL_USED, set_type,
   "pvh, which is also what is taken without it; pv and hvm are refused")
 K("builder", "STRING", XL_REFUSED, set_builder,

@@ -144,6 +144,8 @@ static void write_home(struct writer *w)
 	node(w, "console/ring-ref", "%llu", (unsigned long long)info->console_gfn);
 	node(w, "console/port", "%u", info->console_port);
 	node(w, "console/type", "xenhost-vmm");
+	if (w->guest->console_log)
+		node(w, "console/log", "%s", w->guest->console_log);
 	write_tty(w);
 	write_cpus(w);
 	write_control(w);

@@ -16,16 +16,28 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
-	{ "block", cmd_block, "disks of running guests: attach, detach, resize, figures" },
+	{ "run", cmd_run, "run one guest with daemons of its own" },
+	{ "list", cmd_guest, "list guests that run or are known" },
+	{ "info", cmd_guest, "tell about one guest" },
+	{ "define", cmd_guest, "make a guest known by a configuration file" },
+	{ "undefine", cmd_guest, "forget it" },
+	{ "edit", cmd_guest, "change its configuration" },
+	{ "shutdown", cmd_guest, "ask a guest to power itself off" },
+	{ "reboot", cmd_guest, "ask a guest to reboot itself" },
+	{ "destroy", cmd_guest, "end a guest at once" },
+	{ "pause", cmd_guest, "stop a guest's processors" },
+	{ "resume", cmd_guest, "let a paused guest go on" },
 	{ "console", cmd_console, "show the console of a guest on this terminal" },
-	{ "domain", cmd_domain, "list domains, show one" },
+	{ "log", cmd_guest, "show what a guest printed" },
+	{ "sysrq", cmd_guest, "press a guest's magic SysRq key" },
+	{ "block", cmd_block, "disks of running guests: attach, detach, resize, figures" },
+	{ "net", cmd_net, "network cards of running guests: attach, detach, set, figures" },
+	{ "store", cmd_store, "read and change the Xenstore" },
+	{ "domain", cmd_domain, "all domains, as xenhost-bridged knows them" },
 	{ "evtchn", cmd_evtchn, "list event channels" },
 	{ "grant", cmd_grant, "list grants, and who uses them" },
-	{ "net", cmd_net, "network cards of running guests: attach, detach, set, figures" },
-	{ "run", cmd_run, "run one guest with daemons of its own, on this terminal" },
-	{ "supervise", cmd_supervise, "look after one guest of the system's daemons" },
-	{ "store", cmd_store, "read and change the Xenstore" },
 	{ "trace", cmd_trace, "show messages as they go by" },
+	{ "supervise", cmd_supervise, "look after one guest of the system's daemons" },
 };
 
 static void print_help(void)

@@ -2,7 +2,7 @@
 /*
  * Configurations of guests as xl.cfg(5) has them: any text is refused with a line that it has and a reason, or
  * taken; then everything is within its limits.
- * Planted and found within a minute: one disk too many is taken (guest_new_disk()); an octal escape reads
+ * Planted and found within a minute: one card too many is taken (guest_new_vif()); an octal escape reads
  * behind the string (escape() in xl_syntax.c).
  */
 #include "config.h"
