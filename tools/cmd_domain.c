@@ -47,9 +47,13 @@ static const struct option_spec specs[] = {
 
 static void print_row(const struct xenhost_domain_info *info)
 {
+	const bool over =
+		info->state == XENHOST_DOMAIN_SHUTDOWN || info->state == XENHOST_DOMAIN_GONE;
+	const char *reason = over ? domain_reason_name(info) : "";
+
 	printf("%6u  %-24s %-8s %8llu  %s%s%s\n", info->domid, info->name, domain_kind_name(info),
 	       (unsigned long long)(info->memory_bytes >> 20), domain_state_name(info),
-	       info->state == XENHOST_DOMAIN_SHUTDOWN ? ": " : "", domain_reason_name(info));
+	       *reason ? ": " : "", reason);
 }
 
 static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, void *data)

@@ -166,7 +166,8 @@ static void print_row(const struct guest_command *c, const char *name,
 		      const struct xenhost_domain_info *info, bool known, bool first)
 {
 	const char *state = info ? domain_state_name(info) : "off";
-	const char *reason = info ? domain_reason_name(info) : "";
+	const char *reason =
+		info && info->state == XENHOST_DOMAIN_SHUTDOWN ? domain_reason_name(info) : "";
 
 	if (!c->json) {
 		char domid[8] = "-", memory[16] = "-";
@@ -339,8 +340,8 @@ static int write_control(struct guest_command *c, const char *which, const char 
 
 	if (r < 0)
 		return r;
-	if (ret_info->kind != XENHOST_DOMAIN_GUEST) {
-		log_error("%s is no guest", which);
+	if (ret_info->kind != XENHOST_DOMAIN_GUEST || ret_info->state == XENHOST_DOMAIN_GONE) {
+		log_error("%s is no guest that there is", which);
 		return -EINVAL;
 	}
 	snprintf(path, sizeof(path), "/local/domain/%u/control/%s", ret_info->domid, name);

@@ -31,7 +31,7 @@ const char *domain_reason_name(const struct xenhost_domain_info *info)
 	static const char *const names[] = { "poweroff", "reboot",   "suspend",
 					     "crash",	 "watchdog", "soft-reset" };
 
-	if (info->state != XENHOST_DOMAIN_SHUTDOWN)
+	if (!(info->flags & XENHOST_DOMAIN_F_ENDED))
 		return "";
 	return info->shutdown_reason < ARRAY_SIZE(names) ? names[info->shutdown_reason] : "unknown";
 }
@@ -52,10 +52,10 @@ void domain_print_all(const struct xenhost_domain_info *info)
 	printf("domid:           %u\nname:            %s\nkind:            %s\n", info->domid,
 	       info->name, domain_kind_name(info));
 	printf("state:           %s\n", domain_state_name(info));
-	if (info->state == XENHOST_DOMAIN_SHUTDOWN)
+	if (info->flags & XENHOST_DOMAIN_F_ENDED)
 		printf("shutdown reason: %s\n", domain_reason_name(info));
 	printf("unique id:       %016llx\n", (unsigned long long)info->unique_id);
-	if (info->kind != XENHOST_DOMAIN_GUEST)
+	if (info->kind != XENHOST_DOMAIN_GUEST || info->state == XENHOST_DOMAIN_GONE)
 		return;
 	printf("memory:          %llu MiB\n", (unsigned long long)(info->memory_bytes >> 20));
 	printf("store port:      %u\nstore frame:     %#llx\n", info->store_port,
@@ -63,13 +63,14 @@ void domain_print_all(const struct xenhost_domain_info *info)
 	printf("grants:          direct: back ends hold the guest's memory and check its grants themselves\n");
 }
 
+/* Of a domid also the guest that had it last; a name is that of a guest, which may have many domains. */
 int domain_find(xenhost_t *host, const char *which, struct xenhost_domain_info *ret_info)
 {
 	unsigned long long domid;
 	int r;
 
 	if (options_number(which, 0, 32767, &domid) == 0)
-		r = xenhost_domain_info(host, (uint16_t)domid, ret_info);
+		r = xenhost_domain_ended(host, (uint16_t)domid, ret_info);
 	else
 		r = xenhost_domain_by_name(host, which, ret_info);
 	if (r < 0)
