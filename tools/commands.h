@@ -7,14 +7,17 @@
 
 int cmd_block(int argc, char **argv);
 int cmd_console(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_domain(int argc, char **argv);
 int cmd_evtchn(int argc, char **argv);
 int cmd_grant(int argc, char **argv);
 int cmd_guest(int argc, char **argv); /* all verbs for guests */
 int cmd_net(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_store(int argc, char **argv);
 int cmd_supervise(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 
 #endif

@@ -177,9 +177,16 @@ int guest_file_check(struct guest *g)
 	return r;
 }
 
+const char *guest_file_grub(void)
+{
+	const char *env = getenv("XENHOST_GRUB");
+
+	return env && *env ? env : GRUB_PVH;
+}
+
 int guest_file_boot(struct guest *g)
 {
-	const char *grub = getenv("XENHOST_GRUB");
+	const char *grub = guest_file_grub();
 
 	if (g->kernel)
 		return 0;
@@ -189,8 +196,6 @@ int guest_file_boot(struct guest *g)
 			"or a disk that GRUB can boot");
 		return -EINVAL;
 	}
-	if (!grub || !*grub)
-		grub = GRUB_PVH;
 	if (access(grub, R_OK) < 0) {
 		log_error("no kernel is named, and GRUB to boot the disk with is not at %s: %s; "
 			  "install grub-xen-host, or name a kernel",

@@ -23,6 +23,7 @@ const char *guest_folder(void);
 /* Are kernel, initial RAM disk and images there? 0 or -errno, logged. Images' paths become absolute */
 int guest_file_check(struct guest *g);
 
+const char *guest_file_grub(void); /* where GRUB for guests is */
 /* Boots by GRUB when no kernel is named. 0 or -errno, logged: what to install */
 int guest_file_boot(struct guest *g);
 

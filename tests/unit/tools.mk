@@ -10,3 +10,7 @@ test_xl_spec_LDADD = $(LIBGUESTCFG) $(LIBDAEMON) $(LIBCOMMON) $(LDADD)
 test_guest_cfg_SOURCES = test-guest-cfg.c
 test_guest_cfg_CPPFLAGS = $(AM_CPPFLAGS) -DMAN_PAGE='"$(abs_top_srcdir)/man/xenhost-guest.cfg.5.pod"'
 test_guest_cfg_LDADD = $(LIBGUESTCFG) $(LIBDAEMON) $(LIBCOMMON) $(LDADD)
+
+check_PROGRAMS += test-redact
+test_redact_SOURCES = test-redact.c
+test_redact_LDADD = $(LIBGUESTCFG) $(LIBDAEMON) $(LIBCOMMON) $(LDADD)
