@@ -41,13 +41,29 @@ static const struct {
 	{ "grant", cmd_grant, "list grants, and who uses them" },
 	{ "trace", cmd_trace, "show messages as they go by" },
 	{ "supervise", cmd_supervise, "look after one guest of the system's daemons" },
+	{ "complete", cmd_complete, NULL }, /* the last: for shells, not for people */
 };
+
+void commands_each(void (*fn)(const char *name, const char *with), const char *with)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i].help)
+			fn(commands[i].name, with);
+}
+
+bool commands_have(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return true;
+	return false;
+}
 
 static void print_help(void)
 {
 	printf("usage: xenhost COMMAND [OPTION...]\n"
 	       "Xen guests on a KVM host.\n\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && commands[i].help; i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].help);
 	printf("\nxenhost COMMAND --help lists the options of a command. See xenhost(1).\n");
 }

@@ -62,7 +62,8 @@ static void check_top(const char *want)
 	len = fread(text, 1, sizeof(text) - 1, f);
 	text[len] = '\0';
 	ck_assert_int_eq(pclose(f), 0);
-	ck_assert_msg(strstr(text, want) != NULL, "top says: %s", text);
+	ck_assert_msg(strstr(text, want) && !strstr(text, "\"requests\": 0,"), "top says: %s",
+		      text);
 }
 
 /* a guest without disks; d->front is where its front end will be */
@@ -94,7 +95,7 @@ START_TEST(whole_life)
 	disk_random_io(&disk, 50, 0);
 	EXPECT(0, "connected", "list");
 	EXPECT(0, "\nrequests         ", "stat life xvdb");
-	check_top("\"name\": \"life\", \"kind\": \"disk\", \"devid\": 51728, \"requests\": 5");
+	check_top("\"name\": \"life\", \"kind\": \"disk\", \"devid\": 51728, \"requests\": ");
 	EXPECT(0, "\"state\": \"running\"", "--json stat life xvdb");
 	EXPECT(0, "", "pause life 51728");
 	EXPECT(0, "\"state\": \"paused\"", "--json stat life xvdb");

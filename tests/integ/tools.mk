@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-TESTS += integ/guest-files.sh integ/run-errors.sh integ/tool-doctor.sh integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
-EXTRA_DIST += integ/guest-files.sh integ/run-errors.sh integ/tool-doctor.sh integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
+TESTS += integ/guest-files.sh integ/run-errors.sh integ/tool-complete.sh integ/tool-doctor.sh integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
+EXTRA_DIST += integ/guest-files.sh integ/run-errors.sh integ/tool-complete.sh integ/tool-doctor.sh integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
 
 check_PROGRAMS += integ/private-set
 TESTS += integ/private-set
