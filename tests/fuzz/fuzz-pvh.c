@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A kernel file of any content: bzImage header, its LZ4 stream, ELF headers. Planted: a segment larger in
- * the file than in memory, and an LZ4 copy from before the beginning: found within 60 s each.
+ * A kernel file of any content: bzImage header, its LZ4 stream, ELF headers. tests/planted has mistakes that are
+ * found within 60 s.
  */
 #include "config.h"
 
