@@ -124,6 +124,8 @@ static int port_opened(void *ctx, uint32_t port)
 
 	if (!p || p->vcpu >= g.nr_vcpus)
 		abort();
+	if (p->state == EVTCHNSTAT_virq && p->virq >= PORTS_VIRQS_MAX)
+		abort();
 	return port % 7 ? 0 : -ENOMEM;
 }
 
