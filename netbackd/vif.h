@@ -70,7 +70,8 @@ struct vif_features {
 struct vif {
 	xenhost_device_t *dev;
 	struct vif_driver *driver;
-	struct tap *tap;
+	struct tap *tap; /* NULL: */
+	char *passt;	 /* the socket of one */
 	struct vif_state
 		*state; /* outlives us; its list of addresses is for the queues' threads as well */
 	struct vif_features features;
@@ -98,6 +99,20 @@ extern const struct xenhost_backend_ops vif_ops;
 void vif_stalled(struct vif *vif, bool stalled);
 /* sum over all queues, those that are and those that were */
 void vif_sum_stats(const struct vif *vif, uint64_t sums[VIF_STATS_COUNT]);
+
+/* --- vif_link.c --- */
+
+/* in probe: what the nodes say, or what a predecessor left; logged */
+int vif_link_set_up(struct vif *vif);
+void vif_link_fini(struct vif *vif);
+/* when a front end connects, as it wants it; logged. And when it has gone */
+int vif_link_prepare(struct vif *vif);
+void vif_link_release(struct vif *vif);
+void vif_link_carrier(struct vif *vif, bool on);
+/* the most a card on it can have */
+uint32_t vif_link_queues(const struct vif *vif);
+/* for people */
+const char *vif_link_name(const struct vif *vif);
 
 /* --- vif_control.c --- */
 

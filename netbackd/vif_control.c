@@ -62,7 +62,7 @@ static void do_stat(struct vif *vif, uint64_t number)
 
 	vif_sum_stats(vif, sums);
 	print_counters(sums, text, sizeof(text));
-	reply(vif, number, "ok interface=%s queues=%" PRIu32 " carrier=%d%s", vif->tap->name,
+	reply(vif, number, "ok interface=%s queues=%" PRIu32 " carrier=%d%s", vif_link_name(vif),
 	      vif->connected ? vif->nr_queues : 0, vif->carrier, text);
 }
 

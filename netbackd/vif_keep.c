@@ -170,7 +170,7 @@ static int adopt_tap(struct vif *vif, const char *tap_name, unsigned int nr)
 	const char *card = xenhost_device_name(vif->dev);
 	char name[96];
 
-	for (unsigned int i = 0; i < nr; i++) {
+	for (unsigned int i = 0; i < nr && tap_name; i++) {
 		int fd = -1, r;
 
 		tap_deposit(card, i, name, sizeof(name));
@@ -183,7 +183,7 @@ static int adopt_tap(struct vif *vif, const char *tap_name, unsigned int nr)
 		if (r < 0)
 			return r;
 	}
-	return nr ? 0 : -ENOENT;
+	return nr || !tap_name ? 0 : -ENOENT;
 }
 
 static int adopt(struct vif *vif, const char *tap_name, uint64_t unique_id)
