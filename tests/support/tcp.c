@@ -231,10 +231,12 @@ static const uint8_t *take_segment(struct tcp *t, int timeout_ms, const uint8_t 
 {
 	int got;
 
-	while ((got = nic_receive(t->host->q, &in, IPV4, timeout_ms)) > 0) {
+	while ((got = t->again ? (int)in.len : nic_receive(t->host->q, &in, IPV4, timeout_ms)) >
+	       0) {
 		const uint8_t *ip = in.data + IP_AT, *tcp = in.data + L4_AT;
 		size_t total = get16(ip + 2), head;
 
+		t->again = false;
 		if (got < (int)L4_AT + 20 || ip[9] != IPPROTO_TCP ||
 		    get16(tcp + 2) != t->own_port || (t->peer_port && get16(tcp) != t->peer_port))
 			continue;
@@ -300,6 +302,7 @@ void tcp_accept(struct tcp *t, struct tcp_host *h, uint16_t port)
 			t->expected = get32(tcp + 4) + 1;
 		} else if (asked && tcp && get32(tcp + 8) == t->next + 1) {
 			t->next++;
+			t->again = true;
 			return;
 		}
 		if (asked)

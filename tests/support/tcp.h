@@ -6,6 +6,7 @@
 #ifndef TESTS_SUPPORT_TCP_H
 #define TESTS_SUPPORT_TCP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,10 +28,11 @@ struct tcp {
 	uint16_t own_port, peer_port;
 	uint32_t next, expected;
 	uint16_t mss; /* that we announce */
+	bool again;   /* the last segment has not been looked at completely */
 };
 
 void tcp_connect(struct tcp *t, struct tcp_host *h, uint32_t peer, uint16_t port);
-/* somebody connects to `port`; the caller has seen to it */
+/* somebody connects to `port` and sends something, which the caller has seen to (passt acknowledges by that only) */
 void tcp_accept(struct tcp *t, struct tcp_host *h, uint16_t port);
 /*
  * Sends and waits until it is acknowledged. segment 0: one frame with all sums done; else the sum is left blank, and
