@@ -13,6 +13,8 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
+#include "backend/device_error.h"
+
 #include "netbackd/vif.h"
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_queue.h"
@@ -109,7 +111,7 @@ static int open_queues(struct vif *vif)
 		r = vif_queue_open(vif, i, &vif->queues[i]);
 	if (r < 0) {
 		close_queues(vif);
-		return vif_error(vif->dev, r, "cannot connect the rings: %s", strerror(-r));
+		return device_error(vif->dev, r, "cannot connect the rings: %s", strerror(-r));
 	}
 	return 0;
 }

@@ -12,6 +12,8 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
+#include "backend/device_error.h"
+
 #include "netbackd/vif.h"
 #include "netbackd/vif_keep.h"
 
@@ -27,8 +29,8 @@ static int join_bridge(xenhost_device_t *dev, const struct tap *tap)
 	if (r == 0)
 		r = tap_join_bridge(tap, bridge);
 	if (r < 0)
-		return vif_error(dev, r, "cannot put %s into the bridge %s: %s", tap->name,
-				 bridge ? bridge : "(node not readable)", strerror(-r));
+		return device_error(dev, r, "cannot put %s into the bridge %s: %s", tap->name,
+				    bridge ? bridge : "(node not readable)", strerror(-r));
 	return 0;
 }
 
@@ -41,8 +43,8 @@ static int set_mtu(struct vif *vif)
 		return r;
 	r = tap_set_mtu(vif->tap, mtu);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot set the MTU of %s: %s", vif->tap->name,
-				 strerror(-r));
+		return device_error(vif->dev, r, "cannot set the MTU of %s: %s", vif->tap->name,
+				    strerror(-r));
 	return 0;
 }
 
@@ -51,12 +53,12 @@ static int new_tap(struct vif *vif, const char *name)
 	int r = tap_open(name, &vif->tap);
 
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot make the TAP interface %s: %s%s", name,
-				 strerror(-r), r == -EPERM ? " (CAP_NET_ADMIN is needed)" : "");
+		return device_error(vif->dev, r, "cannot make the TAP interface %s: %s%s", name,
+				    strerror(-r), r == -EPERM ? " (CAP_NET_ADMIN is needed)" : "");
 	r = tap_set_mac(vif->tap);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot set the address of %s: %s", name,
-				 strerror(-r));
+		return device_error(vif->dev, r, "cannot set the address of %s: %s", name,
+				    strerror(-r));
 	r = set_mtu(vif);
 	if (r < 0)
 		return r;
@@ -66,7 +68,7 @@ static int new_tap(struct vif *vif, const char *name)
 	(void)tap_set_carrier(vif->tap, false);
 	r = tap_up(vif->tap);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot bring %s up: %s", name, strerror(-r));
+		return device_error(vif->dev, r, "cannot bring %s up: %s", name, strerror(-r));
 	return 0;
 }
 
@@ -78,7 +80,7 @@ static int read_passt(struct vif *vif, char **ret_path)
 	if (r == 0 && **ret_path != '/')
 		r = -EINVAL;
 	if (r < 0 && r != -ENOENT)
-		return vif_error(vif->dev, r, "the node passt is not the path of a socket");
+		return device_error(vif->dev, r, "the node passt is not the path of a socket");
 	return 0;
 }
 
@@ -93,7 +95,7 @@ int vif_link_set_up(struct vif *vif)
 		return r;
 	r = vif_keep_adopt(vif, vif->passt ? NULL : name);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot keep its state: %s", strerror(-r));
+		return device_error(vif->dev, r, "cannot keep its state: %s", strerror(-r));
 	if (r > 0)
 		log_info("%s: goes on with %s", xenhost_device_name(vif->dev), vif_link_name(vif));
 	if (r > 0 || vif->passt)
@@ -119,8 +121,8 @@ static int prepare_tap(struct vif *vif)
 	if (r == 0)
 		r = tap_set_offload(vif->tap, &offload);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot set up %s for %u queues: %s", vif->tap->name,
-				 vif->nr_queues, strerror(-r));
+		return device_error(vif->dev, r, "cannot set up %s for %u queues: %s",
+				    vif->tap->name, vif->nr_queues, strerror(-r));
 	r = set_mtu(vif);
 	/* frames for whoever had the card before */
 	if (r == 0 && !vif->resumed)
