@@ -26,6 +26,7 @@
 #include "blkbackd/blk_slow.h"
 #include "blkbackd/image.h"
 #include "blkbackd/vbd.h"
+#include "blkbackd/vbd_image.h"
 #include "blkbackd/vbd_nodes.h"
 #include "blkbackd/vbd_queue.h"
 #include "blkbackd/vbd_settle.h"
@@ -226,6 +227,7 @@ static void vbd_free(struct vbd *vbd)
 {
 	if (vbd->timer)
 		event_free(vbd->timer);
+	vbd_opening_fini(vbd);
 	journal_free(vbd->journal);
 	image_close(vbd->image);
 	pthread_mutex_destroy(&vbd->pause_lock);
@@ -241,6 +243,7 @@ static int vbd_new(xenhost_device_t *dev, struct vbd **ret_vbd)
 		return -ENOMEM;
 	vbd->dev = dev;
 	vbd->driver = xenhost_backend_data(xenhost_device_backend(dev));
+	vbd_opening_init(vbd);
 	pthread_mutex_init(&vbd->pause_lock, NULL);
 	pthread_mutex_init(&vbd->throttle_lock, NULL);
 	vbd->timer = evtimer_new(vbd->driver->base, on_timer, vbd);
@@ -289,8 +292,9 @@ static int probe_vbd(struct vbd *vbd)
 	if (r == -EBUSY && (vbd->journal || may_be_connected(state_of(vbd, XENHOST_BACK))))
 		return wait_for_predecessor(vbd);
 	if (r == -EBUSY)
-		return vbd_error(vbd->dev, r, "cannot open the image: %s", image_strerror(r));
-	if (r < 0)
+		return vbd_error(vbd->dev, r, "cannot open the image %s: %s", vbd->opening.params,
+				 vbd->opening.text);
+	if (r != 0)
 		return r;
 	if (front != XENHOST_STATE_INITIALISED && front != XENHOST_STATE_CONNECTED)
 		drop_journal(vbd);

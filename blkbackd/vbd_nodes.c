@@ -42,22 +42,7 @@ int vbd_error(xenhost_device_t *dev, int error, const char *fmt, ...)
 
 /* --- the toolstack's --- */
 
-/* mode: "r" or "w"; anything else might be meant as either */
-static int read_mode(xenhost_device_t *dev, bool *ret_readonly)
-{
-	_cleanup_free_ char *mode = NULL;
-	int r = xenhost_device_read_str(dev, XENHOST_BACK, "mode", &mode);
-
-	if (r < 0)
-		return vbd_error(dev, r, "cannot read the node mode: %s", strerror(-r));
-	if (strcmp(mode, "r") && strcmp(mode, "w"))
-		return vbd_error(dev, -EINVAL, "the node mode is neither r nor w");
-	*ret_readonly = mode[0] == 'r';
-	return 0;
-}
-
-/* a number of the toolstack's, with what it is when there is none */
-static uint64_t setting(struct vbd *vbd, const char *node, uint64_t max, uint64_t absent)
+uint64_t vbd_setting(struct vbd *vbd, const char *node, uint64_t max, uint64_t absent)
 {
 	uint64_t value = absent;
 	int r = xenhost_device_read_u64(vbd->dev, XENHOST_BACK, node, max, &value);
@@ -66,65 +51,6 @@ static uint64_t setting(struct vbd *vbd, const char *node, uint64_t max, uint64_
 		log_warning("%s: the node %s is not understood and left aside: %s",
 			    xenhost_device_name(vbd->dev), node, strerror(-r));
 	return value;
-}
-
-/* A file may pose as a disk of other sectors. */
-static int set_geometry(struct vbd *vbd)
-{
-	unsigned int logical = (unsigned int)setting(vbd, "logical-sector-size", 65536, 0);
-	unsigned int physical = (unsigned int)setting(vbd, "physical-sector-size-hint", 65536, 0);
-	int r;
-
-	if (!logical && !physical)
-		return 0;
-	if (!logical)
-		logical = vbd->image->sector_size;
-	if (!physical)
-		physical = logical;
-	r = image_set_sector_size(vbd->image, logical, physical);
-	if (r < 0)
-		return vbd_error(vbd->dev, r, "%s cannot have sectors of %u bytes, %u physical",
-				 vbd->image->path, logical, physical);
-	return 0;
-}
-
-static bool wants_page_cache(struct vbd *vbd)
-{
-	_cleanup_free_ char *cache = NULL;
-
-	if (xenhost_device_read_str(vbd->dev, XENHOST_BACK, "cache", &cache) < 0)
-		return vbd->driver->page_cache;
-	return !strcmp(cache, "page");
-}
-
-int vbd_open_image(struct vbd *vbd)
-{
-	_cleanup_free_ char *params = NULL;
-	bool readonly = true;
-	int r;
-
-	r = read_mode(vbd->dev, &readonly);
-	if (r < 0)
-		return r;
-	r = xenhost_device_read_str(vbd->dev, XENHOST_BACK, "params", &params);
-	if (r < 0)
-		return vbd_error(vbd->dev, r,
-				 "cannot read the node params, the path of the image: %s",
-				 strerror(-r));
-	r = image_open(params, readonly, &vbd->image);
-	if (r == -EBUSY)
-		return r;
-	if (r < 0)
-		return vbd_error(vbd->dev, r, "cannot open the image %s: %s", params,
-				 image_strerror(r));
-	if (!wants_page_cache(vbd))
-		image_set_direct(vbd->image);
-	r = set_geometry(vbd);
-	if (r < 0)
-		return r;
-	if (!setting(vbd, "discard-enable", 1, 1))
-		vbd->image->discard = false;
-	return 0;
 }
 
 static uint32_t read_policy(struct vbd *vbd, const char *node, enum vbd_policy absent)
@@ -148,8 +74,8 @@ static uint32_t read_policy(struct vbd *vbd, const char *node, enum vbd_policy a
 
 void vbd_read_settings(struct vbd *vbd)
 {
-	uint64_t iops = setting(vbd, "throttle-iops", INT64_MAX, 0);
-	uint64_t bps = setting(vbd, "throttle-bps", INT64_MAX, 0);
+	uint64_t iops = vbd_setting(vbd, "throttle-iops", INT64_MAX, 0);
+	uint64_t bps = vbd_setting(vbd, "throttle-bps", INT64_MAX, 0);
 	struct timespec ts;
 	uint64_t now;
 
