@@ -14,6 +14,7 @@
 #include "common/service.h"
 
 struct event_base;
+struct opener;
 
 struct backend_daemon {
 	const char *name;	 /* of the program */
@@ -26,7 +27,7 @@ struct backend_daemon {
 		*options; /* beside the common ones; ends with a NULL name, or NULL */
 	void *driver;	  /* for the options and xenhost_backend_data() */
 	/* before the first device, after the last one; optional. start gives 0 or -errno, logged */
-	int (*start)(void *driver, struct event_base *base);
+	int (*start)(void *driver, struct event_base *base, struct opener *opener);
 	void (*stop)(void *driver);
 };
 

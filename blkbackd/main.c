@@ -81,12 +81,13 @@ static const struct option_spec options[] = {
 	{ 0 },
 };
 
-static int start(void *data, struct event_base *base)
+static int start(void *data, struct event_base *base, struct opener *opener)
 {
 	struct vbd_driver *driver = data;
 	int r;
 
 	driver->base = base;
+	driver->opener = opener;
 	driver->workers.confined = true;
 	r = mailbox_init(&driver->box, base);
 	if (r == 0)

@@ -61,7 +61,7 @@ static const struct option_spec options[] = {
 	{ 0 },
 };
 
-static int start(void *data, struct event_base *base)
+static int start(void *data, struct event_base *base, struct opener *opener)
 {
 	struct vif_driver *driver = data;
 	int r;

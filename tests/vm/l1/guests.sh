@@ -242,7 +242,7 @@ check one/destroy xenhost domain destroy one
 check one/finished finished one 30
 check one/status same $supervisor_status 4
 check nothing-left nothing_left
-for daemon in netbackd blkbackd xenstored bridged; do
+for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done
 [ "$failed" = 0 ] || tail -n 20 $results/*.log
