@@ -51,11 +51,6 @@ static void vif_free(struct vif *vif)
 	free(vif);
 }
 
-static void vif_freep(struct vif **vif)
-{
-	vif_free(*vif);
-}
-
 /* The guest is in the middle of something with a predecessor. */
 static bool was_connected(xenhost_device_t *dev)
 {
@@ -72,29 +67,53 @@ static void sweep(struct vif *vif)
 	vif->driver->swept = true;
 }
 
+static struct vif *vif_new(xenhost_device_t *dev)
+{
+	struct vif *vif = calloc(1, sizeof(*vif));
+
+	if (!vif)
+		return NULL;
+	vif->dev = dev;
+	vif->driver = xenhost_backend_data(xenhost_device_backend(dev));
+	vif_link_init(vif);
+	sweep(vif);
+	return vif;
+}
+
+/* The link is there. */
+static int finish_probe(struct vif *vif)
+{
+	int r = 0;
+
+	vif->resumed = was_connected(vif->dev);
+	if (!vif->resumed)
+		r = xenhost_device_printf(vif->dev, "carrier", "0");
+	if (r == 0)
+		r = vif_publish_features(vif);
+	if (r == 0)
+		log_info("%s: interface %s", xenhost_device_name(vif->dev), vif_link_name(vif));
+	return r;
+}
+
+/* again and again, until the link is there */
 static int vif_probe(xenhost_device_t *dev)
 {
-	_cleanup_(vif_freep) struct vif *vif = calloc(1, sizeof(*vif));
+	struct vif *vif = xenhost_device_data(dev);
 	int r;
 
 	if (!vif)
+		vif = vif_new(dev);
+	if (!vif)
 		return -ENOMEM;
-	vif->dev = dev;
-	vif->driver = xenhost_backend_data(xenhost_device_backend(dev));
-	sweep(vif);
+	xenhost_device_set_data(dev, vif);
 	r = vif_link_set_up(vif);
-	if (r < 0)
-		return r;
-	vif->resumed = was_connected(dev);
-	if (!vif->resumed)
-		r = xenhost_device_printf(dev, "carrier", "0");
 	if (r == 0)
-		r = vif_publish_features(vif);
-	if (r < 0)
-		return r;
-	log_info("%s: interface %s", xenhost_device_name(dev), vif_link_name(vif));
-	xenhost_device_set_data(dev, steal_ptr(&vif));
-	return 0;
+		r = finish_probe(vif);
+	if (r < 0) {
+		xenhost_device_set_data(dev, NULL);
+		vif_free(vif);
+	}
+	return r;
 }
 
 static void close_queues(struct vif *vif)

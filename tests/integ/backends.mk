@@ -50,7 +50,7 @@ LOOPBACK_NET_SOURCES = \
 integ_loopback_net_SOURCES = integ/loopback-net.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_CFLAGS = $(LOOPBACK_CFLAGS)
-integ_loopback_net_LDADD = $(LOOPBACK_LIBS)
+integ_loopback_net_LDADD = $(LIBFILTER) $(LOOPBACK_LIBS)
 
 integ_loopback_net_hostile_SOURCES = integ/loopback-net-hostile.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_hostile_CPPFLAGS = $(LOOPBACK_CPPFLAGS)

@@ -37,7 +37,7 @@ stop_daemon()
 
 start_daemons()
 {
-	printf '[service blkback]\nwritable = %s/\n' $tmp >$tmp/opend.conf
+	printf '[service blkback]\nwritable = %s/\n[service netback]\ntap = *\nbridge = *\n' $tmp >$tmp/opend.conf
 	start_daemon bridged && start_daemon xenstored && start_daemon opend --config $tmp/opend.conf &&
 		start_daemon blkbackd && start_daemon netbackd
 }
