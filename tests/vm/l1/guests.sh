@@ -250,7 +250,7 @@ check one/finished finished one 30
 check one/status same $supervisor_status 4
 check one/crash-known same "$(reason_of $old)" crash
 check nothing-left nothing_left
-for daemon in netbackd blkbackd xenstored bridged; do
+for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done
 [ "$failed" = 0 ] || tail -n 20 $results/*.log
