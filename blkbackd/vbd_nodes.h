@@ -5,10 +5,6 @@
 
 #include "blkbackd/vbd.h"
 
-/* One line for the log and for the error node. Returns the error. */
-int vbd_error(xenhost_device_t *dev, int error, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
 /* image, with all that the toolstack said about it; -EBUSY is not yet an error of the device */
 int vbd_open_image(struct vbd *vbd);
 /* features, geometry */

@@ -13,6 +13,8 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
+#include "backend/device_error.h"
+
 #include "netbackd/vif.h"
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_queue.h"
@@ -29,8 +31,8 @@ static int join_bridge(xenhost_device_t *dev, const struct tap *tap)
 	if (r == 0)
 		r = tap_join_bridge(tap, bridge);
 	if (r < 0)
-		return vif_error(dev, r, "cannot put %s into the bridge %s: %s", tap->name,
-				 bridge ? bridge : "(node not readable)", strerror(-r));
+		return device_error(dev, r, "cannot put %s into the bridge %s: %s", tap->name,
+				    bridge ? bridge : "(node not readable)", strerror(-r));
 	return 0;
 }
 
@@ -43,8 +45,8 @@ static int set_mtu(struct vif *vif)
 		return r;
 	r = tap_set_mtu(vif->tap, mtu);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot set the MTU of %s: %s", vif->tap->name,
-				 strerror(-r));
+		return device_error(vif->dev, r, "cannot set the MTU of %s: %s", vif->tap->name,
+				    strerror(-r));
 	return 0;
 }
 
@@ -53,12 +55,12 @@ static int new_tap(struct vif *vif, const char *name)
 	int r = tap_open(name, &vif->tap);
 
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot make the TAP interface %s: %s%s", name,
-				 strerror(-r), r == -EPERM ? " (CAP_NET_ADMIN is needed)" : "");
+		return device_error(vif->dev, r, "cannot make the TAP interface %s: %s%s", name,
+				    strerror(-r), r == -EPERM ? " (CAP_NET_ADMIN is needed)" : "");
 	r = tap_set_mac(vif->tap);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot set the address of %s: %s", name,
-				 strerror(-r));
+		return device_error(vif->dev, r, "cannot set the address of %s: %s", name,
+				    strerror(-r));
 	r = set_mtu(vif);
 	if (r < 0)
 		return r;
@@ -68,7 +70,7 @@ static int new_tap(struct vif *vif, const char *name)
 	(void)tap_set_carrier(vif->tap, false);
 	r = tap_up(vif->tap);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot bring %s up: %s", name, strerror(-r));
+		return device_error(vif->dev, r, "cannot bring %s up: %s", name, strerror(-r));
 	return 0;
 }
 
@@ -82,7 +84,7 @@ static int set_up_tap(struct vif *vif)
 		return r;
 	r = vif_keep_adopt(vif, name);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot keep its state: %s", strerror(-r));
+		return device_error(vif->dev, r, "cannot keep its state: %s", strerror(-r));
 	if (r > 0) {
 		log_info("%s: goes on with %s", xenhost_device_name(vif->dev), name);
 		return 0;
@@ -192,8 +194,8 @@ static int prepare_tap(struct vif *vif)
 	if (r == 0)
 		r = tap_set_offload(vif->tap, &offload);
 	if (r < 0)
-		return vif_error(vif->dev, r, "cannot set up %s for %u queues: %s", vif->tap->name,
-				 vif->nr_queues, strerror(-r));
+		return device_error(vif->dev, r, "cannot set up %s for %u queues: %s",
+				    vif->tap->name, vif->nr_queues, strerror(-r));
 	r = set_mtu(vif);
 	/* frames for whoever had the card before */
 	if (r == 0 && !vif->resumed)
@@ -210,7 +212,7 @@ static int open_queues(struct vif *vif)
 		r = vif_queue_open(vif, i, &vif->queues[i]);
 	if (r < 0) {
 		close_queues(vif);
-		return vif_error(vif->dev, r, "cannot connect the rings: %s", strerror(-r));
+		return device_error(vif->dev, r, "cannot connect the rings: %s", strerror(-r));
 	}
 	return 0;
 }

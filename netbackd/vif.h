@@ -108,9 +108,6 @@ const char *vif_stat_name(size_t i);
 
 /* --- vif_nodes.c --- */
 
-/* One line for the log and for the error node. Returns the error. */
-int vif_error(xenhost_device_t *dev, int error, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
 /* the TAP's name, into TAP_NAME_MAX + 1 bytes; logged */
 int vif_read_name(xenhost_device_t *dev, char *name);
 /* what the front end says; logged */

@@ -61,6 +61,7 @@ check_options xenhost-domain.1.pod "$RUN" xenhost domain
 check_options xenhost-evtchn.1.pod "$RUN" xenhost evtchn
 check_options xenhost-grant.1.pod "$RUN" xenhost grant
 check_options xenhost-trace.1.pod "$RUN" xenhost trace
+check_options xenhost-start.1.pod "$RUN" xenhost start
 check_options xenhost-store.1.pod "$RUN" xenhost store
 check_options xenhost-run.1.pod "$RUN" xenhost run
 check_options xenhost-supervise.1.pod "$RUN" xenhost supervise

@@ -13,8 +13,9 @@ test_direct_SOURCES = test-direct.c
 test_direct_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
 
 # the real daemon
+TEST_BRIDGED = ../support/bridged.c ../support/bridged.h ../support/peer.c ../support/peer.h $(TEST_DAEMON)
 check_PROGRAMS += test-bridged
-test_bridged_SOURCES = test-bridged.c ../support/peer.c ../support/peer.h $(TEST_DAEMON)
+test_bridged_SOURCES = test-bridged.c $(TEST_BRIDGED)
 test_bridged_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_bridged_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
 
@@ -29,7 +30,7 @@ test_state_LDADD = $(LIBBRIDGED) $(LDADD)
 
 # what may be asked and what may not; other versions
 check_PROGRAMS += test-bridged-ops test-bridge-skew
-test_bridged_ops_SOURCES = test-bridged-ops.c ../support/peer.c ../support/peer.h $(TEST_DAEMON)
+test_bridged_ops_SOURCES = test-bridged-ops.c $(TEST_BRIDGED)
 test_bridged_ops_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_bridged_ops_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
 

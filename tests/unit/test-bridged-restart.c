@@ -19,6 +19,7 @@
 #include <xenhost/xenhost.h>
 
 #include "common/bridge.h"
+#include "common/xen.h"
 #include "hypercall-bridge/bridged/state.h"
 #include "tests/support/daemon.h"
 #include "tests/support/peer.h"
@@ -439,6 +440,40 @@ static void (*const breakers[])(void) = {
 };
 
 /* tables that cannot be right are refused as a whole */
+/* How guests ended outlives bridged, before they are removed and after. */
+START_TEST(test_gone)
+{
+	struct bridge_client *vmm = peer_open(rundir, "vmm"), *tool;
+	struct bridge_message m;
+	uint64_t id;
+
+	ck_assert_int_eq(peer_own(vmm, "a", &id), 1);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, SHUTDOWN_crash),
+			 0);
+	restart();
+	come_back(vmm);
+	ck_assert_int_eq(peer_query(vmm, 1, &m), 0);
+	ck_assert(m.frame->domain_info->ended);
+	bridge_message_fini(&m);
+	tool = peer_open(rundir, "tool");
+	ck_assert_int_eq(peer_watch(tool), 0);
+	bridge_client_close(vmm);
+	wait_gone(tool, 1);
+	bridge_client_close(tool);
+	restart();
+	tool = peer_open(rundir, "tool");
+	ck_assert_int_eq(peer_query(tool, 1, &m), -ESRCH);
+	ck_assert_int_eq(peer_query_gone(tool, 1, &m), 0);
+	ck_assert_int_eq(m.frame->domain_info->state, BRIDGE__DOMAIN_STATE__GONE);
+	ck_assert_uint_eq(m.frame->domain_info->unique_id, id);
+	ck_assert(m.frame->domain_info->ended);
+	ck_assert_uint_eq(m.frame->domain_info->shutdown_reason, SHUTDOWN_crash);
+	ck_assert_str_eq(m.frame->domain_info->name, "a");
+	bridge_message_fini(&m);
+	bridge_client_close(tool);
+}
+END_TEST
+
 START_TEST(test_broken_tables)
 {
 	struct bridge_client *vmm = peer_open(rundir, "vmm"), *other = peer_open(rundir, "vmm");
@@ -625,10 +660,11 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { test_owner_stays_away,  test_secrets,
-				       test_control_is_kept,   test_ports_are_told,
-				       test_interrupted_write, test_lost_descriptors,
-				       test_service_goes,      test_library_resumes };
+	const TTest *const tests[] = {
+		test_owner_stays_away, test_secrets,	       test_control_is_kept,
+		test_ports_are_told,   test_interrupted_write, test_lost_descriptors,
+		test_service_goes,     test_library_resumes,   test_gone
+	};
 	SRunner *runner = srunner_create(NULL);
 	Suite *suite = suite_create("bridged-restart");
 	TCase *t = tcase_create("bridged-restart");
