@@ -15,6 +15,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -436,13 +437,25 @@ static int hold_port(struct bridge *b, uint32_t port, const struct held *h)
 	return 0;
 }
 
+/* Before bridged makes a port whose descriptors could not be taken, and nobody would know its number. */
+static int need_two_fds(const struct bridge *b)
+{
+	const int any = bridge_client_fd(b->client);
+	_cleanup_close_ int one = fcntl(any, F_DUPFD_CLOEXEC, 0);
+	_cleanup_close_ int two = fcntl(any, F_DUPFD_CLOEXEC, 0);
+
+	return one < 0 || two < 0 ? -EMFILE : 0;
+}
+
 /* h->key is filled in by the call */
 static int port_call(struct bridge *b, bridge_frame *frame, struct held *h,
 		     struct xenhost_port_fds *ret)
 {
 	struct bridge_message answer;
-	int r;
+	int r = need_two_fds(b);
 
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&b->client_lock);
 	r = bridge_client_call(b->client, frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
 	if (r == 0) {
