@@ -112,8 +112,11 @@ static int do_share(void *data, uint16_t domid, size_t n, unsigned int prot, uin
 		    void **ret_addr, void **ret_share)
 {
 	struct guest *g = ((struct state *)data)->guest;
-	struct share *share = calloc(1, sizeof(*share));
+	struct share *share;
 
+	if (guest_free_frames(g) < n || guest_free_grants(g) < n)
+		return -ENOSPC;
+	share = calloc(1, sizeof(*share));
 	if (!share)
 		return -ENOMEM;
 	share->n = n;
