@@ -15,8 +15,8 @@ static void *worker_main(void *data)
 {
 	struct worker *w = data;
 
-	if (w->confined)
-		(void)confine_thread(); /* to give up what one has never fails */
+	w->error = w->confined ? confine_thread() : 0;
+	sem_post(&w->ready);
 	event_base_loop(w->base, EVLOOP_NO_EXIT_ON_EMPTY);
 	return NULL;
 }
@@ -28,7 +28,10 @@ static void on_end(struct letter *letter)
 	event_base_loopbreak(w->base);
 }
 
-/* Signals are the main thread's. */
+/*
+ * Signals are the main thread's. Waits until the thread has confined itself: the main thread's filter
+ * of system calls comes next and is for all threads, and does not let one give up capabilities.
+ */
 static int start_thread(struct worker *w)
 {
 	sigset_t all, old;
@@ -36,14 +39,17 @@ static int start_thread(struct worker *w)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&w->thread, NULL, worker_main, w);
+	r = -pthread_create(&w->thread, NULL, worker_main, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -r;
+	if (r < 0)
+		return r;
+	while (sem_wait(&w->ready) < 0)
+		;
+	return 0;
 }
 
-static int worker_start(struct worker *w, unsigned int number)
+static int worker_init(struct worker *w)
 {
-	char name[16];
 	int r;
 
 	letter_init(&w->end, on_end);
@@ -55,10 +61,38 @@ static int worker_start(struct worker *w, unsigned int number)
 		event_base_free(w->base);
 		return r;
 	}
+	sem_init(&w->ready, 0, 0);
+	return 0;
+}
+
+static void worker_fini(struct worker *w)
+{
+	sem_destroy(&w->ready);
+	mailbox_fini(&w->box);
+	event_base_free(w->base);
+}
+
+static void end_thread(struct worker *w)
+{
+	mailbox_post(&w->box, &w->end);
+	pthread_join(w->thread, NULL);
+}
+
+static int worker_start(struct worker *w, unsigned int number)
+{
+	char name[16];
+	int r;
+
+	r = worker_init(w);
+	if (r < 0)
+		return r;
 	r = start_thread(w);
+	if (r == 0 && w->error < 0) {
+		r = w->error;
+		end_thread(w);
+	}
 	if (r < 0) {
-		mailbox_fini(&w->box);
-		event_base_free(w->base);
+		worker_fini(w);
 		return r;
 	}
 	snprintf(name, sizeof(name), "queues-%u", number);
@@ -101,10 +135,8 @@ void workers_stop(struct workers *workers)
 	while (workers->nr > 0) {
 		struct worker *w = &workers->list[--workers->nr];
 
-		mailbox_post(&w->box, &w->end);
-		pthread_join(w->thread, NULL);
-		mailbox_fini(&w->box);
-		event_base_free(w->base);
+		end_thread(w);
+		worker_fini(w);
 	}
 }
 

@@ -3,6 +3,7 @@
 #ifndef BACKEND_WORKER_H
 #define BACKEND_WORKER_H
 
+#include <semaphore.h>
 #include <stdbool.h>
 
 #include "backend/mailbox.h"
@@ -15,10 +16,12 @@ struct worker {
 	struct mailbox box;
 	struct letter end;
 	bool confined;
+	sem_t ready; /* it has confined itself, or */
+	int error;   /* could not */
 };
 
 struct workers {
-	bool confined; /* to be set before: the threads have no capabilities, see confine.h */
+	bool confined; /* to be set before: the threads have no capabilities as soon as they are started */
 	unsigned int nr;
 	unsigned int next;
 	struct worker list[WORKERS_MAX];

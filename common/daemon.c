@@ -62,10 +62,20 @@ static const struct option_spec common_options[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
+/* Whoever starts us may have had signals blocked, which we would have from it: SIGTERM must end us. */
+static void unblock_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static void daemon_defaults(struct daemon *d)
 {
 	const char *rundir = getenv("XENHOST_RUNDIR");
 
+	unblock_signals();
 	d->rundir = rundir && *rundir ? rundir : XENHOST_RUNSTATEDIR;
 	d->ready_fd = -1;
 	signal(SIGPIPE, SIG_IGN);

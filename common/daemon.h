@@ -25,7 +25,7 @@ struct daemon {
 /*
  * Reads the common options (--rundir --ready-fd --exit-with-parent --verbose --help --version) and those
  * of `extra` (ends with a NULL name). 0 = go on, 1 = help or version was printed (exit 0),
- * -EINVAL = a usage error was printed (exit 2). Opens the log, ignores SIGPIPE.
+ * -EINVAL = a usage error was printed (exit 2). Opens the log, ignores SIGPIPE, blocks no signal.
  */
 int daemon_options(struct daemon *d, int argc, char **argv, const struct option_spec *extra,
 		   void *data);

@@ -84,7 +84,11 @@ static int port_alloc(void *data, uint16_t domid, struct xenhost_port_fds *ret)
 	int r = guest_port_offer(((struct state *)data)->guest, domid, &port);
 
 	if (r == 0)
-		*ret = (struct xenhost_port_fds){ port.number, port.wait_fd, port.notify_fd };
+		*ret = (struct xenhost_port_fds){
+			.port = port.number,
+			.wait_fd = port.wait_fd,
+			.notify_fd = port.notify_fd,
+		};
 	return r;
 }
 

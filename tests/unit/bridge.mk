@@ -12,6 +12,11 @@ test_domain_LDADD = $(LIBBRIDGED) $(LDADD)
 test_direct_SOURCES = test-direct.c
 test_direct_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
 
+# eventfds that peers abuse
+check_PROGRAMS += test-notify
+test_notify_SOURCES = test-notify.c
+test_notify_LDADD = $(LIBBRIDGED) $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
+
 # with direct.c compiled in, see there
 test_direct_changes_SOURCES = test-direct-changes.c
 test_direct_changes_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread

@@ -44,4 +44,5 @@ test_faults_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
 check_PROGRAMS += test-errors
 test_errors_SOURCES = test-errors.c $(TEST_BRIDGED)
 test_errors_CPPFLAGS = $(DAEMON_CPPFLAGS)
+test_errors_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
 test_errors_LDADD = $(LIBCORE) $(LIBDAEMON) $(LDADD) -lpthread

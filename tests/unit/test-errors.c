@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -520,6 +521,36 @@ START_TEST(too_many_transports)
 }
 END_TEST
 
+/* --- no thread: pthread_create() is led here by the linker --- */
+
+static atomic_bool no_threads;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *data);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *data);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *data)
+{
+	return no_threads ? EAGAIN : __real_pthread_create(thread, attr, fn, data);
+}
+
+START_TEST(no_thread)
+{
+	xenhost_t *host;
+
+	host_played.mood = REFUSES;
+	host_played.refusal = EPERM;
+	ck_assert_int_eq(open_played_host(&host), 0);
+	no_threads = true;
+	ck_assert_int_eq(bind_of(host), -EAGAIN);
+	no_threads = false;
+	ck_assert_int_eq(bind_of(host), -EPERM);
+	xenhost_close(host);
+}
+END_TEST
+
 /* --- tables that are full, descriptors that run out --- */
 
 START_TEST(one_grant_too_often)
@@ -550,4 +581,4 @@ END_TEST
 
 UNIT_MAIN_WITH("errors", setup, teardown, host_hangs_up, host_is_silent, host_refuses, nobody_there,
 	       store_refuses, store_is_lost, store_is_silent, bare_transport, too_many_transports,
-	       one_grant_too_often)
+	       no_thread, one_grant_too_often)

@@ -31,7 +31,7 @@ XENHOST_API uint32_t xenhost_port_number(const xenhost_port_t *port);
 XENHOST_API int xenhost_port_fd(const xenhost_port_t *port);
 /* 1 was pending and is not any more, 0 was not. Never blocks. Any thread */
 XENHOST_API int xenhost_port_ack(xenhost_port_t *port);
-/* Notifies the other end. Never blocks. Any thread */
+/* Notifies the other end. Never blocks. Any thread. -EPIPE: it had made its descriptor hang, see the page */
 XENHOST_API int xenhost_port_notify(xenhost_port_t *port);
 
 #ifdef __cplusplus

@@ -176,7 +176,7 @@ take_guest_steps()
 powered_off()
 {
 	wait_exit "$pid" 30 || {
-		echo "xenhost run still runs 30 s after the guest's last step"
+		echo "xenhost run still runs long after the guest's last step"
 		stop_guest
 		return 1
 	}

@@ -55,7 +55,7 @@ configure()
 	} >$guests/$guest.conf
 }
 
-cmdline='append = console=hvc0 quiet panic=-1 xh_steps=commands xh_wait=60'
+cmdline='append = console=hvc0 quiet panic=-1 xh_steps=commands xh_wait=240'
 
 # supervise NAME: in the background; $pid_NAME
 supervise()
@@ -75,7 +75,7 @@ domid_of()
 wait_for()
 {
 	# shellcheck disable=SC3043 # busybox has it, and what we wait for may wait itself
-	local wait_end=$(($(uptime_s) + $1))
+	local wait_end=$(($(uptime_s) + $1 * patience))
 	shift
 	until "$@" >$tmp/wait_for 2>&1; do
 		if [ "$(uptime_s)" -ge "$wait_end" ]; then
