@@ -39,6 +39,7 @@ static const struct {
 	{ "resume", NULL, RUNNING },
 	{ "sysrq", NULL, RUNNING },
 	{ "console", NULL, RUNNING },
+	{ "start", NULL, KNOWN },
 	{ "supervise", NULL, KNOWN },
 	{ "report", NULL, FILES },
 	{ "block", "attach detach list stat resize pause resume", RUNNING },

@@ -18,6 +18,7 @@ int cmd_guest(int argc, char **argv); /* all verbs for guests */
 int cmd_net(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_start(int argc, char **argv);
 int cmd_store(int argc, char **argv);
 int cmd_supervise(int argc, char **argv);
 int cmd_top(int argc, char **argv);

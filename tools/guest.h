@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/options.h"
+#include "tools/passt.h"
 
 #define GUEST_DISKS_MAX 16
 #define GUEST_VIFS_MAX 8
@@ -19,6 +20,7 @@ struct guest_disk {
 };
 
 struct guest_vif {
+	bool user;	 /* user-mode networking, by passt; else: */
 	char tap[16];	 /* name of the TAP device; "" for vifDOMID.DEVID */
 	char bridge[16]; /* "" for none */
 	uint8_t mac[6];
@@ -27,6 +29,7 @@ struct guest_vif {
 	unsigned int rate_us;
 	unsigned int mtu; /* 0: the front end's default */
 	bool untrusted;
+	struct passt passt;
 };
 
 /* what is done about a guest that ended by itself */
@@ -51,6 +54,7 @@ struct guest {
 	unsigned int nr_disks;
 	struct guest_vif vifs[GUEST_VIFS_MAX];
 	unsigned int nr_vifs;
+	struct passt publish; /* its ports only: of the first card with user-mode networking */
 };
 
 /* of a command line, or of a file with a line "OPTION = VALUE" for each; data is the struct guest */
@@ -65,7 +69,7 @@ int guest_add_disk(struct guest *g, const char *spec);
 int guest_new_disk(struct guest *g, unsigned int devid, struct guest_disk **ret_disk);
 /* the same; devid -1: the next number */
 int guest_new_vif(struct guest *g, int devid, struct guest_vif **ret_vif);
-/* tap=NAME[,bridge=NAME][,mac=XX:XX:XX:XX:XX:XX]: -EINVAL, -ENOSPC */
+/* tap=NAME[,bridge=NAME][,mac=XX:XX:XX:XX:XX:XX] or user[,mac=...]: -EINVAL, -ENOSPC */
 int guest_add_vif(struct guest *g, const char *spec);
 /*
  * What was not given: name, uuid, and addresses of cards, which are made from the uuid: the same guest has always

@@ -334,13 +334,25 @@ static int add_vif(struct guest_cfg *c, const char *spec)
 	if (r < 0)
 		return r;
 	strcpy(vif->tap, parsed.vifname);
-	strcpy(vif->bridge, *parsed.bridge ? parsed.bridge : DEFAULT_BRIDGE);
+	vif->user = parsed.user;
+	if (!parsed.user)
+		strcpy(vif->bridge, *parsed.bridge ? parsed.bridge : DEFAULT_BRIDGE);
 	memcpy(vif->mac, parsed.mac, sizeof(vif->mac));
 	vif->rate_bytes = parsed.rate_bytes;
 	vif->rate_us = parsed.rate_us;
 	vif->mtu = parsed.mtu;
 	vif->untrusted = parsed.untrusted;
 	return 0;
+}
+
+static int add_publish(struct guest_cfg *c, const char *spec)
+{
+	int r = passt_publish(&c->guest->publish, spec);
+
+	if (r == -ENOSPC)
+		return wrong(c, "has too many, %u is the most", PASST_PORTS_MAX);
+	return r < 0 ? wrong(c, "has a mistake at '%s': write [ADDRESS:]HOST:GUEST[/udp]", spec)
+		     : 0;
 }
 
 static int each(struct guest_cfg *c, const struct xl_value *v,
@@ -376,6 +388,13 @@ static int set_vif(struct guest_cfg *c, const struct xl_value *v, bool add)
 	if (!add)
 		c->guest->nr_vifs = 0;
 	return each(c, v, add_vif);
+}
+
+static int set_publish(struct guest_cfg *c, const struct xl_value *v, bool add)
+{
+	if (!add)
+		c->guest->publish.nr_ports = 0;
+	return each(c, v, add_publish);
 }
 
 /* --- the table --- */

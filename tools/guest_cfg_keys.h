@@ -57,6 +57,8 @@ K("on_soft_reset", "ACTION", XL_REFUSED, set_on_soft_reset,
 /* its devices */
 K("disk", "LIST", XL_USED, set_disk, "disks: see DISKS")
 K("vif", "LIST", XL_USED, set_vif, "network cards: see NETWORK CARDS")
+K("publish", "LIST", XL_USED, set_publish,
+  "not of xl: ports of the host that are the guest's, [ADDRESS:]HOST:GUEST[/udp], with a card that has user")
 K("console_log", "PATH", XL_USED, set_console_log,
   "not of xl: a file that gets what the guest prints")
 K("console_pty", "PATH", XL_USED, set_console_pty,

@@ -236,7 +236,9 @@ static void write_vif(struct writer *w, const struct guest_vif *vif)
 	node(w, "mac", "%s", mac);
 	node(w, "handle", "%u", vif->devid);
 	node(w, "type", "vif");
-	if (*vif->tap)
+	if (vif->user)
+		node(w, "passt", "%s", vif->passt.socket);
+	else if (*vif->tap)
 		node(w, "vifname", "%s", vif->tap);
 	else
 		node(w, "vifname", "vif%u.%u", w->info->domid, vif->devid);

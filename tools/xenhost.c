@@ -17,6 +17,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "run", cmd_run, "run one guest with daemons of its own" },
+	{ "start", cmd_start, "start a guest of the system's" },
 	{ "list", cmd_guest, "list guests that run or are known" },
 	{ "info", cmd_guest, "tell about one guest" },
 	{ "define", cmd_guest, "make a guest known by a configuration file" },

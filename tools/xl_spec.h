@@ -25,7 +25,7 @@ struct xl_disk {
 };
 
 struct xl_vif {
-	bool has_mac, untrusted;
+	bool has_mac, untrusted, user;
 	uint8_t mac[6];
 	char bridge[16], vifname[16];
 	uint64_t rate_bytes; /* in rate_us; 0: no limit */

@@ -193,6 +193,12 @@ static const char *set_trusted(void *spec, const char *text)
 	return NULL;
 }
 
+static const char *set_user(void *spec, const char *text)
+{
+	((struct xl_vif *)spec)->user = true;
+	return NULL;
+}
+
 const struct xl_spec_key xl_vif_keys[] = {
 	{ "mac", "ADDRESS", XL_USED, "without it one is made from the guest's uuid, in Xen's range",
 	  set_mac },
@@ -207,6 +213,8 @@ const struct xl_spec_key xl_vif_keys[] = {
 	{ "trusted", NULL, XL_USED, "advice for the front end (default)", set_trusted },
 	{ "untrusted", NULL, XL_USED, "advice for the front end: the node trusted is 0",
 	  set_untrusted },
+	{ "user", NULL, XL_USED,
+	  "not of xl: no bridge and no TAP, but the host's network through passt(1)", set_user },
 	{ "backend", "DOMAIN", XL_REFUSED,
 	  "cards are served by xenhost-netbackd; only 0 and Domain-0 are taken, for that",
 	  set_backend },
@@ -276,6 +284,10 @@ int xl_vif_parse(const char *spec, struct xl_vif *ret_vif, const char **ret_why,
 		*ret_why = set_part(&vif, part, given);
 		if (*ret_why)
 			return -EINVAL;
+	}
+	if (vif.user && (*vif.bridge || *vif.vifname)) {
+		*ret_why = "user goes without bridge and vifname";
+		return -EINVAL;
 	}
 	*ret_vif = vif;
 	return 0;

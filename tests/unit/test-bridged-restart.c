@@ -40,6 +40,12 @@ static void start_with(const char *option, const char *value)
 	ck_assert_int_eq(process_start_kept(&bridged, "bridged", args, keeper), 0);
 }
 
+/* SIGTERM, as at an upgrade */
+static void end_bridged(void)
+{
+	ck_assert_int_eq(process_stop(&bridged), 0);
+}
+
 static void kill_bridged(void)
 {
 	ck_assert_int_eq(process_kill(&bridged), 0);
@@ -163,7 +169,10 @@ START_TEST(test_all_is_there)
 	ck_assert_int_eq(peer_keep(blk, BRIDGE__KEEP__ACTION__PUT, "j", fd, NULL), 0);
 	bridge_client_close(blk);
 
-	kill_bridged();
+	if (_i)
+		end_bridged();
+	else
+		kill_bridged();
 	ck_assert_int_eq(eventfd_write(guest.fds[1], 1), 0); /* nobody needs it for that */
 	ck_assert_int_eq(read(service.fds[0], &count, sizeof(count)), sizeof(count));
 	start_with(NULL, NULL);
@@ -651,11 +660,11 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { test_all_is_there,     test_owner_stays_away,
-				       test_secrets,	      test_control_is_kept,
-				       test_ports_are_told,   test_interrupted_write,
-				       test_lost_descriptors, test_service_goes,
-				       test_library_resumes,  test_gone };
+	const TTest *const tests[] = {
+		test_owner_stays_away, test_secrets,	       test_control_is_kept,
+		test_ports_are_told,   test_interrupted_write, test_lost_descriptors,
+		test_service_goes,     test_library_resumes,   test_gone
+	};
 	SRunner *runner = srunner_create(NULL);
 	Suite *suite = suite_create("bridged-restart");
 	TCase *t = tcase_create("bridged-restart");
@@ -665,6 +674,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		tcase_add_test(t, tests[i]);
+	tcase_add_loop_test(t, test_all_is_there, 0, 2);
 	tcase_add_loop_test(t, test_broken_tables, 0,
 			    (int)(sizeof(breakers) / sizeof(breakers[0])));
 	suite_add_tcase(suite, t);

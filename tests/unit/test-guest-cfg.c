@@ -194,6 +194,10 @@ START_TEST(test_devices)
 	bad("name='a'; disk=['/a,qcow2,xvda']", 1, "qemu-img convert");
 	bad("name='a'; disk=['/a,raw,xvda,colour=red']", 1,
 	    "at 'colour=red': there is no such key");
+	good("name='a'; vif=['user,mac=00:16:3e:00:00:01']; publish=['2222:22','127.0.0.1:53:53/udp']");
+	ck_assert(g.vifs[0].user && !*g.vifs[0].bridge && g.publish.nr_ports == 2);
+	bad("name='a'; vif=['user,bridge=br0']", 1, "user goes without bridge");
+	bad("name='a'; publish=['22']", 1, "publish has a mistake at '22'");
 	bad("name='a'; vif=['mac=1']", 1, "vif has a mistake at 'mac=1'");
 	bad("name='a'; vif=['devid=1','devid=1']", 1, "two of one");
 	bad("name='a'; vif=['script=vif-route']", 1, "no scripts");
