@@ -120,7 +120,7 @@ static bool prepare(struct run *run, int argc, char **argv, int *ret_status)
 	if (r == 0)
 		r = guest_file_boot(&run->guest);
 	if (r == 0)
-		r = guest_file_check(&run->guest);
+		r = guest_file_check(&run->guest, false);
 	if (r == 0)
 		r = guest_complete(&run->guest);
 	return r == 0;

@@ -110,7 +110,7 @@ static int read_guest(struct supervise *s, const char *name)
 	if (r == 0)
 		r = guest_file_boot(&s->guest);
 	if (r == 0)
-		r = guest_file_check(&s->guest);
+		r = guest_file_check(&s->guest, true);
 	return r < 0 ? r : guest_complete(&s->guest);
 }
 

@@ -145,13 +145,15 @@ static int check_format(const char *path)
 	return -EMEDIUMTYPE;
 }
 
-static int check_disk(struct guest_disk *disk)
+static int check_disk(struct guest_disk *disk, bool others)
 {
 	char real[PATH_MAX];
 	int r;
 
 	if (disk->path[0] != '/' && strchr(disk->path, ':'))
 		return 0; /* no file: the back end knows what it is */
+	if (others && access(disk->path, R_OK) < 0)
+		return 0;
 	r = check_file("image", disk->path);
 	if (r < 0)
 		return r;
@@ -166,14 +168,14 @@ static int check_disk(struct guest_disk *disk)
 	return r;
 }
 
-int guest_file_check(struct guest *g)
+int guest_file_check(struct guest *g, bool others_images)
 {
 	int r = g->kernel ? check_file("kernel", g->kernel) : 0;
 
 	if (r == 0 && g->initrd)
 		r = check_file("initial RAM disk", g->initrd);
 	for (unsigned int i = 0; i < g->nr_disks && r == 0; i++)
-		r = check_disk(&g->disks[i]);
+		r = check_disk(&g->disks[i], others_images);
 	return r;
 }
 

@@ -20,8 +20,11 @@ int guest_file_read(struct guest *g, const char *path, char *const *more, int nr
 /* where persistent guests' configurations are: $XENHOST_GUESTS, or the built-in place */
 const char *guest_folder(void);
 
-/* Are kernel, initial RAM disk and images there? 0 or -errno, logged. Images' paths become absolute */
-int guest_file_check(struct guest *g);
+/*
+ * Are kernel, initial RAM disk and images there? 0 or -errno, logged. Images' paths become absolute. others_images:
+ * images that we may not see are left to the back end, which may.
+ */
+int guest_file_check(struct guest *g, bool others_images);
 
 const char *guest_file_grub(void); /* where GRUB for guests is */
 /* Boots by GRUB when no kernel is named. 0 or -errno, logged: what to install */
