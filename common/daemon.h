@@ -20,6 +20,7 @@ struct daemon {
 	bool verbose;
 	struct event_base *base;
 	struct event *signals[2];
+	struct event *watchdog; /* NULL: systemd does not ask for one */
 };
 
 /*
@@ -34,7 +35,10 @@ int daemon_options(struct daemon *d, int argc, char **argv, const struct option_
 int daemon_loop_new(struct daemon *d);
 void daemon_loop_free(struct daemon *d);
 
-/* says "READY\n" on --ready-fd and READY=1 to systemd. 0 or -errno */
+/*
+ * Says "READY\n" on --ready-fd and READY=1 to systemd, and from then on that the loop turns if systemd wants to
+ * hear it. 0 or -errno
+ */
 int daemon_ready(struct daemon *d);
 
 /* the URI by which a service reaches this run directory's bridged. 0 or -ENAMETOOLONG, logged */

@@ -297,6 +297,9 @@ static int bridge_store_connect(void *state)
 
 static void info_from_wire(const Bridge__DomainInfo *w, struct xenhost_domain_info *info)
 {
+	/* an older bridged does not say it */
+	const bool ended = w->ended || w->state == BRIDGE__DOMAIN_STATE__SHUTDOWN;
+
 	*info = (struct xenhost_domain_info){
 		.domid = (uint16_t)w->domid,
 		.kind = (uint8_t)w->kind,
@@ -308,12 +311,13 @@ static void info_from_wire(const Bridge__DomainInfo *w, struct xenhost_domain_in
 		.console_gfn = w->console_gfn,
 		.store_port = w->store_port,
 		.console_port = w->console_port,
+		.flags = ended ? XENHOST_DOMAIN_F_ENDED : 0,
 	};
 	strncpy(info->name, w->name, sizeof(info->name) - 1);
 }
 
-static int bridge_domain_info(void *state, uint16_t domid, const char *name,
-			      struct xenhost_domain_info *ret_info)
+static int query_domain(struct bridge *b, uint16_t domid, const char *name, bool gone,
+			struct xenhost_domain_info *ret_info)
 {
 	Bridge__DomainQuery query = BRIDGE__DOMAIN_QUERY__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
@@ -321,16 +325,28 @@ static int bridge_domain_info(void *state, uint16_t domid, const char *name,
 	int r;
 
 	query.domid = domid;
+	query.gone = gone;
 	if (name)
 		query.name = (char *)(uintptr_t)name;
 	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_QUERY;
 	frame.domain_query = &query;
-	r = call(state, &frame, BRIDGE__FRAME__BODY_DOMAIN_INFO, &answer);
+	r = call(b, &frame, BRIDGE__FRAME__BODY_DOMAIN_INFO, &answer);
 	if (r < 0)
 		return r;
 	info_from_wire(answer.frame->domain_info, ret_info);
 	bridge_message_fini(&answer);
 	return 0;
+}
+
+static int bridge_domain_info(void *state, uint16_t domid, const char *name,
+			      struct xenhost_domain_info *ret_info)
+{
+	return query_domain(state, domid, name, false, ret_info);
+}
+
+static int bridge_domain_ended(void *state, uint16_t domid, struct xenhost_domain_info *ret_info)
+{
+	return query_domain(state, domid, NULL, true, ret_info);
 }
 
 static int bridge_domain_watch(void *state)
@@ -370,7 +386,7 @@ static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
 	if (wire->snapshot & BRIDGE_SNAPSHOT_FIRST)
 		xh_domains_snapshot(b->host);
 	if (wire->snapshot & BRIDGE_SNAPSHOT_LAST)
-		info.flags = XENHOST_DOMAIN_F_SNAPSHOT_END;
+		info.flags |= XENHOST_DOMAIN_F_SNAPSHOT_END;
 	if (info.state == XENHOST_DOMAIN_GONE)
 		direct_guests_drop(&b->guests, info.unique_id);
 	xenhost_transport_domain(b->host, &info);
@@ -742,6 +758,7 @@ const struct xenhost_transport_ops xh_transport_bridge = {
 	.translate = bridge_translate,
 	.put = bridge_put,
 	.settle = bridge_settle,
+	.domain_ended = bridge_domain_ended,
 	.keep_put = bridge_keep_put,
 	.keep_get = bridge_keep_get,
 	.keep_drop = bridge_keep_drop,

@@ -43,7 +43,7 @@ done
 for symbol in $(sed -n '/^=head1 SYNOPSIS/,/^=head1 DESCRIPTION/s/^ .*[ *]\(xenhost_[a-z0-9_]*\)(.*/\1/p' "$man"/*.3.pod); do
 	printf '%s\n' "$symbols" | grep -qx "$symbol" || fail "$symbol has a page and is not exported"
 done
-for daemon in bridged xenstored vmm blkbackd netbackd loopguest; do
+for daemon in bridged opend xenstored vmm blkbackd netbackd loopguest; do
 	check_options xenhost-$daemon.8.pod "${RUN:?}" xenhost-$daemon
 done
 check_options xenhost-block.1.pod "$RUN" xenhost block

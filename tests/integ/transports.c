@@ -89,6 +89,19 @@ static int do_info(struct side *s)
 	return xenhost_domain_info(s->host, 4711, &again) == -ESRCH ? 0 : -EBADMSG;
 }
 
+/* one that there is, and one that never was */
+static int do_ended(struct side *s)
+{
+	struct xenhost_domain_info info;
+	int r = xenhost_domain_ended(s->host, s->domid, &info);
+
+	if (r < 0)
+		return r;
+	ck_assert_uint_eq(info.state, XENHOST_DOMAIN_RUNNING);
+	ck_assert_uint_eq(info.flags, 0);
+	return xenhost_domain_ended(s->host, 4711, &info) == -ESRCH ? 0 : -EBADMSG;
+}
+
 static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, void *data)
 {
 	struct side *s = data;
@@ -351,6 +364,7 @@ static const struct {
 	int expect[NR_TRANSPORTS]; /* fake:, bridge: (a service), files: */
 } calls[] = {
 	{ "domain_info, domain_by_name", do_info, { 0, 0, NO } },
+	{ "domain_ended", do_ended, { 0, 0, NO } },
 	{ "domain_watch, domain_known", do_watch, { 0, 0, 0 } },
 	{ "domain_unpause", do_control, { 0, -EPERM, NO } },
 	{ "port_bind, ack, notify, close", do_bind, { 0, 0, 0 } },

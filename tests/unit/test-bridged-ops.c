@@ -313,6 +313,111 @@ START_TEST(test_slow_watcher)
 }
 END_TEST
 
+/* --- guests that have gone --- */
+
+static void expect_end(const struct bridge_message *m, uint64_t id, Bridge__DomainState state,
+		       bool ended, uint32_t reason)
+{
+	const Bridge__DomainInfo *info = m->frame->domain_info;
+
+	ck_assert_uint_eq(info->unique_id, id);
+	ck_assert_int_eq(info->state, state);
+	ck_assert_int_eq(info->ended, ended);
+	ck_assert_uint_eq(info->shutdown_reason, reason);
+}
+
+/* Who is told of an end may ask how it was when the guest is gone and another one has its name. */
+START_TEST(test_gone)
+{
+	struct bridge_client *tool = bridged_peer("tool"), *vmm = bridged_peer("vmm");
+	struct bridge_client *next = bridged_peer("vmm");
+	struct bridge_message m;
+	uint64_t id, next_id;
+
+	ck_assert_int_eq(peer_own(vmm, "a", &id), 1);
+	ck_assert_int_eq(peer_watch(tool), 0);
+	peer_expect_info(tool, 0, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_FIRST);
+	for (uint32_t service = 32000; service < 32002; service++)
+		peer_expect_state(tool, service, BRIDGE__DOMAIN_STATE__RUNNING);
+	peer_expect_info(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED, BRIDGE_SNAPSHOT_LAST);
+	ck_assert_int_eq(peer_query_gone(tool, 2, &m), -ESRCH);
+	ck_assert_int_eq(peer_query_gone(tool, 1, &m), 0);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__PAUSED, false, 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, SHUTDOWN_reboot),
+			 0);
+	bridge_client_close(vmm);
+	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__RUNNING);
+	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__SHUTDOWN);
+	peer_next_event(tool, &m);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__GONE, true, SHUTDOWN_reboot);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_own(next, "a", &next_id), 2);
+	ck_assert_int_eq(peer_query(tool, 1, &m), -ESRCH);
+	ck_assert_int_eq(peer_query_gone(tool, 1, &m), 0);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__GONE, true, SHUTDOWN_reboot);
+	ck_assert_str_eq(m.frame->domain_info->name, "a");
+	bridge_message_fini(&m);
+	bridge_client_close(next); /* ended while it was paused */
+	peer_expect_state(tool, 2, BRIDGE__DOMAIN_STATE__PAUSED);
+	peer_expect_state(tool, 2, BRIDGE__DOMAIN_STATE__GONE);
+	ck_assert_int_eq(peer_query_gone(tool, 2, &m), 0);
+	expect_end(&m, next_id, BRIDGE__DOMAIN_STATE__GONE, false, 0);
+	bridge_message_fini(&m);
+	bridge_client_close(tool);
+}
+END_TEST
+
+/* a soft reset: the reason is known while the next kernel runs */
+START_TEST(test_ended_and_runs)
+{
+	struct bridge_client *tool = bridged_peer("tool"), *vmm = bridged_peer("vmm");
+	struct bridge_message m;
+	uint64_t id;
+
+	ck_assert_int_eq(peer_own(vmm, "a", &id), 1);
+	ck_assert_int_eq(
+		peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, SHUTDOWN_soft_reset), 0);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_query(tool, 1, &m), 0);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__RUNNING, true, SHUTDOWN_soft_reset);
+	bridge_message_fini(&m);
+	bridge_client_close(vmm);
+	bridge_client_close(tool);
+}
+END_TEST
+
+/* who is restricted to a guest is told of its end, and of no other's */
+START_TEST(test_gone_restricted)
+{
+	struct bridge_client *blk = bridged_peer("blkback"), *tool = bridged_peer("tool");
+	struct bridge_client *a = bridged_peer("vmm"), *b = bridged_peer("vmm");
+	struct bridge_message m;
+	uint64_t id, other;
+
+	ck_assert_int_eq(peer_own(a, "a", &id), 1);
+	ck_assert_int_eq(peer_own(b, "b", &other), 2);
+	ck_assert_int_eq(peer_restrict(blk, 1), 0);
+	ck_assert_int_eq(peer_watch(tool), 0);
+	bridge_client_close(a);
+	bridge_client_close(b);
+	for (unsigned int gone = 0; gone < 2;) {
+		peer_next_event(tool, &m);
+		gone += m.frame->domain_info->state == BRIDGE__DOMAIN_STATE__GONE;
+		bridge_message_fini(&m);
+	}
+	ck_assert_int_eq(peer_query_gone(blk, 1, &m), 0);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__GONE, false, 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_query_gone(blk, 2, &m), -EPERM);
+	ck_assert_int_eq(peer_query_gone(blk, 3, &m), -EPERM);
+	bridge_client_close(blk);
+	bridge_client_close(tool);
+}
+END_TEST
+
 /* --- memory that is none --- */
 
 static int plain_file(void)
@@ -637,5 +742,6 @@ END_TEST
 
 UNIT_MAIN_WITH("bridged-ops", bridged_setup, bridged_teardown, test_permits, test_order,
 	       test_restrict, test_hypercalls, test_library_hypercall, test_port_list,
-	       test_slow_watcher, test_wrong_memory, test_punched_memory, test_truncated,
+	       test_slow_watcher, test_gone, test_ended_and_runs, test_gone_restricted,
+	       test_wrong_memory, test_punched_memory, test_truncated,
 	       test_descriptors_that_do_not_fit, test_used_again, test_policy, test_broken_policy)

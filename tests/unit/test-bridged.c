@@ -236,6 +236,7 @@ START_TEST(test_reader_that_does_not)
 	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_HELLO, &hello);
 	struct bridge_client *tool = bridged_peer("tool");
 	int fd = bridged_raw_socket("tool"), sent = 0;
+	struct bridge_message m;
 	uint8_t buf[256];
 	long n;
 
@@ -246,12 +247,8 @@ START_TEST(test_reader_that_does_not)
 		sent++;
 	ck_assert_int_lt(sent, 1000000); /* it was dropped */
 	close(fd);
-	f = peer_frame_of(
-		BRIDGE__FRAME__BODY_DOMAIN_QUERY,
-		&(Bridge__DomainQuery){ PROTOBUF_C_MESSAGE_INIT(&bridge__domain_query__descriptor),
-					0, (char *)(uintptr_t) "" });
-	ck_assert_int_eq(
-		bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY_DOMAIN_INFO, NULL), 0);
+	ck_assert_int_eq(peer_query(tool, 0, &m), 0);
+	bridge_message_fini(&m);
 	bridge_client_close(tool);
 }
 END_TEST
@@ -306,17 +303,6 @@ START_TEST(test_updates)
 }
 END_TEST
 
-static int update_reason(struct bridge_client *c, Bridge__DomainState state, uint32_t reason)
-{
-	Bridge__DomainUpdate msg = BRIDGE__DOMAIN_UPDATE__INIT;
-	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_UPDATE, &msg);
-
-	msg.state = state;
-	msg.shutdown_reason = reason;
-	msg.store_port = 1;
-	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
-}
-
 /* an owner cannot make events at will: each step back needs a tool that asked */
 START_TEST(test_updates_back)
 {
@@ -324,19 +310,19 @@ START_TEST(test_updates_back)
 	const uint32_t soft = 5;
 
 	ck_assert_int_eq(peer_create(vmm, "a"), 1);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
 	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__PAUSE), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, soft), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, soft), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
 	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 0), 0);
 	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
 	bridge_client_close(vmm);
 	bridge_client_close(tool);
 }

@@ -86,6 +86,9 @@ struct xenhost_transport_ops {
 
 	/* xenhost_grants_settle() */
 	int (*settle)(void *state, uint16_t domid);
+
+	/* as domain_info by domid, but also of the last one that has gone; without it, domain_info */
+	int (*domain_ended)(void *state, uint16_t domid, struct xenhost_domain_info *ret_info);
 };
 
 /*

@@ -13,15 +13,16 @@
 
 boot_limit=120
 
-# Who watches @releaseDomain asks how the domain ended, as xl does; one that is kept still knows.
+# Who watches @releaseDomain asks how its domains ended, as xl does. It comes to that when it likes: by then
+# a domain may be gone, or run another kernel.
 watch_releases()
 {
 	: >$results/releases
 	xenhost store watch @releaseDomain | while read -r _; do
-		for name in one two; do
-			reason=$(reason_of $name)
-			[ -z "$reason" ] || echo "$name $reason" >>$results/releases
-		done
+		for id in 1 2 3; do
+			reason=$(reason_of $id)
+			[ -z "$reason" ] || echo "$id $reason"
+		done >>$results/releases
 	done &
 }
 
@@ -37,7 +38,7 @@ last_is()
 	grep " $1 " $results/domains | tail -n 1 | grep -q " $2\$"
 }
 
-# asked NAME REASON: a watcher of @releaseDomain asked, and got this answer
+# asked DOMID REASON: a watcher of @releaseDomain asked, and got this answer
 asked()
 {
 	wait_for 60 grep -qx "$1 $2" $results/releases
@@ -238,6 +239,10 @@ old=$(domid_of one)
 check one/reboot tell one reboot
 check one/up-again up one $boot_limit $old
 check one/reboot-seen saw one reboot
+check one/reboot-asked asked $old reboot
+# late: it is gone, and its successor is up
+check one/reboot-known same "$(reason_of $old)" reboot
+check one/reboot-gone is_state $old gone
 check one/identity same "$(identity one)" "$before"
 
 check one/kexec tell one kexec
@@ -245,13 +250,15 @@ old=$(domid_of one)
 check one/kexec-seen saw one soft-reset
 check one/other-kernel wait_for 60 last_is one running
 check one/other-kernel-up wait_for $boot_limit node_is /local/domain/$old/data/result ready
+check one/kexec-asked asked $old soft-reset
+check one/kexec-known same "$(reason_of one)" soft-reset
 next_one=0
 check one/other-kernel-disk ask one has-disk xvda
 check one/same-domain same "$(domid_of one)" $old
 
 check two/poweroff xenhost domain shutdown two
 check two/poweroff-seen saw two poweroff
-check two/poweroff-asked asked two poweroff
+check two/poweroff-asked asked $(domid_of two) poweroff
 check two/kept is_state two 'shutdown'
 check two/removed xenhost domain destroy two
 check two/finished finished two 30
@@ -259,12 +266,13 @@ check two/status same $supervisor_status 0
 
 check one/crash tell one crash
 check one/crash-seen saw one crash
-check one/crash-asked asked one crash
+check one/crash-asked asked $old crash
 check one/destroy xenhost domain destroy one
 check one/finished finished one 30
 check one/status same $supervisor_status 4
+check one/crash-known same "$(reason_of $old)" crash
 check nothing-left nothing_left
-for daemon in netbackd blkbackd xenstored bridged; do
+for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done
 [ "$failed" = 0 ] || tail -n 20 $results/*.log
