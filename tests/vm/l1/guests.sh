@@ -134,7 +134,8 @@ has_now()
 	ask two balloon && same "$answer" "$1"
 }
 
-# memory/target is answered by the guest's kernel, and the host has what was given away
+# memory/target is answered by the guest's kernel, and the host has what was given away; but for a page now and
+# then: the host cannot take one out of a huge page that is in use at that moment
 balloon()
 {
 	id=$(domid_of two)
@@ -148,7 +149,7 @@ balloon()
 	wait_for 60 has_now $all || return
 	after=$(given)
 	note "memory of the guest in the host, KiB: $before, $small, $after"
-	same "$before $small $after" "229376 180224 229376"
+	[ $small -ge 180224 ] && [ $small -le 181248 ] && same "$before $after" "229376 229376"
 }
 
 # A paused guest does nothing: what it is told before is answered when it goes on.
