@@ -12,6 +12,7 @@
 
 #include <xenhost/backend.h>
 
+#include "backend/opener.h"
 #include "backend/worker.h"
 
 #include "blkbackd/blk_io.h"
@@ -32,6 +33,7 @@ struct vbd_driver {
 	struct event_base *base; /* of the main thread */
 	struct mailbox box;
 	struct workers workers;
+	struct opener *opener;
 	/* options */
 	enum blk_io_engine engine;
 	bool page_cache;
@@ -70,11 +72,26 @@ enum vbd_policy {
 #define VBD_PAUSED_BY_OPERATOR 1u
 #define VBD_PAUSED_BY_ERROR 2u
 
+/* see vbd_image.c */
+struct vbd_opening {
+	enum { OPENING_IDLE, OPENING_ASKED, OPENING_ANSWERED } state;
+	struct vbd *vbd;
+	struct opener_call call;
+	char *params; /* the node */
+	bool readonly;
+	/* the answer */
+	int fd;
+	int error;
+	uint32_t value;
+	char text[OPEN_TEXT_MAX];
+};
+
 struct vbd {
 	xenhost_device_t *dev;
 	struct vbd_driver *driver;
 	struct event *timer; /* waits for a predecessor, or looks at the image's size */
 	bool waiting_told;
+	struct vbd_opening opening;
 	struct image *image;
 	struct blk_slow *slow;	 /* while connected */
 	struct journal *journal; /* of a predecessor, or ours while connected */

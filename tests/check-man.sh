@@ -43,7 +43,7 @@ done
 for symbol in $(sed -n '/^=head1 SYNOPSIS/,/^=head1 DESCRIPTION/s/^ .*[ *]\(xenhost_[a-z0-9_]*\)(.*/\1/p' "$man"/*.3.pod); do
 	printf '%s\n' "$symbols" | grep -qx "$symbol" || fail "$symbol has a page and is not exported"
 done
-for daemon in bridged dbusd xenstored vmm blkbackd netbackd loopguest; do
+for daemon in bridged dbusd opend xenstored vmm blkbackd netbackd loopguest; do
 	check_options xenhost-$daemon.8.pod "${RUN:?}" xenhost-$daemon
 done
 for name in $(sed -n 's/^.*\(METHOD\|SD_BUS_PROPERTY\)("\([A-Za-z]*\)".*/\2/p' "$SRCDIR/dbusd/objects.c"); do
