@@ -33,7 +33,7 @@ limit_of()
 
 # The programs need not be installed for this: copies of the units name some that are there.
 mkdir "$dir/units"
-for unit in "$built"/*.service "$built"/*.socket "${SRCDIR:?}"/systemd/*.{target,slice}; do
+for unit in "$built"/xenhost*.service "$built"/*.socket "${SRCDIR:?}"/systemd/*.{target,slice}; do
 	sed -e 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' "$unit" >"$dir/units/${unit##*/}"
 	case $unit in
 	*@.service) cp "$dir/units/${unit##*/}" "$dir/units/$(basename "$unit" @.service)@guest.service" ;;

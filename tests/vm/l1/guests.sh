@@ -136,7 +136,8 @@ has_now()
 	ask two balloon && same "$answer" "$1"
 }
 
-# memory/target is answered by the guest's kernel, and the host has what was given away
+# memory/target is answered by the guest's kernel, and the host has what was given away; but for a page now and
+# then: the host cannot take one out of a huge page that is in use at that moment
 balloon()
 {
 	id=$(domid_of two)
@@ -150,7 +151,7 @@ balloon()
 	wait_for 60 has_now $all || return
 	after=$(given)
 	note "memory of the guest in the host, KiB: $before, $small, $after"
-	same "$before $small $after" "229376 180224 229376"
+	[ $small -ge 180224 ] && [ $small -le 181248 ] && same "$before $after" "229376 229376"
 }
 
 # A paused guest does nothing: what it is told before is answered when it goes on.
@@ -187,7 +188,28 @@ nothing_left()
 	same "$(xenhost domain list | grep -c ' guest ')" 0 && same "$(xenhost store ls /vm | wc -l)" 0
 }
 
+# A back end of somebody's own (examples/, built outside against an installed copy) and a program in the guest,
+# which has its pages, events and store of its own kernel alone.
+upper_device()
+{
+	upper-backend bridge:$run/bridge/upper.sock 2>>$results/upper.log &
+	upper=$!
+	attach_front_nodes='' attach_back_nodes=''
+	attach one upper 0 $upper_domid || return
+	ask one upper device/upper/0 somebody.elses.protocol || return
+	same "$answer" SOMEBODY.ELSES.PROTOCOL || return
+	# the guest has all its pages back
+	xenhost grant list one >$tmp/grants || return
+	not grep -q ' upper ' $tmp/grants || return
+	kill $upper
+	wait $upper
+	same $? 143
+}
+
 modprobe -a kvm-amd tun bridge loop ext4 2>/dev/null
+upper_domid=32010
+args_bridged=--service=upper=$upper_domid
+args_xenstored=$args_bridged
 check daemons start_daemons
 check image make_image
 tunctl -t xh0 >/dev/null
@@ -210,6 +232,7 @@ check too-much-memory too_much_memory
 check confined confined
 cat <$tmp/pty-one >$tmp/tty &
 check console-tty test "$(readlink $tmp/pty-one)" = "$(xenhost store read /local/domain/$(domid_of one)/console/tty)"
+check one/own-back-end upper_device
 check console-shows console_shows
 check console-takes console_takes
 check two/balloon balloon
