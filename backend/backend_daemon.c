@@ -89,7 +89,7 @@ static int start(struct state *s)
 			  strerror(-r));
 		return r;
 	}
-	r = s->spec->confined ? confine_self() : 0;
+	r = s->spec->confined ? confine_self(s->spec->confined) : 0;
 	if (r < 0) {
 		log_error("cannot confine this process: %s", strerror(-r));
 		return r;

@@ -10,6 +10,7 @@
 #include "common/log.h"
 
 #include "blkbackd/vbd.h"
+#include "blkbackd/vbd_filter.h"
 
 static int set_engine(void *data, const char *value)
 {
@@ -118,7 +119,7 @@ int main(int argc, char **argv)
 		.service = SERVICE_BLKBACK,
 		/* a predecessor's I/O may still reach the guest's memory: vbd_settle.c */
 		.open_flags = XENHOST_OPEN_KEEP_MARKS,
-		.confined = true,
+		.confined = &vbd_filter,
 		.ops = &vbd_ops,
 		.options = options,
 		.driver = &driver,

@@ -62,10 +62,20 @@ static const struct option_spec common_options[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
+/* Whoever starts us may have had signals blocked, which we would have from it: SIGTERM must end us. */
+static void unblock_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static void daemon_defaults(struct daemon *d)
 {
 	const char *rundir = getenv("XENHOST_RUNDIR");
 
+	unblock_signals();
 	d->rundir = rundir && *rundir ? rundir : XENHOST_RUNSTATEDIR;
 	d->ready_fd = -1;
 	signal(SIGPIPE, SIG_IGN);
@@ -92,6 +102,7 @@ static void on_signal(evutil_socket_t sig, short what, void *data)
 {
 	struct daemon *d = data;
 
+	sd_notify(0, "STOPPING=1");
 	event_base_loopbreak(d->base);
 }
 
@@ -114,6 +125,9 @@ int daemon_loop_new(struct daemon *d)
 
 void daemon_loop_free(struct daemon *d)
 {
+	if (d->watchdog)
+		event_free(d->watchdog);
+	d->watchdog = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(d->signals); i++) {
 		if (d->signals[i])
 			event_free(d->signals[i]);
@@ -124,11 +138,34 @@ void daemon_loop_free(struct daemon *d)
 	d->base = NULL;
 }
 
+static void on_watchdog(evutil_socket_t fd, short what, void *data)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
+/* The unit says how often systemd wants to hear that the loop turns (WatchdogSec=); twice as often it does. */
+static int start_watchdog(struct daemon *d)
+{
+	struct timeval period;
+	uint64_t us;
+	int r = sd_watchdog_enabled(0, &us);
+
+	if (r <= 0 || !d->base)
+		return r;
+	period.tv_sec = (time_t)(us / 2 / 1000000);
+	period.tv_usec = (suseconds_t)(us / 2 % 1000000);
+	d->watchdog = event_new(d->base, -1, EV_PERSIST, on_watchdog, d);
+	return d->watchdog && event_add(d->watchdog, &period) == 0 ? 0 : -ENOMEM;
+}
+
 int daemon_ready(struct daemon *d)
 {
 	static const char text[] = "READY\n";
 	ssize_t n;
+	int r = start_watchdog(d);
 
+	if (r < 0)
+		return r;
 	sd_notify(0, "READY=1");
 	if (d->ready_fd < 0)
 		return 0;

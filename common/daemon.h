@@ -20,12 +20,13 @@ struct daemon {
 	bool verbose;
 	struct event_base *base;
 	struct event *signals[2];
+	struct event *watchdog; /* NULL: systemd does not ask for one */
 };
 
 /*
  * Reads the common options (--rundir --ready-fd --exit-with-parent --verbose --help --version) and those
  * of `extra` (ends with a NULL name). 0 = go on, 1 = help or version was printed (exit 0),
- * -EINVAL = a usage error was printed (exit 2). Opens the log, ignores SIGPIPE.
+ * -EINVAL = a usage error was printed (exit 2). Opens the log, ignores SIGPIPE, blocks no signal.
  */
 int daemon_options(struct daemon *d, int argc, char **argv, const struct option_spec *extra,
 		   void *data);
@@ -34,7 +35,10 @@ int daemon_options(struct daemon *d, int argc, char **argv, const struct option_
 int daemon_loop_new(struct daemon *d);
 void daemon_loop_free(struct daemon *d);
 
-/* says "READY\n" on --ready-fd and READY=1 to systemd. 0 or -errno */
+/*
+ * Says "READY\n" on --ready-fd and READY=1 to systemd, and from then on that the loop turns if systemd wants to
+ * hear it. 0 or -errno
+ */
 int daemon_ready(struct daemon *d);
 
 /* the URI by which a service reaches this run directory's bridged. 0 or -ENAMETOOLONG, logged */

@@ -21,13 +21,15 @@ enum open_op {
 	OPEN_IMAGE =
 		1, /* strings: path. One descriptor, locked; value: granularity of discards, 0: none */
 	OPEN_NBD, /* strings: "unix:PATH" or "tcp:HOST:PORT". One descriptor: a socket that is connected */
-	OPEN_TAP, /* strings: name, bridge; count: queues. As many descriptors */
+	/* strings: name, bridge; count: queues; flags: MTU. As many descriptors; of count 0 the MTU is set */
+	OPEN_TAP,
 	OPEN_OP_MAX,
 };
 
 /* flags */
 #define OPEN_WRITABLE 1u
-#define OPEN_VNET_HDR 2u
+#define OPEN_MTU(mtu) ((uint32_t)(mtu) << 16) /* 0: as it is */
+#define OPEN_MTU_OF(flags) ((flags) >> 16)
 
 struct open_request {
 	uint16_t op;

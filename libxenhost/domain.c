@@ -85,7 +85,7 @@ static void tell_gone(xenhost_t *host, struct xenhost_domain_info *known)
 	struct xenhost_domain_info gone = *known;
 
 	gone.state = XENHOST_DOMAIN_GONE;
-	gone.flags = 0;
+	gone.flags &= XENHOST_DOMAIN_F_ENDED;
 	forget(d, known);
 	if (d->fn)
 		d->fn(host, &gone, d->data);
@@ -145,7 +145,7 @@ void xenhost_transport_domain(xenhost_t *host, const struct xenhost_domain_info 
 	r = remember(host, info);
 	known = get(d, info->domid);
 	if (known)
-		known->flags = 0;
+		known->flags &= XENHOST_DOMAIN_F_ENDED;
 	if (info->flags & XENHOST_DOMAIN_F_SNAPSHOT_END)
 		end_snapshot(host);
 	if (r == 0 && d->fn) /* else not known, so asked for when needed */
@@ -172,6 +172,15 @@ int xenhost_domain_by_name(xenhost_t *host, const char *name, struct xenhost_dom
 	if (!name || !*name || strlen(name) >= XENHOST_DOMAIN_NAME_MAX)
 		return -EINVAL;
 	return query(host, 0, name, ret_info);
+}
+
+int xenhost_domain_ended(xenhost_t *host, uint16_t domid, struct xenhost_domain_info *ret_info)
+{
+	if (!host || !ret_info)
+		return -EINVAL;
+	if (!host->ops->domain_ended)
+		return query(host, domid, NULL, ret_info);
+	return host->ops->domain_ended(host->state, domid, ret_info);
 }
 
 int xenhost_domain_watch(xenhost_t *host,
@@ -215,7 +224,7 @@ int xenhost_domain_known(xenhost_t *host, uint16_t domid, struct xenhost_domain_
 	if (!known)
 		return -ESRCH;
 	*ret_info = *known;
-	ret_info->flags = 0;
+	ret_info->flags &= XENHOST_DOMAIN_F_ENDED;
 	return 0;
 }
 

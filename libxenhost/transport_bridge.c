@@ -15,6 +15,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 
 #include "libxenhost/direct.h"
 #include "libxenhost/internal.h"
+#include "libxenhost/notify.h"
 #include "libxenhost/stream.h"
 
 #include "common/bridge.h"
@@ -40,6 +42,7 @@ struct held {
 	uint16_t remote_domid;
 	uint32_t remote_port; /* bound */
 	uint64_t key;	      /* offered */
+	struct notify *notify;
 };
 
 struct bridge {
@@ -142,6 +145,8 @@ static void bridge_close(void *state)
 
 	direct_guests_fini(&b->guests);
 	bridge_client_close(b->client);
+	for (uint32_t i = 0; i < b->nr_held; i++)
+		notify_free(b->held[i].notify);
 	free(b->held);
 	pthread_mutex_destroy(&b->client_lock);
 	free(b);
@@ -292,6 +297,9 @@ static int bridge_store_connect(void *state)
 
 static void info_from_wire(const Bridge__DomainInfo *w, struct xenhost_domain_info *info)
 {
+	/* an older bridged does not say it */
+	const bool ended = w->ended || w->state == BRIDGE__DOMAIN_STATE__SHUTDOWN;
+
 	*info = (struct xenhost_domain_info){
 		.domid = (uint16_t)w->domid,
 		.kind = (uint8_t)w->kind,
@@ -303,12 +311,13 @@ static void info_from_wire(const Bridge__DomainInfo *w, struct xenhost_domain_in
 		.console_gfn = w->console_gfn,
 		.store_port = w->store_port,
 		.console_port = w->console_port,
+		.flags = ended ? XENHOST_DOMAIN_F_ENDED : 0,
 	};
 	strncpy(info->name, w->name, sizeof(info->name) - 1);
 }
 
-static int bridge_domain_info(void *state, uint16_t domid, const char *name,
-			      struct xenhost_domain_info *ret_info)
+static int query_domain(struct bridge *b, uint16_t domid, const char *name, bool gone,
+			struct xenhost_domain_info *ret_info)
 {
 	Bridge__DomainQuery query = BRIDGE__DOMAIN_QUERY__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
@@ -316,16 +325,28 @@ static int bridge_domain_info(void *state, uint16_t domid, const char *name,
 	int r;
 
 	query.domid = domid;
+	query.gone = gone;
 	if (name)
 		query.name = (char *)(uintptr_t)name;
 	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_QUERY;
 	frame.domain_query = &query;
-	r = call(state, &frame, BRIDGE__FRAME__BODY_DOMAIN_INFO, &answer);
+	r = call(b, &frame, BRIDGE__FRAME__BODY_DOMAIN_INFO, &answer);
 	if (r < 0)
 		return r;
 	info_from_wire(answer.frame->domain_info, ret_info);
 	bridge_message_fini(&answer);
 	return 0;
+}
+
+static int bridge_domain_info(void *state, uint16_t domid, const char *name,
+			      struct xenhost_domain_info *ret_info)
+{
+	return query_domain(state, domid, name, false, ret_info);
+}
+
+static int bridge_domain_ended(void *state, uint16_t domid, struct xenhost_domain_info *ret_info)
+{
+	return query_domain(state, domid, NULL, true, ret_info);
 }
 
 static int bridge_domain_watch(void *state)
@@ -365,7 +386,7 @@ static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
 	if (wire->snapshot & BRIDGE_SNAPSHOT_FIRST)
 		xh_domains_snapshot(b->host);
 	if (wire->snapshot & BRIDGE_SNAPSHOT_LAST)
-		info.flags = XENHOST_DOMAIN_F_SNAPSHOT_END;
+		info.flags |= XENHOST_DOMAIN_F_SNAPSHOT_END;
 	if (info.state == XENHOST_DOMAIN_GONE)
 		direct_guests_drop(&b->guests, info.unique_id);
 	xenhost_transport_domain(b->host, &info);
@@ -436,32 +457,60 @@ static int hold_port(struct bridge *b, uint32_t port, const struct held *h)
 	return 0;
 }
 
+/* Before bridged makes a port whose descriptors could not be taken, and nobody would know its number. */
+static int need_two_fds(const struct bridge *b)
+{
+	const int any = bridge_client_fd(b->client);
+	_cleanup_close_ int one = fcntl(any, F_DUPFD_CLOEXEC, 0);
+	_cleanup_close_ int two = fcntl(any, F_DUPFD_CLOEXEC, 0);
+
+	return one < 0 || two < 0 ? -EMFILE : 0;
+}
+
+static void fill_in(struct bridge_message *answer, struct held *h, struct xenhost_port_fds *ret)
+{
+	*ret = (struct xenhost_port_fds){
+		.port = answer->frame->port->port,
+		.wait_fd = steal_fd(&answer->fds[0]),
+		.notify_fd = steal_fd(&answer->fds[1]),
+		.priv = h->notify,
+	};
+	notify_set_fd(h->notify, ret->notify_fd);
+}
+
 /* h->key is filled in by the call */
+static int port_call_locked(struct bridge *b, bridge_frame *frame, struct held *h,
+			    struct xenhost_port_fds *ret)
+{
+	struct bridge_message answer;
+	int r = bridge_client_call(b->client, frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
+
+	if (r < 0)
+		return r;
+	if (h->offered)
+		h->key = frame->port_alloc->key;
+	r = hold_port(b, answer.frame->port->port, h);
+	if (r == 0)
+		fill_in(&answer, h, ret);
+	bridge_message_fini(&answer);
+	return r;
+}
+
 static int port_call(struct bridge *b, bridge_frame *frame, struct held *h,
 		     struct xenhost_port_fds *ret)
 {
-	struct bridge_message answer;
-	int r;
+	int r = need_two_fds(b);
 
-	pthread_mutex_lock(&b->client_lock);
-	r = bridge_client_call(b->client, frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
-	if (r == 0) {
-		if (h->offered)
-			h->key = frame->port_alloc->key;
-		r = hold_port(b, answer.frame->port->port, h);
-		if (r < 0)
-			bridge_message_fini(&answer);
-	}
-	pthread_mutex_unlock(&b->client_lock);
+	if (r == 0)
+		r = notify_new(b, h->remote_domid, &h->notify);
 	if (r < 0)
 		return r;
-	*ret = (struct xenhost_port_fds){
-		.port = answer.frame->port->port,
-		.wait_fd = steal_fd(&answer.fds[0]),
-		.notify_fd = steal_fd(&answer.fds[1]),
-	};
-	bridge_message_fini(&answer);
-	return 0;
+	pthread_mutex_lock(&b->client_lock);
+	r = port_call_locked(b, frame, h, ret);
+	pthread_mutex_unlock(&b->client_lock);
+	if (r < 0)
+		notify_free(h->notify);
+	return r;
 }
 
 static int bridge_port_bind(void *state, uint16_t domid, uint32_t remote_port,
@@ -495,14 +544,16 @@ static int bridge_port_close(void *state, uint32_t port)
 	Bridge__PortClose msg = BRIDGE__PORT_CLOSE__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 	struct bridge *b = state;
-	bool lost;
+	struct held h = { 0 };
 
 	pthread_mutex_lock(&b->client_lock);
-	lost = port < b->nr_held && b->held[port].lost;
-	if (port < b->nr_held)
+	if (port < b->nr_held) {
+		h = b->held[port];
 		b->held[port] = (struct held){ 0 };
+	}
 	pthread_mutex_unlock(&b->client_lock);
-	if (lost) /* it may be the number of another port by now */
+	notify_free(h.notify);
+	if (h.lost) /* it may be the number of another port by now */
 		return 0;
 	msg.port = port;
 	frame.body_case = BRIDGE__FRAME__BODY_PORT_CLOSE;
@@ -521,14 +572,9 @@ static int bridge_port_ack(void *state, const struct xenhost_port_fds *port)
 	return errno == EAGAIN ? 0 : -errno;
 }
 
-/* a full counter means that the other side has an event pending already */
 static int bridge_port_notify(void *state, const struct xenhost_port_fds *port)
 {
-	uint64_t one = 1;
-
-	if (write(port->notify_fd, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN)
-		return 0;
-	return -errno;
+	return notify_send(port->priv);
 }
 
 /* --- grants --- */
@@ -712,6 +758,7 @@ const struct xenhost_transport_ops xh_transport_bridge = {
 	.translate = bridge_translate,
 	.put = bridge_put,
 	.settle = bridge_settle,
+	.domain_ended = bridge_domain_ended,
 	.keep_put = bridge_keep_put,
 	.keep_get = bridge_keep_get,
 	.keep_drop = bridge_keep_drop,

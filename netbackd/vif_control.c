@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Orders of people: domain 0 writes "NUMBER ORDER" into the node xenhost-control of our folder, and we answer
- * with "NUMBER ok|error TEXT" in xenhost-reply, once for each number. The only order is stat: the sums over
- * all queues, or what one queue has done.
- */
+/* Orders of people (backend/order.h). The only one is stat: the sums over all queues, or what one has done. */
 #include "config.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/options.h"
+
+#include "backend/order.h"
 
 #include "netbackd/vif.h"
 #include "netbackd/vif_queue.h"
@@ -27,18 +23,6 @@ static const char *const names[] = {
 const char *vif_stat_name(size_t i)
 {
 	return names[i];
-}
-
-static void __attribute__((format(printf, 3, 4)))
-reply(struct vif *vif, uint64_t number, const char *fmt, ...)
-{
-	char text[2048];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	(void)xenhost_device_printf(vif->dev, "xenhost-reply", "%" PRIu64 " %s", number, text);
 }
 
 /* " tx-frames=1 tx-bytes=2 ..." */
@@ -62,8 +46,8 @@ static void do_stat(struct vif *vif, uint64_t number)
 
 	vif_sum_stats(vif, sums);
 	print_counters(sums, text, sizeof(text));
-	reply(vif, number, "ok interface=%s queues=%" PRIu32 " carrier=%d%s", vif->tap->name,
-	      vif->connected ? vif->nr_queues : 0, vif->carrier, text);
+	order_reply(vif->dev, number, "ok interface=%s queues=%" PRIu32 " carrier=%d%s",
+		    vif_link_name(vif), vif->connected ? vif->nr_queues : 0, vif->carrier, text);
 }
 
 static void do_stat_queue(struct vif *vif, uint64_t number, const char *which)
@@ -74,33 +58,25 @@ static void do_stat_queue(struct vif *vif, uint64_t number, const char *which)
 
 	if (options_number(which, 0, TAP_QUEUES_MAX, &queue) < 0 || queue >= vif->nr_queues ||
 	    !vif->queues[queue]) {
-		reply(vif, number, "error there is no such queue");
+		order_reply(vif->dev, number, "error there is no such queue");
 		return;
 	}
 	vif_queue_stats(vif->queues[queue], counters);
 	print_counters(counters, text, sizeof(text));
-	reply(vif, number, "ok queue=%llu%s", queue, text);
+	order_reply(vif->dev, number, "ok queue=%llu%s", queue, text);
 }
 
 void vif_obey(struct vif *vif)
 {
-	_cleanup_free_ char *order = NULL, *last = NULL;
-	unsigned long long number, done = 0;
-	char *text;
+	_cleanup_free_ char *order = NULL;
+	uint64_t number;
 
-	if (xenhost_device_read_str(vif->dev, XENHOST_BACK, "xenhost-control", &order) < 0)
+	if (order_take(vif->dev, &number, &order) == 0)
 		return;
-	number = strtoull(order, &text, 10);
-	if (text == order || *text != ' ')
-		return;
-	if (xenhost_device_read_str(vif->dev, XENHOST_BACK, "xenhost-reply", &last) == 0)
-		done = strtoull(last, NULL, 10);
-	if (number == done)
-		return;
-	if (!strcmp(text + 1, "stat"))
+	if (!strcmp(order, "stat"))
 		do_stat(vif, number);
-	else if (!strncmp(text + 1, "stat ", 5))
-		do_stat_queue(vif, number, text + 6);
+	else if (!strncmp(order, "stat ", 5))
+		do_stat_queue(vif, number, order + 5);
 	else
-		reply(vif, number, "error this order is unknown");
+		order_reply(vif->dev, number, "error this order is unknown");
 }

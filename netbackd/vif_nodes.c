@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,8 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
+
+#include "backend/device_error.h"
 
 #include "netbackd/net_filter.h"
 #include "netbackd/vif.h"
@@ -26,34 +27,21 @@
 #define MTU_MAX 65521u	   /* and an Ethernet header: the largest frame */
 #define MTU_ONE_PAGE 1500u /* what front ends without scatter-gather expect */
 
-int vif_error(xenhost_device_t *dev, int error, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_error("%s: %s", xenhost_device_name(dev), text);
-	xenhost_device_fail(dev, -error, "%s", text);
-	return error;
-}
-
 int vif_read_name(xenhost_device_t *dev, char *name)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = xenhost_device_read_str(dev, XENHOST_BACK, "vifname", &text);
 
 	if (r < 0 && r != -ENOENT)
-		return vif_error(dev, r, "cannot read the node vifname: %s", strerror(-r));
+		return device_error(dev, r, "cannot read the node vifname: %s", strerror(-r));
 	if (text)
 		snprintf(name, TAP_NAME_MAX + 1, "%s", text);
 	else
 		snprintf(name, TAP_NAME_MAX + 1, "vif%u.%" PRIu32,
 			 xenhost_device_frontend_domid(dev), xenhost_device_id(dev));
 	if ((text && strlen(text) > TAP_NAME_MAX) || !tap_name_ok(name))
-		return vif_error(dev, -EINVAL, "%s cannot be the name of an interface",
-				 text ? text : name);
+		return device_error(dev, -EINVAL, "%s cannot be the name of an interface",
+				    text ? text : name);
 	return 0;
 }
 
@@ -68,7 +56,7 @@ static int read_number(xenhost_device_t *dev, const char *node, uint64_t missing
 		return 0;
 	}
 	if (r < 0)
-		return vif_error(dev, r, "the front end's %s is not a number", node);
+		return device_error(dev, r, "the front end's %s is not a number", node);
 	return 0;
 }
 
@@ -98,7 +86,7 @@ static int read_switches(struct vif *vif)
 		*switches[i].value = value != 0;
 	}
 	if (!rx_copy)
-		return vif_error(vif->dev, -EOPNOTSUPP, "the front end wants pages flipped");
+		return device_error(vif->dev, -EOPNOTSUPP, "the front end wants pages flipped");
 	f.csum4 = !no_csum4;
 	/* the kernel has one switch for both protocols; segments are made with sums only */
 	f.csum6 = f.csum6 && f.csum4;
@@ -110,15 +98,16 @@ static int read_switches(struct vif *vif)
 
 int vif_read_front_end(struct vif *vif)
 {
-	uint32_t max = vif->tap->multi_queue ? vif->driver->nr_queues : 1;
+	uint32_t max = vif_link_queues(vif);
 	int r = read_switches(vif);
 
 	if (r < 0)
 		return r;
 	r = xenhost_device_queues(vif->dev, max, &vif->nr_queues);
 	if (r < 0)
-		return vif_error(vif->dev, r,
-				 "the front end's multi-queue-num-queues is not from 1 to %u", max);
+		return device_error(vif->dev, r,
+				    "the front end's multi-queue-num-queues is not from 1 to %u",
+				    max);
 	return 0;
 }
 
@@ -129,8 +118,8 @@ int vif_read_mtu(struct vif *vif, unsigned int *ret_mtu)
 	int r = xenhost_device_read_u64(vif->dev, XENHOST_FRONT, "mtu", 65535, &mtu);
 
 	if ((r < 0 && r != -ENOENT) || mtu < MTU_MIN)
-		return vif_error(vif->dev, -EINVAL, "the node mtu is not a number from %d to 65535",
-				 MTU_MIN);
+		return device_error(vif->dev, -EINVAL,
+				    "the node mtu is not a number from %d to 65535", MTU_MIN);
 	if (mtu > max) {
 		log_warning("%s: mtu %" PRIu64 " is more than %u, the most%s",
 			    xenhost_device_name(vif->dev), mtu, max,
@@ -222,9 +211,9 @@ int vif_publish_features(struct vif *vif)
 		r = xenhost_device_printf(vif->dev, nodes[i].node, "%d", nodes[i].value);
 	if (r == 0)
 		r = xenhost_device_printf(vif->dev, "multi-queue-max-queues", "%u",
-					  vif->tap->multi_queue ? vif->driver->nr_queues : 1);
+					  vif_link_queues(vif));
 	if (r == 0)
 		r = xenhost_device_printf(vif->dev, "hotplug-status", "connected");
-	return r < 0 ? vif_error(vif->dev, r, "cannot write the card's nodes: %s", strerror(-r))
+	return r < 0 ? device_error(vif->dev, r, "cannot write the card's nodes: %s", strerror(-r))
 		     : 0;
 }

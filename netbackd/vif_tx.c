@@ -15,6 +15,7 @@
 #include "common/xen.h"
 
 #include "netbackd/net_filter.h"
+#include "netbackd/stream.h"
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 
@@ -79,6 +80,29 @@ static size_t take_headers(uint8_t *headers, struct iovec *iov, size_t nr_iov)
 	return len;
 }
 
+/*
+ * Nobody behind a stream knows of work that was left to be done, and a segment may be as long as a frame there: its
+ * sum is completed, over all of it. The sum's place is in the private copy (iov[1]). As write_frame()
+ */
+static int write_stream(struct vif_queue *q, const struct virtio_net_hdr *vnet, struct iovec *iov,
+			size_t n)
+{
+	int r;
+
+	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
+	    (vnet->csum_start + vnet->csum_offset + 2u > iov[1].iov_len ||
+	     net_csum_complete(iov + 1, n - 1, vnet->csum_start, vnet->csum_offset) < 0))
+		return NETIF_RSP_ERROR;
+	r = stream_write(q->stream, iov, n);
+	if (r == 0 && stream_unsent(q->stream))
+		event_add(q->events[TAP_WRITE], NULL);
+	if (r == 0 || r == -EAGAIN)
+		return r == 0 ? NETIF_RSP_OKAY : r;
+	if (r != -ENOTCONN)
+		vif_link_lost(q, r);
+	return NETIF_RSP_DROPPED;
+}
+
 /* NETIF_RSP_*, or -EAGAIN: the TAP is full */
 static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 		       const struct iovec *data, size_t nr)
@@ -98,6 +122,8 @@ static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 	}
 	if (net_tx_offload(frame, headers, len, &vnet) < 0)
 		return NETIF_RSP_ERROR;
+	if (q->stream)
+		return write_stream(q, &vnet, iov, nr + 2);
 	if (writev(q->fd, iov, (int)nr + 2) >= 0)
 		return NETIF_RSP_OKAY;
 	return errno == EAGAIN ? -EAGAIN : NETIF_RSP_DROPPED;

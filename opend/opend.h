@@ -27,6 +27,7 @@ typedef int opend_op(const struct conf *conf, const char *service,
 
 opend_op image_op;
 opend_op nbd_op;
+opend_op tap_op;
 
 /* sets the text and gives the error back */
 int result_error(struct result *result, int error, const char *fmt, ...)

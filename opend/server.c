@@ -45,6 +45,7 @@ struct client {
 static opend_op *const ops[OPEN_OP_MAX] = {
 	[OPEN_IMAGE] = image_op,
 	[OPEN_NBD] = nbd_op,
+	[OPEN_TAP] = tap_op,
 };
 
 int result_error(struct result *result, int error, const char *fmt, ...)

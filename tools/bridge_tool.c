@@ -109,9 +109,22 @@ static int take_snapshot(struct bridge_tool *t, struct snapshot *s)
 	return s->full ? -ENOMEM : r;
 }
 
-int bridge_tool_each_domain(struct bridge_tool *t,
-			    int (*fn)(struct bridge_tool *t,
-				      const struct xenhost_domain_info *info))
+static int list_domain(struct bridge_tool *t, const struct bridge_tool_list *list,
+		       const struct xenhost_domain_info *info)
+{
+	uint32_t next = 0, at;
+	int r;
+
+	if (list->guests_only && info->kind != XENHOST_DOMAIN_GUEST)
+		return 0;
+	do {
+		at = next;
+		r = list->part(t, info, &next);
+	} while (r == 0 && next > at);
+	return r;
+}
+
+static int list_all(struct bridge_tool *t, const struct bridge_tool_list *list)
 {
 	struct snapshot s = { 0 };
 	int r = take_snapshot(t, &s);
@@ -119,9 +132,24 @@ int bridge_tool_each_domain(struct bridge_tool *t,
 	if (r < 0)
 		log_error("cannot list the domains: %s", strerror(-r));
 	for (size_t i = 0; i < s.n && r >= 0; i++)
-		r = fn(t, &s.infos[i]);
+		r = list_domain(t, list, &s.infos[i]);
 	free(s.infos);
 	return r < 0 ? r : 0;
+}
+
+int bridge_tool_list(struct bridge_tool *t, const struct bridge_tool_list *list, const char *which)
+{
+	struct xenhost_domain_info info;
+	int r = which ? bridge_tool_domain(t, which, &info) : 0;
+
+	if (r < 0)
+		return r;
+	if (!t->json)
+		fputs(list->heading, stdout);
+	r = which ? list_domain(t, list, &info) : list_all(t, list);
+	if (t->json)
+		printf(t->printed ? "]\n" : "[]\n");
+	return r;
 }
 
 const char *bridge_tool_name(struct bridge_tool *t, uint16_t domid)
@@ -152,9 +180,4 @@ void bridge_tool_list_item(struct bridge_tool *t)
 {
 	printf(t->printed ? ",\n " : "[");
 	t->printed = true;
-}
-
-void bridge_tool_list_end(struct bridge_tool *t)
-{
-	printf(t->printed ? "]\n" : "[]\n");
 }

@@ -30,10 +30,6 @@ void bridge_tool_close(struct bridge_tool *t);
 /* by name or number; -ESRCH was printed */
 int bridge_tool_domain(struct bridge_tool *t, const char *which,
 		       struct xenhost_domain_info *ret_info);
-/* fn for each domain there is; its error ends it */
-int bridge_tool_each_domain(struct bridge_tool *t,
-			    int (*fn)(struct bridge_tool *t,
-				      const struct xenhost_domain_info *info));
 /* the name of a domain, its number when it has none; valid until the next call */
 const char *bridge_tool_name(struct bridge_tool *t, uint16_t domid);
 
@@ -41,8 +37,18 @@ const char *bridge_tool_name(struct bridge_tool *t, uint16_t domid);
 int bridge_tool_ask(struct bridge_tool *t, const char *what, bridge_frame *frame,
 		    Bridge__Frame__BodyCase expect, struct bridge_message *ret_answer);
 
-/* what stands before the next element of the JSON list: "[" or a comma. list_end() closes it */
+/* what stands before the next element of the JSON list: "[" or a comma */
 void bridge_tool_list_item(struct bridge_tool *t);
-void bridge_tool_list_end(struct bridge_tool *t);
+
+/* A list that bridged gives in parts, domain by domain. */
+struct bridge_tool_list {
+	const char *heading; /* of the columns, with its newline */
+	bool guests_only;
+	/* prints the part that begins with number *next, which becomes the next part's; not growing: the end */
+	int (*part)(struct bridge_tool *t, const struct xenhost_domain_info *info, uint32_t *next);
+};
+
+/* of one domain, or of all when `which` is NULL; as a table or as JSON */
+int bridge_tool_list(struct bridge_tool *t, const struct bridge_tool_list *list, const char *which);
 
 #endif

@@ -65,7 +65,7 @@ static const char *reason_name(const struct xenhost_domain_info *info)
 	static const char *const names[] = { "poweroff", "reboot",   "suspend",
 					     "crash",	 "watchdog", "soft-reset" };
 
-	if (info->state != XENHOST_DOMAIN_SHUTDOWN)
+	if (!(info->flags & XENHOST_DOMAIN_F_ENDED))
 		return "";
 	return info->shutdown_reason < ARRAY_SIZE(names) ? names[info->shutdown_reason] : "unknown";
 }
@@ -83,9 +83,13 @@ static void print_json(const struct xenhost_domain_info *info)
 
 static void print_row(const struct xenhost_domain_info *info)
 {
+	const bool over =
+		info->state == XENHOST_DOMAIN_SHUTDOWN || info->state == XENHOST_DOMAIN_GONE;
+	const char *reason = over ? reason_name(info) : "";
+
 	printf("%6u  %-24s %-8s %8llu  %s%s%s\n", info->domid, info->name, kind_name(info),
 	       (unsigned long long)(info->memory_bytes >> 20), state_name(info),
-	       info->state == XENHOST_DOMAIN_SHUTDOWN ? ": " : "", reason_name(info));
+	       *reason ? ": " : "", reason);
 }
 
 static void print_all(const struct xenhost_domain_info *info)
@@ -93,10 +97,10 @@ static void print_all(const struct xenhost_domain_info *info)
 	printf("domid:           %u\nname:            %s\nkind:            %s\n", info->domid,
 	       info->name, kind_name(info));
 	printf("state:           %s\n", state_name(info));
-	if (info->state == XENHOST_DOMAIN_SHUTDOWN)
+	if (info->flags & XENHOST_DOMAIN_F_ENDED)
 		printf("shutdown reason: %s\n", reason_name(info));
 	printf("unique id:       %016llx\n", (unsigned long long)info->unique_id);
-	if (info->kind != XENHOST_DOMAIN_GUEST)
+	if (info->kind != XENHOST_DOMAIN_GUEST || info->state == XENHOST_DOMAIN_GONE)
 		return;
 	printf("memory:          %llu MiB\n", (unsigned long long)(info->memory_bytes >> 20));
 	printf("store port:      %u\nstore frame:     %#llx\n", info->store_port,
@@ -140,13 +144,14 @@ static int list(struct domain_command *c, const char *which)
 	return r;
 }
 
+/* Of a domid also the guest that had it last; a name is that of a guest, which may have many domains. */
 static int find(struct domain_command *c, const char *which, struct xenhost_domain_info *ret)
 {
 	unsigned long long domid;
 	int r;
 
 	if (options_number(which, 0, 32767, &domid) == 0)
-		r = xenhost_domain_info(c->host, (uint16_t)domid, ret);
+		r = xenhost_domain_ended(c->host, (uint16_t)domid, ret);
 	else
 		r = xenhost_domain_by_name(c->host, which, ret);
 	if (r < 0)

@@ -64,38 +64,15 @@ static int list_part(struct bridge_tool *t, const struct xenhost_domain_info *d,
 			print_json(t, d, list->ports[i]);
 		else
 			print_row(t, d, list->ports[i]);
-	*next = list->next > *next ? list->next : 0;
+	*next = list->next;
 	bridge_message_fini(&answer);
 	return 0;
 }
 
-static int list_domain(struct bridge_tool *t, const struct xenhost_domain_info *d)
-{
-	uint32_t next = 0;
-	int r;
-
-	do
-		r = list_part(t, d, &next);
-	while (r == 0 && next);
-	return r;
-}
-
-static int list(struct bridge_tool *t, const char *which)
-{
-	struct xenhost_domain_info info;
-	int r = 0;
-
-	if (which)
-		r = bridge_tool_domain(t, which, &info);
-	if (r < 0)
-		return r;
-	if (!t->json)
-		printf("%-20s %6s  %-12s %-20s %6s\n", "domain", "port", "state", "with", "port");
-	r = which ? list_domain(t, &info) : bridge_tool_each_domain(t, list_domain);
-	if (t->json)
-		bridge_tool_list_end(t);
-	return r;
-}
+static const struct bridge_tool_list ports = {
+	.heading = "domain                 port  state        with                   port\n",
+	.part = list_part,
+};
 
 int cmd_evtchn(int argc, char **argv)
 {
@@ -117,7 +94,7 @@ int cmd_evtchn(int argc, char **argv)
 	}
 	r = bridge_tool_open(&t);
 	if (r == 0)
-		r = list(&t, left > 1 ? argv[i + 1] : NULL);
+		r = bridge_tool_list(&t, &ports, left > 1 ? argv[i + 1] : NULL);
 	bridge_tool_close(&t);
 	return r < 0 ? 1 : 0;
 }

@@ -74,41 +74,17 @@ static int list_part(struct bridge_tool *t, const struct xenhost_domain_info *gu
 			print_json(t, guest, list->grants[i]);
 		else
 			print_row(t, guest, list->grants[i]);
-	*next = list->next > *next ? list->next : 0;
+	*next = list->next;
 	bridge_message_fini(&answer);
 	return 0;
 }
 
-static int list_guest(struct bridge_tool *t, const struct xenhost_domain_info *guest)
-{
-	uint32_t next = 0;
-	int r;
-
-	if (guest->kind != XENHOST_DOMAIN_GUEST)
-		return 0;
-	do
-		r = list_part(t, guest, &next);
-	while (r == 0 && next);
-	return r;
-}
-
-static int list(struct bridge_tool *t, const char *which)
-{
-	struct xenhost_domain_info info;
-	int r = 0;
-
-	if (which)
-		r = bridge_tool_domain(t, which, &info);
-	if (r < 0)
-		return r;
-	if (!t->json)
-		printf("%-20s %7s  %10s  %-10s  %-20s %s\n", "guest", "gref", "frame", "access",
-		       "granted to", "in use");
-	r = which ? list_guest(t, &info) : bridge_tool_each_domain(t, list_guest);
-	if (t->json)
-		bridge_tool_list_end(t);
-	return r;
-}
+static const struct bridge_tool_list grants = {
+	.heading =
+		"guest                   gref       frame  access      granted to           in use\n",
+	.guests_only = true,
+	.part = list_part,
+};
 
 static int settle(struct bridge_tool *t, const char *guest, const char *service)
 {
@@ -138,7 +114,7 @@ static int settle(struct bridge_tool *t, const char *guest, const char *service)
 static int run(struct bridge_tool *t, int argc, char **argv)
 {
 	if (!strcmp(argv[0], "list"))
-		return list(t, argc > 1 ? argv[1] : NULL);
+		return bridge_tool_list(t, &grants, argc > 1 ? argv[1] : NULL);
 	return settle(t, argv[1], argv[2]);
 }
 

@@ -16,11 +16,13 @@
 #include "tools/life.h"
 #include "tools/private_set.h"
 #include "tools/stop_signals.h"
+#include "tools/user_net.h"
 
 struct run {
 	struct guest guest;
 	const char *rundir;
 	struct private_set set;
+	struct user_net net;
 	struct life life;
 	int signals;
 	bool interrupted;
@@ -58,6 +60,7 @@ static int on_extra(struct life *l, void *data)
 
 	if (private_set_lost(&run->set))
 		return -ECHILD;
+	user_net_check(&run->net);
 	if (stop_signals_taken(run->signals)) {
 		run->interrupted = true;
 		life_stop(l, 0);
@@ -68,7 +71,8 @@ static int on_extra(struct life *l, void *data)
 static int live(struct run *run)
 {
 	struct pollfd fds[] = { { .fd = run->signals, .events = POLLIN },
-				{ .fd = private_set_fd(&run->set), .events = POLLIN } };
+				{ .fd = private_set_fd(&run->set), .events = POLLIN },
+				{ .fd = user_net_fd(&run->net), .events = POLLIN } };
 
 	run->life = (struct life){ .guest = &run->guest,
 				   .rundir = run->set.rundir,
@@ -91,8 +95,11 @@ static int run_guest(struct run *run)
 	r = private_set_start(&run->set, run->rundir);
 	if (r < 0)
 		return r;
-	r = live(run);
+	r = user_net_start(&run->net, &run->guest, run->set.rundir);
+	if (r == 0)
+		r = live(run);
 	life_fini(&run->life);
+	user_net_stop(&run->net);
 	if (private_set_stop(&run->set) < 0 && r == 0)
 		r = -ECHILD;
 	return r;

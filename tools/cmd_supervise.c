@@ -18,6 +18,7 @@
 #include "tools/guest.h"
 #include "tools/life.h"
 #include "tools/stop_signals.h"
+#include "tools/user_net.h"
 
 #define PATIENCE_DEFAULT_S 60
 
@@ -26,6 +27,7 @@ struct supervise {
 	const char *rundir, *config;
 	unsigned long long patience_s;
 	int signals;
+	struct user_net net;
 };
 
 static int set_rundir(void *data, const char *value)
@@ -103,6 +105,7 @@ static int on_extra(struct life *l, void *data)
 {
 	struct supervise *s = data;
 
+	user_net_check(&s->net);
 	if (stop_signals_taken(s->signals))
 		life_stop(l, (int)s->patience_s * 1000);
 	return 0;
@@ -110,11 +113,11 @@ static int on_extra(struct life *l, void *data)
 
 static int supervise(struct supervise *s)
 {
-	struct pollfd signals = { .events = POLLIN };
+	struct pollfd extra[2] = { { .events = POLLIN }, { .events = POLLIN } };
 	struct life life = { .guest = &s->guest,
 			     .rundir = s->rundir,
-			     .extra = &signals,
-			     .nr_extra = 1,
+			     .extra = extra,
+			     .nr_extra = ARRAY_SIZE(extra),
 			     .on_extra = on_extra,
 			     .data = s };
 	int r = stop_signals_open(&s->signals);
@@ -123,10 +126,15 @@ static int supervise(struct supervise *s)
 		log_error("cannot prepare the guest: %s", strerror(-r));
 		return r;
 	}
-	signals.fd = s->signals;
+	r = user_net_start(&s->net, &s->guest, s->rundir);
+	if (r < 0)
+		return r;
+	extra[0].fd = s->signals;
+	extra[1].fd = user_net_fd(&s->net);
 	sd_notify(0, "READY=1");
 	r = life_run(&life);
 	life_fini(&life);
+	user_net_stop(&s->net);
 	return r;
 }
 

@@ -12,6 +12,7 @@ int cmd_evtchn(int argc, char **argv);
 int cmd_grant(int argc, char **argv);
 int cmd_net(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_start(int argc, char **argv);
 int cmd_store(int argc, char **argv);
 int cmd_supervise(int argc, char **argv);
 int cmd_trace(int argc, char **argv);

@@ -69,6 +69,10 @@ static int set_mac(uint8_t *mac, const char *value)
 
 static int set_vif_key(struct guest_vif *vif, const char *item)
 {
+	if (!strcmp(item, "user")) {
+		vif->user = true;
+		return 0;
+	}
 	if (!strncmp(item, "tap=", 4))
 		return set_device_name(vif->tap, item + 4);
 	if (!strncmp(item, "bridge=", 7))
@@ -92,7 +96,7 @@ int guest_add_vif(struct guest *g, const char *spec)
 		return -ENOMEM;
 	for (item = strtok_r(copy, ",", &save); item && r == 0; item = strtok_r(NULL, ",", &save))
 		r = set_vif_key(vif, item);
-	if (r == 0 && !*vif->tap)
+	if (r == 0 && (vif->user ? *vif->tap || *vif->bridge : !*vif->tap))
 		r = -EINVAL;
 	if (r == 0)
 		g->nr_vifs++;
@@ -128,6 +132,21 @@ static int complete_mac(uint8_t *mac)
 	return 0;
 }
 
+/* Who publishes a port wants a card for it. */
+static int give_ports(struct guest *g)
+{
+	if (g->publish.nr_ports == 0)
+		return 0;
+	for (unsigned int i = 0; i < g->nr_vifs; i++) {
+		if (!g->vifs[i].user)
+			continue;
+		g->vifs[i].passt = g->publish;
+		return 0;
+	}
+	log_error("--publish is for a card with user-mode networking: give the guest --net user");
+	return -EINVAL;
+}
+
 int guest_complete(struct guest *g)
 {
 	int r = 0;
@@ -137,6 +156,9 @@ int guest_complete(struct guest *g)
 			"--kernel is missing: name a Linux kernel image, for example /boot/vmlinuz-$(uname -r)");
 		return -EINVAL;
 	}
+	r = give_ports(g);
+	if (r < 0)
+		return r;
 	if (!*g->uuid)
 		r = make_uuid(g->uuid);
 	if (!*g->name)
@@ -227,6 +249,11 @@ static int set_net(void *data, const char *value)
 	return guest_add_vif(data, value);
 }
 
+static int set_publish(void *data, const char *value)
+{
+	return passt_publish(&((struct guest *)data)->publish, value);
+}
+
 static int set_console_pty(void *data, const char *value)
 {
 	return set_string(&((struct guest *)data)->console_pty, value);
@@ -276,8 +303,11 @@ const struct option_spec guest_specs[] = {
 	{ "sparse", NULL, "allocate memory only when the guest touches it", set_sparse },
 	{ "vcpus", "N", "virtual processors, 1 to 32 (default: 1)", set_vcpus },
 	{ "disk", "FILE[,ro]", "raw image file that becomes xvda", set_disk },
-	{ "net", "tap=NAME[,...]", "network card on a TAP device; also bridge=NAME, mac=ADDRESS",
+	{ "net", "tap=NAME[,...]|user",
+	  "network card on a TAP device; also bridge=NAME, mac=ADDRESS; or on the host's network, by passt",
 	  set_net },
+	{ "publish", "[ADDRESS:]HOST:GUEST[/udp]",
+	  "with --net user: connections to this port of the host are the guest's", set_publish },
 	{ "name", "NAME", "name of the guest", set_name },
 	{ "uuid", "UUID", "identity of the guest (default: made up)", set_uuid },
 	{ "console-pty", "LINK", "also make a pseudoterminal for the console, with this link to it",

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/options.h"
+#include "tools/passt.h"
 
 #define GUEST_DISKS_MAX 1 /* of the skeleton */
 #define GUEST_VIFS_MAX 1
@@ -17,9 +18,11 @@ struct guest_disk {
 };
 
 struct guest_vif {
+	bool user;	 /* user-mode networking, by passt; else: */
 	char tap[16];	 /* name of the TAP device */
 	char bridge[16]; /* "" for none */
 	uint8_t mac[6];
+	struct passt passt;
 };
 
 /* what is done about a guest that ended by itself */
@@ -42,6 +45,7 @@ struct guest {
 	unsigned int nr_disks;
 	struct guest_vif vifs[GUEST_VIFS_MAX];
 	unsigned int nr_vifs;
+	struct passt publish; /* its ports only: of the first card with user-mode networking */
 };
 
 /* of a command line, or of a file with a line "OPTION = VALUE" for each; data is the struct guest */
@@ -52,7 +56,7 @@ void guest_fini(struct guest *g);
 
 /* FILE[,ro]: -EINVAL, -ENOSPC (too many), -errno of realpath(3) */
 int guest_add_disk(struct guest *g, const char *spec);
-/* tap=NAME[,bridge=NAME][,mac=XX:XX:XX:XX:XX:XX]: -EINVAL, -ENOSPC */
+/* tap=NAME[,bridge=NAME][,mac=XX:XX:XX:XX:XX:XX] or user[,mac=...]: -EINVAL, -ENOSPC */
 int guest_add_vif(struct guest *g, const char *spec);
 /* What was not given: name, uuid, mac addresses. -EINVAL, logged: what has to be given */
 int guest_complete(struct guest *g);

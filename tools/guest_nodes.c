@@ -201,7 +201,10 @@ static void write_vif(struct writer *w, const struct guest_vif *vif, unsigned in
 	node(w, "mac", "%s", mac);
 	node(w, "handle", "%u", i);
 	node(w, "type", "vif");
-	node(w, "vifname", "%s", vif->tap);
+	if (vif->user)
+		node(w, "passt", "%s", vif->passt.socket);
+	else
+		node(w, "vifname", "%s", vif->tap);
 	if (*vif->bridge)
 		node(w, "bridge", "%s", vif->bridge);
 	node(w, "state", "%u", XENHOST_STATE_INITIALISING);

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/filemap.h"
 #include "common/log.h"
 #include "tools/store_control.h"
 #include "tools/store_verbs.h"
@@ -100,30 +100,11 @@ static int write_all(int fd, const char *data, size_t len)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* The caller's to unmap; an empty file is an error. */
-static int map_file(const char *path, char **ret_map, size_t *ret_len)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	void *map;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!st.st_size)
-		return -ENODATA;
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	*ret_map = map;
-	*ret_len = (size_t)st.st_size;
-	return 0;
-}
-
 static int compare(const char *path, const char *data, size_t len)
 {
 	char *map;
 	size_t map_len;
-	int r = map_file(path, &map, &map_len);
+	int r = filemap_read(path, &map, &map_len);
 
 	if (r < 0)
 		return r;
@@ -201,7 +182,7 @@ int store_import(const char *rundir, const char *path)
 	_cleanup_(control_close) struct control c = { .fd = -1 };
 	char *map;
 	size_t len;
-	int r = map_file(path, &map, &len);
+	int r = filemap_read(path, &map, &len);
 
 	if (r < 0) {
 		log_error("cannot read %s: %s", path, strerror(-r));

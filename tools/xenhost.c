@@ -23,6 +23,7 @@ static const struct {
 	{ "grant", cmd_grant, "list grants, and who uses them" },
 	{ "net", cmd_net, "network cards of running guests: attach, detach, set, figures" },
 	{ "run", cmd_run, "run one guest with daemons of its own, on this terminal" },
+	{ "start", cmd_start, "start a guest of the system's" },
 	{ "supervise", cmd_supervise, "look after one guest of the system's daemons" },
 	{ "store", cmd_store, "read and change the Xenstore" },
 	{ "trace", cmd_trace, "show messages as they go by" },

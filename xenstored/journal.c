@@ -11,18 +11,20 @@
 #include "common/cleanup.h"
 #include "xenstored/journal.h"
 
-#define SIZE_MIN (256u << 10)
+#define SIZE_STEP (256u << 10)
 
 struct file_head {
-	char magic[8]; /* ends with the version of the layout */
+	char magic[7];
+	uint8_t version;
 	uint64_t generation;
 	uint64_t committed; /* journal_commit() knows that this is at 16 */
 	uint64_t spare;
 };
 
-static const char magic[8] = "xsjrnl\0\001";
+static const char magic[7] = "xsjrnl";
 
 _Static_assert(offsetof(struct file_head, committed) == 16, "journal_commit()");
+_Static_assert(sizeof(struct file_head) == 32, "no holes");
 
 /* The memory is taken now: a write to it must not end the daemon later. */
 static int resize(struct journal *j, size_t size)
@@ -43,15 +45,23 @@ static int resize(struct journal *j, size_t size)
 	return 0;
 }
 
+/* Not much more than is needed: it is memory. */
+static size_t size_for(size_t need)
+{
+	return (need + need / 32 + SIZE_STEP - 1) & ~(size_t)(SIZE_STEP - 1);
+}
+
 int journal_new(uint64_t generation, struct journal *ret_journal)
 {
 	struct journal j = { .fd = memfd_create("xenstored", MFD_CLOEXEC | MFD_ALLOW_SEALING) };
-	struct file_head h = { .generation = generation, .committed = sizeof(h) };
+	struct file_head h = { .version = JOURNAL_VERSION,
+			       .generation = generation,
+			       .committed = sizeof(h) };
 	int r;
 
 	if (j.fd < 0)
 		return -errno;
-	r = fcntl(j.fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0 ? -errno : resize(&j, SIZE_MIN);
+	r = fcntl(j.fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0 ? -errno : resize(&j, SIZE_STEP);
 	if (r < 0) {
 		journal_close(&j);
 		return r;
@@ -79,16 +89,24 @@ void journal_spoil(struct journal *j)
 
 void journal_append(struct journal *j, const struct journal_record *r)
 {
-	const size_t need = j->end + journal_size(r);
+	const size_t need = j->end + journal_room(r);
 
 	if (j->failed)
 		return;
-	if (need > j->size && resize(j, (need + need / 4 + 4095) & ~(size_t)4095) < 0) {
+	if (need > j->size && resize(j, size_for(need)) < 0) {
 		j->failed = true;
 		return;
 	}
-	journal_encode(r, j->map + j->end);
-	j->end = need;
+	j->end += journal_encode(&j->past, r, j->map + j->end);
+}
+
+static int check_head(const struct file_head *h, uint64_t size)
+{
+	if (memcmp(h->magic, magic, sizeof(magic)))
+		return -EPROTO;
+	if (h->version != JOURNAL_VERSION)
+		return -EPROTONOSUPPORT;
+	return h->committed < sizeof(*h) || h->committed > size ? -EPROTO : 0;
 }
 
 int journal_view_open(int fd, struct journal_view *ret_view)
@@ -96,6 +114,7 @@ int journal_view_open(int fd, struct journal_view *ret_view)
 	struct file_head h;
 	struct stat st;
 	char *map;
+	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -105,13 +124,15 @@ int journal_view_open(int fd, struct journal_view *ret_view)
 	if (map == MAP_FAILED)
 		return -errno;
 	memcpy(&h, map, sizeof(h));
-	if (memcmp(h.magic, magic, sizeof(magic)) || h.committed < sizeof(h) ||
-	    h.committed > (uint64_t)st.st_size) {
+	r = check_head(&h, (uint64_t)st.st_size);
+	if (r < 0) {
 		munmap(map, (size_t)st.st_size);
-		return -EPROTO;
+		return r;
 	}
-	*ret_view =
-		(struct journal_view){ map, (size_t)st.st_size, (size_t)h.committed, h.generation };
+	*ret_view = (struct journal_view){ .map = map,
+					   .size = (size_t)st.st_size,
+					   .end = (size_t)h.committed,
+					   .generation = h.generation };
 	return 0;
 }
 
@@ -122,14 +143,16 @@ void journal_view_close(struct journal_view *v)
 	*v = (struct journal_view){ 0 };
 }
 
-int journal_view_next(const struct journal_view *v, size_t *at, struct journal_record *ret_record)
+int journal_view_next(struct journal_view *v, size_t *at, struct journal_record *ret_record)
 {
 	const size_t start = *at ? *at : sizeof(struct file_head);
 	int64_t n;
 
+	if (!*at)
+		v->past.path_len = v->past.nr_perms = 0;
 	if (start >= v->end)
 		return 0;
-	n = journal_decode(v->map + start, v->end - start, ret_record);
+	n = journal_decode(&v->past, v->map + start, v->end - start, ret_record);
 	if (n < 0)
 		return (int)n;
 	*at = start + (size_t)n;

@@ -22,6 +22,7 @@ struct journal {
 	size_t end;	  /* behind the last record */
 	size_t committed; /* what counts */
 	bool failed;
+	struct journal_past past; /* of the record at end */
 };
 
 /* generation: how many processes had this state before */
@@ -39,16 +40,21 @@ static inline void journal_commit(struct journal *j)
 	__atomic_store_n((uint64_t *)(void *)(j->map + 16), j->end, __ATOMIC_RELEASE);
 }
 
-/* Another process's journal, to be read only. fd stays the caller's. -EPROTO: not a journal of ours */
+/* Another process's journal, to be read only. */
 struct journal_view {
 	char *map;
 	size_t size, end;
 	uint64_t generation;
+	struct journal_past past; /* of the record that is next */
 };
 
+/* fd stays the caller's. -EPROTO: not a journal; -EPROTONOSUPPORT: of another version's layout */
 int journal_view_open(int fd, struct journal_view *ret_view);
 void journal_view_close(struct journal_view *v);
-/* *at starts at 0. 1 there is one, 0 the end, -EPROTO: damaged from here on */
-int journal_view_next(const struct journal_view *v, size_t *at, struct journal_record *ret_record);
+/*
+ * *at starts at 0. 1 there is one (its parts are valid until the next call), 0 the end, -EPROTO: damaged
+ * from here on
+ */
+int journal_view_next(struct journal_view *v, size_t *at, struct journal_record *ret_record);
 
 #endif

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records of the journal (state.h says what they are for): one layout for all, a fixed head, three
- * numbers, an id, and up to three strings of bytes. Pure: no I/O, allocation or globals.
- * Parts begin at multiples of 8. Native byte order: a journal does not leave the machine, and not the memory either.
+ * Records of the journal (state.h says what they are for): one layout for all, a domain, three numbers, an
+ * id, and up to three strings of bytes; what is nothing takes nothing. Pure: no I/O, allocation or globals.
+ *
+ * A store is many nodes whose paths and permissions are mostly those of the node before. So a record says
+ * of its path only what is different from the last one's, and of permissions that they are the last ones
+ * again: both sides know from the records before (struct journal_past) what that means. Records can only be
+ * read from the first one on, in their order.
  */
 #ifndef XENSTORED_JOURNAL_WIRE_H
 #define XENSTORED_JOURNAL_WIRE_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "xenstored/perm.h"
+#include "xenstored/wire.h"
 
 enum journal_type {
 	JOURNAL_NODE = 1,    /* part 0 path, 1 struct perm[], 2 value: made or changed */
@@ -48,10 +55,12 @@ enum journal_reset {
 	JOURNAL_AS_IS = JOURNAL_RESETS /* in no journal: the page knows alone where it goes on */
 };
 
+#define JOURNAL_VERSION 2 /* of this layout: an older or newer one is not read */
 #define JOURNAL_NEW_GUESTS 65535u
 #define JOURNAL_PARTS 3
 #define JOURNAL_NUMBERS 3
-#define JOURNAL_RECORD_MIN 40u
+#define JOURNAL_RECORD_MIN 2u
+#define JOURNAL_PERMS_MAX 4096u /* entries of a list */
 
 /* flags of JOURNAL_DOMAIN */
 #define JOURNAL_EXISTS 1u
@@ -77,14 +86,23 @@ struct journal_record {
 	struct journal_part part[JOURNAL_PARTS];
 };
 
-/* bytes that the record takes, a multiple of 8 */
-size_t journal_size(const struct journal_record *r);
-/* buf holds journal_size() */
-void journal_encode(const struct journal_record *r, void *buf);
+/* what the records before leave for the next one; all zeros before the first */
+struct journal_past {
+	size_t path_len, nr_perms;
+	struct perm perms[JOURNAL_PERMS_MAX];
+	char path[WIRE_PATH_MAX];
+};
+
+/* no fewer bytes than the record takes, whatever came before it */
+size_t journal_room(const struct journal_record *r);
+/* buf holds journal_room(). Bytes that it takes */
+size_t journal_encode(struct journal_past *past, const struct journal_record *r, void *buf);
 /*
- * The record at buf; its parts point into buf. Bytes taken, or -EPROTO: cut off, or nothing that
- * journal_encode() makes from a sensible record.
+ * The record at buf; its parts point into buf or into past and are valid until the next one is read.
+ * Bytes taken, or -EPROTO: cut off, or nothing that journal_encode() makes from a sensible record; then
+ * nothing that follows can be read either.
  */
-int64_t journal_decode(const void *buf, size_t len, struct journal_record *ret_record);
+int64_t journal_decode(struct journal_past *past, const void *buf, size_t len,
+		       struct journal_record *ret_record);
 
 #endif

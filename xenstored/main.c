@@ -2,18 +2,15 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <event2/event.h>
 
 #include "common/bridge.h"
-#include "common/cleanup.h"
 #include "common/daemon.h"
+#include "common/filemap.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "xenstored/live.h"
@@ -70,25 +67,6 @@ static int set_import(void *data, const char *value)
 	return 0;
 }
 
-/* for as long as the process lives */
-static int map_import(const char *path, struct server *s)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	void *map;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!st.st_size)
-		return -ENODATA;
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	s->import = map;
-	s->import_len = (size_t)st.st_size;
-	return 0;
-}
-
 static const struct option_spec options[] = {
 	{ "service", "NAME=DOMID",
 	  "a service domain with a socket store/NAME.sock; may be repeated", set_service },
@@ -128,7 +106,7 @@ int main(int argc, char **argv)
 	static struct server server = { .lock_fd = -1 };
 	struct daemon d = { .name = "xenhost-xenstored", .purpose = "The Xenstore." };
 	struct config o = { .server = &server };
-	char uri[4200];
+	char uri[4200], *import = NULL;
 	int r;
 
 	service_table_init(&server.services);
@@ -138,12 +116,14 @@ int main(int argc, char **argv)
 	if (o.rehearse)
 		return server_rehearse(&server) < 0 ? 1 : LIVE_REHEARSED;
 	server.argv = argv;
-	r = o.import ? map_import(o.import, &server) : 0;
+	/* for as long as the process lives */
+	r = o.import ? filemap_read(o.import, &import, &server.import_len) : 0;
 	if (r < 0) {
 		log_error("cannot read %s: %s", o.import, strerror(-r));
 		return 1;
 	}
 	snprintf(uri, sizeof(uri), "bridge:%s/%s", d.rundir, BRIDGE_SOCKET_STORE);
+	server.import = import;
 	server.host_uri = !o.host ? uri : strcmp(o.host, "none") ? o.host : NULL;
 	if (!o.xen_socket)
 		o.xen_socket = strcmp(d.rundir, XENHOST_RUNSTATEDIR) ? "none" : XEN_SOCKET;

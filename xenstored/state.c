@@ -17,7 +17,8 @@
 #include "xenstored/state.h"
 #include "xenstored/txn.h"
 
-#define GROWTH_MIN (4u << 20) /* a journal this much longer than its first image is not shortened */
+/* A journal is written anew when it has become that much longer than its first image. */
+#define GROWTH(image) ((image) / 2 + (1u << 20))
 
 struct state {
 	struct server *server;
@@ -419,7 +420,7 @@ void state_settle(struct server *s)
 	const struct state *st = s->state;
 	int r;
 
-	if (!st || st->journal.end < 2 * st->image + GROWTH_MIN)
+	if (!st || st->journal.end < st->image + GROWTH(st->image))
 		return;
 	state_commit(s);
 	r = s->state ? rewrite(s) : 0;

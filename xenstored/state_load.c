@@ -372,7 +372,7 @@ static void renew_txns(struct server *s)
 			txn_give_up(&s->store.heap, t, s->store.root);
 }
 
-static int load_records(struct server *s, const struct journal_view *v, bool strict, size_t *ret_nr)
+static int load_records(struct server *s, struct journal_view *v, bool strict, size_t *ret_nr)
 {
 	struct journal_record r;
 	size_t at = 0;
@@ -427,8 +427,14 @@ int state_load(struct server *s, struct xenhost *host)
 		return 0;
 	if (r == 0)
 		r = load_fd(s, fd, false);
+	if (r == -EPROTONOSUPPORT) {
+		log_error(
+			"the kept state was written by another version of this program, which this "
+			"one cannot read; starting with an empty store");
+		return 0;
+	}
 	if (r == -EPROTO) {
-		log_error("the kept state is none of this version's; starting with an empty store");
+		log_error("the kept state is not readable; starting with an empty store");
 		return 0;
 	}
 	if (r < 0)

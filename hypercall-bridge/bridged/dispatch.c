@@ -345,6 +345,9 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 			    size_t nr_fds, struct answer *a)
 {
 	const Bridge__DomainUpdate *u = req->domain_update;
+	/* how the last kernel ended is known while the next one runs, too */
+	const bool ends = u->state == BRIDGE__DOMAIN_STATE__SHUTDOWN;
+	const uint32_t reason = ends ? u->shutdown_reason : c->domain->shutdown_reason;
 
 	if (!state_may_follow(c->domain, u)) {
 		a->why =
@@ -352,15 +355,28 @@ static int op_domain_update(struct client *c, const bridge_frame *req, const int
 		return -EINVAL;
 	}
 	/* each change is told to all who watch: a repeated one is none */
-	if (u->state == c->domain->state && u->shutdown_reason == c->domain->shutdown_reason &&
+	if (u->state == c->domain->state && reason == c->domain->shutdown_reason &&
 	    u->store_port == c->domain->store_port && u->console_port == c->domain->console_port)
 		return 0;
 	c->domain->state = u->state;
-	c->domain->shutdown_reason = u->shutdown_reason;
+	c->domain->shutdown_reason = reason;
+	c->domain->ended |= ends;
 	c->domain->store_port = u->store_port;
 	c->domain->console_port = u->console_port;
 	domain_write(&c->server->domains, c->domain);
 	tell_domain(c->server, c->domain);
+	return 0;
+}
+
+static int query_gone(const struct client *c, const Bridge__DomainQuery *q, struct answer *a)
+{
+	const struct gone *g = gone_find(&c->server->domains.gone, q->domid, q->name);
+
+	if (c->only && (!g || g->unique_id != c->only))
+		return -EPERM;
+	if (!g)
+		return -ESRCH;
+	gone_to_wire(g, &a->info);
 	return 0;
 }
 
@@ -370,14 +386,16 @@ static int op_domain_query(struct client *c, const bridge_frame *req, const int 
 	const Bridge__DomainQuery *q = req->domain_query;
 	const struct domain *named = *q->name ? domain_by_name(&c->server->domains, q->name) : NULL;
 	struct domain *d;
-	int r;
+	int r = c->only ? -EPERM : -ESRCH;
 
-	if (*q->name && !named)
-		return c->only ? -EPERM : -ESRCH;
-	r = find_domain(c, named ? named->domid : q->domid, &d);
+	if (named || !*q->name)
+		r = find_domain(c, named ? named->domid : q->domid, &d);
+	if (r == 0)
+		domain_to_wire(d, &a->info);
+	else if (q->gone)
+		r = query_gone(c, q, a);
 	if (r < 0)
 		return r;
-	domain_to_wire(d, &a->info);
 	a->frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_INFO;
 	a->frame.domain_info = &a->info;
 	return 0;

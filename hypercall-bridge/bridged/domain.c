@@ -107,6 +107,7 @@ void domain_write(struct domain_table *t, const struct domain *d)
 		.nr_regions = (uint8_t)d->nr_regions,
 		.nr_fds = (uint8_t)domain_files(d, fds),
 		.has_secret = d->has_secret,
+		.ended = d->ended,
 	};
 	memcpy(r.domain.name, d->name, sizeof(r.domain.name));
 	memcpy(r.domain.secret, d->secret, sizeof(r.domain.secret));
@@ -150,7 +151,7 @@ int domain_table_init(struct domain_table *t, struct state *state)
 	*t = (struct domain_table){ .by_domid = calloc(DOMIDS, sizeof(*t->by_domid)),
 				    .state = state };
 	list_init(&t->all);
-	return t->by_domid ? 0 : -ENOMEM;
+	return t->by_domid ? gone_table_init(&t->gone, state) : -ENOMEM;
 }
 
 void domain_table_fini(struct domain_table *t)
@@ -163,6 +164,7 @@ void domain_table_fini(struct domain_table *t)
 		list_remove(&d->link);
 		domain_free(d);
 	}
+	gone_table_fini(&t->gone);
 	free(t->by_domid);
 	t->by_domid = NULL;
 }
@@ -390,10 +392,26 @@ int domain_create(struct domain_table *t, const Bridge__DomainCreate *req, const
 	return 0;
 }
 
+static void remember_gone(struct domain_table *t, const struct domain *d)
+{
+	struct gone g = {
+		.unique_id = d->unique_id,
+		.memory_bytes = d->memory_bytes,
+		.shutdown_reason = d->shutdown_reason,
+		.domid = d->domid,
+		.ended = d->ended,
+	};
+
+	memcpy(g.name, d->name, sizeof(g.name));
+	gone_add(&t->gone, &g);
+}
+
 void domain_destroy(struct domain_table *t, struct domain *d)
 {
 	struct domain *other;
 
+	if (d->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
+		remember_gone(t, d);
 	state_free(t->state, d->slot);
 	list_remove(&d->link);
 	t->by_domid[d->domid] = NULL;
@@ -467,6 +485,7 @@ static struct domain *domain_from_kept(uint32_t slot, const struct state_domain 
 	d->kind = (Bridge__DomainKind)kept->kind;
 	d->state = (Bridge__DomainState)kept->state;
 	d->shutdown_reason = kept->shutdown_reason;
+	d->ended = kept->ended || kept->state == BRIDGE__DOMAIN_STATE__SHUTDOWN;
 	d->store_gfn = kept->store_gfn;
 	d->console_gfn = kept->console_gfn;
 	d->store_port = kept->store_port;
@@ -509,6 +528,7 @@ void domain_to_wire(const struct domain *d, Bridge__DomainInfo *ret_info)
 	info.kind = d->kind;
 	info.state = d->state;
 	info.shutdown_reason = d->shutdown_reason;
+	info.ended = d->ended;
 	info.memory_bytes = d->memory_bytes;
 	info.store_gfn = d->store_gfn;
 	info.store_port = d->store_port;

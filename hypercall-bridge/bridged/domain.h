@@ -16,6 +16,7 @@
 #include "common/bridge_wire.h"
 #include "common/list.h"
 #include "hypercall-bridge/bridged/evtchn.h"
+#include "hypercall-bridge/bridged/gone.h"
 
 struct client;
 struct state;
@@ -36,6 +37,7 @@ struct domain {
 	Bridge__DomainKind kind;
 	Bridge__DomainState state;
 	bool may_go_back; /* a tool asked for a state that comes before the present one */
+	bool ended;	  /* it shut down by itself, now or before a soft reset: shutdown_reason */
 	uint32_t shutdown_reason;
 	uint64_t memory_bytes;
 	uint64_t store_gfn, console_gfn;
@@ -55,6 +57,7 @@ struct domain {
 struct domain_table {
 	struct domain **by_domid; /* 32768 places */
 	struct list all;	  /* in order of creation */
+	struct gone_table gone;
 	unsigned int nr_guests;
 	uint16_t last_domid;
 	struct state *state; /* NULL: nothing is kept */
@@ -80,7 +83,7 @@ int domain_add_service(struct domain_table *t, const char *name, uint16_t domid)
 int domain_create(struct domain_table *t, const Bridge__DomainCreate *req, const int *fds,
 		  struct domain **ret_domain, const char **ret_why);
 
-/* closes its ports, marks the other ends dead, frees it */
+/* closes its ports, marks the other ends dead, frees it; a guest is known as gone from now on */
 void domain_destroy(struct domain_table *t, struct domain *d);
 
 /* after a change of what is kept: state, ports, control */

@@ -15,6 +15,8 @@
 #include "common/options.h"
 #include "hypercall-bridge/bridged/limits.h"
 
+#define SOCKET_PREFIX "listen-"
+
 /* Sorted by name, so that thousands are found quickly. */
 struct entry {
 	char *name;
@@ -43,6 +45,29 @@ static int sort_entries(struct fdstore *store)
 	return 0;
 }
 
+/* Sockets go to a list of their own, others keep their order. */
+static int part_sockets(struct fdstore *store)
+{
+	size_t kept = 0;
+
+	store->sockets = calloc(store->nr + 1, sizeof(*store->sockets));
+	if (!store->sockets)
+		return -ENOMEM;
+	for (size_t i = 0; i < store->nr; i++) {
+		char *name = store->names[i];
+		int fd = store->fds[i];
+
+		if (!strncmp(name, SOCKET_PREFIX, strlen(SOCKET_PREFIX))) {
+			store->sockets[store->nr_sockets++] = (struct fdstore_socket){ name, fd };
+			continue;
+		}
+		store->names[kept] = name;
+		store->fds[kept++] = fd;
+	}
+	store->nr = store->used = (unsigned int)kept;
+	return 0;
+}
+
 int fdstore_open(struct fdstore *store)
 {
 	const char *room = getenv("FDSTORE"), *socket = getenv("NOTIFY_SOCKET");
@@ -56,13 +81,28 @@ int fdstore_open(struct fdstore *store)
 	r = sd_listen_fds_with_names(1, &store->names);
 	if (r < 0)
 		return r;
-	store->nr = store->used = (unsigned int)r;
+	store->nr = (unsigned int)r;
 	store->fds = calloc(store->nr + 1, sizeof(*store->fds));
 	if (!store->fds)
 		return -ENOMEM;
 	for (size_t i = 0; i < store->nr; i++)
 		store->fds[i] = SD_LISTEN_FDS_START + (int)i;
-	return sort_entries(store);
+	r = part_sockets(store);
+	return r < 0 ? r : sort_entries(store);
+}
+
+int fdstore_take_socket(struct fdstore *store, const char *name)
+{
+	for (size_t i = 0; i < store->nr_sockets; i++) {
+		struct fdstore_socket *s = &store->sockets[i];
+
+		if (!s->name || strcmp(s->name + strlen(SOCKET_PREFIX), name) != 0)
+			continue;
+		free(s->name);
+		s->name = NULL;
+		return s->fd;
+	}
+	return -ENOENT;
 }
 
 int fdstore_take(struct fdstore *store, const char *name)
@@ -106,6 +146,13 @@ void fdstore_close(struct fdstore *store)
 			close(store->fds[i]);
 		free(store->names[i]);
 	}
+	for (size_t i = 0; i < store->nr_sockets; i++) {
+		if (!store->sockets[i].name)
+			continue;
+		close(store->sockets[i].fd);
+		free(store->sockets[i].name);
+	}
+	free(store->sockets);
 	free(store->names);
 	free(store->fds);
 	*store = (struct fdstore){ 0 };

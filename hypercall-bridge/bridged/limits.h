@@ -14,6 +14,7 @@
 #define LIMIT_MEMORY (1ULL << 40) /* bytes of one guest; services map it whole */
 #define LIMIT_GUEST_PORTS 1024	  /* ports of one guest: two descriptors each */
 #define LIMIT_QUEUED_FDS 256	  /* descriptors in unsent messages of one connection */
+#define LIMIT_GONE 1024		  /* guests that have gone and are still known */
 #define LIMIT_GRANT_FRAMES 64	  /* frames of one guest's grant table */
 #define LIMIT_STORED 24000 /* with the keeper; their names go through one environment variable */
 

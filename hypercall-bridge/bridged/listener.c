@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <systemd/sd-daemon.h>
 
 #include "hypercall-bridge/bridged/listener.h"
 
@@ -26,6 +28,7 @@ struct listener {
 	struct list link;
 	struct server *server;
 	int fd;
+	bool ours; /* the socket's file is ours to remove, not systemd's */
 	struct event *event, *again;
 	struct sockaddr_un addr;
 	Bridge__Role role;
@@ -43,7 +46,8 @@ static void listener_free(struct listener *l)
 	if (l->again)
 		event_free(l->again);
 	if (l->fd >= 0) {
-		unlink(l->addr.sun_path);
+		if (l->ours)
+			unlink(l->addr.sun_path);
 		close(l->fd);
 	}
 	free(l);
@@ -104,8 +108,37 @@ static int listener_bind(struct listener *l)
 		return -errno;
 	if (bind(l->fd, (struct sockaddr *)&l->addr, sizeof(l->addr)) < 0)
 		return -errno;
+	l->ours = true;
 	if (chmod(l->addr.sun_path, 0660) < 0 || listen(l->fd, SOMAXCONN) < 0)
 		return -errno;
+	return 0;
+}
+
+/* A unit of systemd listens for us: it made the file, with the owner and mode that say who may come. */
+static int listener_adopt(struct listener *l)
+{
+	struct sockaddr_un addr = { 0 };
+	socklen_t len = sizeof(addr);
+
+	if (sd_is_socket(l->fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
+		return -EINVAL;
+	if (getsockname(l->fd, (struct sockaddr *)&addr, &len) < 0)
+		return -errno;
+	if (strncmp(addr.sun_path, l->addr.sun_path, sizeof(addr.sun_path)) != 0) {
+		log_error("the unit listens on %.*s", (int)sizeof(addr.sun_path), addr.sun_path);
+		return -EINVAL;
+	}
+	return fcntl(l->fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int listener_open(struct listener *l)
+{
+	int r;
+
+	l->fd = fdstore_take_socket(&l->server->fdstore, l->role_name);
+	r = l->fd >= 0 ? listener_adopt(l) : listener_bind(l);
+	if (r < 0)
+		return r;
 	l->event = event_new(l->server->base, l->fd, EV_READ | EV_PERSIST, on_connect, l);
 	l->again = evtimer_new(l->server->base, on_again, l);
 	return l->event && l->again && event_add(l->event, NULL) == 0 ? 0 : -ENOMEM;
@@ -127,7 +160,7 @@ static int listener_new(struct server *server, const char *name, Bridge__Role ro
 	strncpy(l->role_name, name, sizeof(l->role_name) - 1);
 	n = snprintf(l->addr.sun_path, sizeof(l->addr.sun_path), "%s/" BRIDGE_DIR "/%s.sock",
 		     server->rundir, name);
-	r = n < 0 || (size_t)n >= sizeof(l->addr.sun_path) ? -ENAMETOOLONG : listener_bind(l);
+	r = n < 0 || (size_t)n >= sizeof(l->addr.sun_path) ? -ENAMETOOLONG : listener_open(l);
 	if (r < 0)
 		log_error("cannot listen on %s/" BRIDGE_DIR "/%s.sock: %s", server->rundir, name,
 			  strerror(-r));

@@ -92,6 +92,9 @@ static int restore_record(struct server *s, uint32_t number, const struct state_
 		return restore_domain(s, number, r, fds);
 	case STATE_CHANNEL:
 		return restore_channel(s, number, r, fds);
+	case STATE_GONE:
+		(void)gone_restore(&s->domains.gone, number, &r->gone);
+		return 0;
 	default:
 		error = keep_restore(&s->kept, number, &r->deposit, fds[0]);
 		return error < 0 ? error : 0;
@@ -101,7 +104,8 @@ static int restore_record(struct server *s, uint32_t number, const struct state_
 /* Domains first: channels and what is dead follow from them. */
 int restore_records(struct server *s, const void *bytes, const char **ret_why)
 {
-	static const enum state_kind order[] = { STATE_DOMAIN, STATE_CHANNEL, STATE_DEPOSIT };
+	static const enum state_kind order[] = { STATE_DOMAIN, STATE_CHANNEL, STATE_DEPOSIT,
+						 STATE_GONE };
 	const struct state_header *h = state_header(bytes);
 
 	*ret_why = "its records contradict each other";

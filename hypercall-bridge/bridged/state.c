@@ -77,6 +77,8 @@ static bool domain_ok(const struct state_domain *d)
 		return false;
 	if (!terminated(d->name, sizeof(d->name)) || !*d->name || d->has_secret > 1)
 		return false;
+	if (d->ended > 1)
+		return false;
 	if (d->nr_regions > BRIDGE_REGIONS_MAX || d->nr_fds > d->nr_regions)
 		return false;
 	if (d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN && d->nr_regions)
@@ -99,6 +101,13 @@ static bool deposit_ok(const struct state_deposit *d)
 	       terminated(d->name, sizeof(d->name)) && *d->name;
 }
 
+static bool gone_ok(const struct state_gone *g)
+{
+	return g->number != 0 && g->number < 1ull << 62 && g->unique_id != 0 && g->ended <= 1 &&
+	       domid_fits(g->domid, BRIDGE__DOMAIN_KIND__GUEST_DOMAIN) &&
+	       terminated(g->name, sizeof(g->name)) && *g->name;
+}
+
 static bool record_ok(const struct state_record *r)
 {
 	switch (r->kind) {
@@ -110,6 +119,8 @@ static bool record_ok(const struct state_record *r)
 		return channel_ok(&r->channel);
 	case STATE_DEPOSIT:
 		return deposit_ok(&r->deposit);
+	case STATE_GONE:
+		return gone_ok(&r->gone);
 	default:
 		return false;
 	}

@@ -3,7 +3,7 @@
  * The tables of bridged as they lie in a memfd, so that the next process finds them after a SIGKILL.
  *
  * The memfd has a header and records of one size, without pointers: a domain (with its regions), a channel
- * (with both ends) or a deposit. One record is one fact: writing it is atomic (state_store.c), and nothing
+ * (with both ends), a deposit or a guest that has gone (gone.h). One record is one fact: writing it is atomic (state_store.c), and nothing
  * needs two records to change together; what follows from others is not written down (a port is dead when
  * the domain at its other end has no record).
  *
@@ -35,6 +35,7 @@ enum state_kind {
 	STATE_DOMAIN,
 	STATE_CHANNEL,
 	STATE_DEPOSIT,
+	STATE_GONE,
 	STATE_KINDS,
 };
 
@@ -55,7 +56,8 @@ struct state_domain {
 	uint8_t nr_regions;
 	uint8_t nr_fds;
 	uint8_t has_secret;
-	uint32_t pad;
+	uint8_t ended; /* shutdown_reason says how it did, once at least */
+	uint8_t pad[3];
 	char name[BRIDGE_NAME_MAX];
 	uint8_t secret[BRIDGE_SECRET_SIZE];
 	struct state_region regions[BRIDGE_REGIONS_MAX];
@@ -80,6 +82,16 @@ struct state_deposit {
 	char name[BRIDGE_NAME_MAX];
 };
 
+struct state_gone {
+	uint64_t number; /* they are counted from 1 */
+	uint64_t unique_id, memory_bytes;
+	uint32_t shutdown_reason;
+	uint16_t domid;
+	uint8_t ended;
+	uint8_t pad;
+	char name[BRIDGE_NAME_MAX];
+};
+
 struct state_record {
 	uint32_t kind;
 	uint32_t pad;
@@ -87,6 +99,7 @@ struct state_record {
 		struct state_domain domain;
 		struct state_channel channel;
 		struct state_deposit deposit;
+		struct state_gone gone;
 		uint8_t room[STATE_RECORD_SIZE - 8];
 	};
 };

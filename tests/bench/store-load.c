@@ -603,6 +603,31 @@ static int fill_store(struct run *r)
 	return 0;
 }
 
+/* Each of its nodes is written so many times, in an order that has nothing to do with where they are. */
+#define CHURNS 5
+
+static int churn_store(struct run *r)
+{
+	const long domains = r->arg / 100, nodes = domains * 96;
+	long pending = 0;
+
+	client_open(r, &r->control, 0);
+	for (long i = 0; i < CHURNS * nodes; i++) {
+		const long at = (long)((unsigned long)i * 7919 % (unsigned long)nodes);
+		char prefix[64];
+
+		snprintf(prefix, sizeof(prefix), "/local/domain/%ld/device/vbd", at / 96 + 1);
+		put_path(&r->control, WRITE, prefix, at / 16 % 6, at % 16, "VALUE");
+		if (++pending < BATCH)
+			continue;
+		wait_for(&r->control, (uint64_t)pending);
+		pending = 0;
+	}
+	wait_for(&r->control, (uint64_t)pending);
+	printf("0 0 0 0\n");
+	return 0;
+}
+
 /* --- the least that any daemon needs --- */
 
 static const char *echo_answer(const struct header *h, uint32_t *ret_len)
@@ -689,7 +714,7 @@ static const struct scenario *find(const char *name)
 static void usage(FILE *out)
 {
 	fprintf(out, "Usage: store-load SOCKET SECONDS SCENARIO [ARG]\n"
-		     "       store-load SOCKET 0 remove|fill|echo NODES\n"
+		     "       store-load SOCKET 0 remove|fill|churn|echo NODES\n"
 		     "Prints: operations per second, how busy this process was, transactions lost, "
 		     "events.\n");
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
@@ -718,6 +743,8 @@ int main(int argc, char **argv)
 		return measure_removal(&r);
 	if (!strcmp(argv[3], "fill"))
 		return fill_store(&r);
+	if (!strcmp(argv[3], "churn"))
+		return churn_store(&r);
 	r.scenario = find(argv[3]);
 	r.nr_clients = r.scenario->nr_clients;
 	r.depth = r.scenario->depth;

@@ -7,6 +7,7 @@ fuzz_state_SOURCES = fuzz-state.c \
 	$(top_srcdir)/hypercall-bridge/bridged/domain.c \
 	$(top_srcdir)/hypercall-bridge/bridged/evtchn.c \
 	$(top_srcdir)/hypercall-bridge/bridged/gnttab.c \
+	$(top_srcdir)/hypercall-bridge/bridged/gone.c \
 	$(top_srcdir)/hypercall-bridge/bridged/keep.c \
 	$(top_srcdir)/hypercall-bridge/bridged/restore.c \
 	$(top_srcdir)/hypercall-bridge/bridged/state.c

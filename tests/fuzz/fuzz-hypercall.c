@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest that makes any hypercalls with any arguments. The input is a list of calls, and the guest's
- * memory is the rest of it, four pages of which the third is missing. Planted: an upcall vector for a
- * vCPU one too high: found within 60 s.
+ * memory is the rest of it, four pages of which the third is missing; each is a piece of memory of its own, so that
+ * a byte beyond its end is seen. tests/planted has mistakes that are found within 60 s.
  */
 #include "config.h"
 
@@ -28,7 +28,7 @@ struct call {
 	uint16_t pointer, other;
 };
 
-static uint8_t memory[PAGES][PAGE];
+static uint8_t *memory[PAGES];
 static struct hypercall_guest g;
 
 static int gpa_of(void *ctx, unsigned int vcpu, uint64_t gva, uint64_t *ret_gpa)
@@ -72,6 +72,37 @@ static int balloon(void *ctx, uint64_t gfn, uint64_t nr, bool give)
 	return gfn % 3 ? 0 : -EBUSY;
 }
 
+static int unmap(void *ctx, uint64_t gfn)
+{
+	if (gfn >= 1ull << 40)
+		abort();
+	return gfn % 5 ? 0 : -ENOENT;
+}
+
+static uint64_t grant_gfn(void *ctx, uint32_t frame)
+{
+	if (frame >= g.grant_frames_max)
+		abort();
+	return frame % 3 ? frame : UINT64_MAX;
+}
+
+static bool is_up(void *ctx, unsigned int vcpu)
+{
+	check_vcpu(vcpu);
+	return vcpu == 0;
+}
+
+static int runstate_flag(void *ctx, bool enable)
+{
+	return enable ? 0 : -EINVAL;
+}
+
+static void unknown(void *ctx, uint64_t nr, uint64_t op)
+{
+	if (hypercall_name(nr < HYPERCALL_NR_MAX ? (unsigned int)nr : 0) == NULL)
+		abort();
+}
+
 static int area(void *ctx, unsigned int vcpu, uint64_t gpa)
 {
 	check_vcpu(vcpu);
@@ -92,6 +123,8 @@ static int port_opened(void *ctx, uint32_t port)
 	const struct port *p = ports_get(&g.ports, port);
 
 	if (!p || p->vcpu >= g.nr_vcpus)
+		abort();
+	if (p->state == EVTCHNSTAT_virq && p->virq >= PORTS_VIRQS_MAX)
 		abort();
 	return port % 7 ? 0 : -ENOMEM;
 }
@@ -132,11 +165,15 @@ static const struct hypercall_ops ops = {
 	.host_of = host_of,
 	.map_shared_info = map_shared_info,
 	.map_grant_frame = map_grant_frame,
+	.unmap = unmap,
+	.grant_gfn = grant_gfn,
 	.balloon = balloon,
 	.vcpu_info = area,
 	.vcpu_time_area = area,
 	.vcpu_runstate_area = area,
 	.vcpu_timer = area,
+	.vcpu_is_up = is_up,
+	.runstate_flag = runstate_flag,
 	.upcall_vector = upcall_vector,
 	.port_opened = port_opened,
 	.port_closed = port_closed,
@@ -145,6 +182,7 @@ static const struct hypercall_ops ops = {
 	.port_unmask = port_used,
 	.shutdown = op_shutdown,
 	.console_write = console_write,
+	.unknown = unknown,
 };
 
 /* A bound VIRQ leads to its port and back. */
@@ -186,6 +224,23 @@ static void do_call(const struct call *c)
 	hypercall_answer(&g, &h);
 }
 
+static void fill_memory(const uint8_t *data, size_t size)
+{
+	for (int i = 0; i < PAGES; i++) {
+		size_t part = size < PAGE ? size : PAGE;
+
+		if (!memory[i])
+			memory[i] = malloc(PAGE);
+		if (!memory[i])
+			abort();
+		memset(memory[i], 0, PAGE);
+		if (part)
+			memcpy(memory[i], data, part);
+		data += part;
+		size -= part;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct call calls[CALLS_MAX];
@@ -196,8 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(calls, data + 1, n * sizeof(calls[0]));
 	data += 1 + n * sizeof(calls[0]);
 	size -= 1 + n * sizeof(calls[0]);
-	memset(memory, 0, sizeof(memory));
-	memcpy(memory, data, size < sizeof(memory) ? size : sizeof(memory));
+	fill_memory(data, size);
 	hypercall_guest_init(&g, &ops, NULL, 2);
 	g.grant_frames_max = 32;
 	g.nr_memmap = 1;

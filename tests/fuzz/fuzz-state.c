@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hypercall-bridge/bridged/limits.h"
 #include "hypercall-bridge/bridged/restore.h"
 #include "hypercall-bridge/bridged/server.h"
 #include "hypercall-bridge/bridged/state.h"
@@ -131,6 +132,11 @@ static void check_tables(const struct domain_table *t)
 		check_ports(t, d);
 	}
 	check(guests == t->nr_guests);
+	for (uint64_t n = 0; n < LIMIT_GONE; n++) {
+		const struct gone *g = &t->gone.all[n];
+
+		check(!g->number || (g->number % LIMIT_GONE == n && g->number <= t->gone.nr));
+	}
 }
 
 static void restore(void)

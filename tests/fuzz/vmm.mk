@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The modules are compiled in, so that the fuzzer sees their branches.
-check_PROGRAMS += fuzz-pvh fuzz-hypercall
+check_PROGRAMS += fuzz-acpi fuzz-pvh fuzz-hypercall
+fuzz_acpi_SOURCES = fuzz-acpi.c $(top_srcdir)/hypercall-bridge/vmm/acpi.c
 fuzz_pvh_SOURCES = fuzz-pvh.c \
 	$(top_srcdir)/hypercall-bridge/vmm/bzimage.c \
 	$(top_srcdir)/hypercall-bridge/vmm/pvh.c \
@@ -14,4 +15,4 @@ fuzz_hypercall_SOURCES = fuzz-hypercall.c \
 	$(top_srcdir)/hypercall-bridge/guest/hypercall_memory.c \
 	$(top_srcdir)/hypercall-bridge/guest/hypercall_vcpu.c \
 	$(top_srcdir)/hypercall-bridge/guest/ports.c
-EXTRA_DIST += corpus/pvh corpus/hypercall
+EXTRA_DIST += corpus/acpi corpus/pvh corpus/hypercall

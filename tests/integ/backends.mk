@@ -11,6 +11,7 @@ LOOPBACK_TESTS = \
 	integ/loopback-net-keys \
 	integ/loopback-net-restart \
 	integ/loopback-net-tool \
+	integ/loopback-net-user \
 	integ/loopback-restart \
 	integ/loopback-store \
 	integ/loopback-store-kills
@@ -55,7 +56,7 @@ LOOPBACK_NET_SOURCES = \
 integ_loopback_net_SOURCES = integ/loopback-net.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_CFLAGS = $(LOOPBACK_CFLAGS)
-integ_loopback_net_LDADD = $(LOOPBACK_LIBS)
+integ_loopback_net_LDADD = $(LIBFILTER) $(LOOPBACK_LIBS)
 
 integ_loopback_net_hostile_SOURCES = integ/loopback-net-hostile.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_hostile_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
@@ -66,6 +67,12 @@ integ_loopback_net_tool_SOURCES = integ/loopback-net-tool.c $(LOOPBACK_NET_SOURC
 integ_loopback_net_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_tool_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_tool_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_net_user_SOURCES = integ/loopback-net-user.c support/tcp.c support/tcp.h ../tools/passt.c ../tools/passt.h \
+	$(LOOPBACK_NET_SOURCES)
+integ_loopback_net_user_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_user_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_user_LDADD = $(LOOPBACK_LIBS)
 
 integ_loopback_net_keys_SOURCES = integ/loopback-net-keys.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_keys_CPPFLAGS = $(LOOPBACK_CPPFLAGS)

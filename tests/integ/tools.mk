@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: MIT
+TESTS += integ/dbus.sh integ/service-manager.sh
+EXTRA_DIST += integ/dbus.sh integ/service-manager.sh integ/service-manager.py
+
 TESTS += integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
 EXTRA_DIST += integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
 

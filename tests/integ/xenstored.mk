@@ -3,7 +3,7 @@
 XENSTORED_TESTS = integ/xenstored-stock-clients.sh integ/xenstored-prober.sh integ/xenstored-restart.sh \
 	integ/xenstored-live-update.sh integ/xenstored-stock-daemons.sh integ/xenstored-migrate.sh \
 	integ/xenstored-migrate-stock.sh integ/xenstored-libxenstore.sh integ/xenstored-sockets.sh \
-	integ/xenstored-quota.sh
+	integ/xenstored-quota.sh integ/daemon-signals.sh
 TESTS += $(XENSTORED_TESTS)
 EXTRA_DIST += $(XENSTORED_TESTS) integ/xenstored-restart.py integ/xenstored-live-update.py integ/libxenstore.c integ/xenstored-quota.py \
 	support/stock-xen support/stock-daemon support/through-ours

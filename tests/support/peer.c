@@ -4,6 +4,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -137,13 +138,25 @@ int peer_control(struct bridge_client *c, uint32_t domid, Bridge__ControlAction 
 	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
 }
 
-int peer_query(struct bridge_client *c, uint32_t domid, struct bridge_message *ret_answer)
+static int query(struct bridge_client *c, uint32_t domid, bool gone,
+		 struct bridge_message *ret_answer)
 {
 	Bridge__DomainQuery msg = BRIDGE__DOMAIN_QUERY__INIT;
 	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_QUERY, &msg);
 
 	msg.domid = domid;
+	msg.gone = gone;
 	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY_DOMAIN_INFO, ret_answer);
+}
+
+int peer_query(struct bridge_client *c, uint32_t domid, struct bridge_message *ret_answer)
+{
+	return query(c, domid, false, ret_answer);
+}
+
+int peer_query_gone(struct bridge_client *c, uint32_t domid, struct bridge_message *ret_answer)
+{
+	return query(c, domid, true, ret_answer);
 }
 
 int peer_restrict(struct bridge_client *c, uint32_t domid)
@@ -264,12 +277,24 @@ void peer_expect_state(struct bridge_client *c, uint32_t domid, Bridge__DomainSt
 	peer_expect_info(c, domid, state, 0);
 }
 
-int peer_update(struct bridge_client *c, Bridge__DomainState state, uint32_t store_port)
+static int update(struct bridge_client *c, Bridge__DomainState state, uint32_t reason,
+		  uint32_t store_port)
 {
 	Bridge__DomainUpdate msg = BRIDGE__DOMAIN_UPDATE__INIT;
 	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_UPDATE, &msg);
 
 	msg.state = state;
+	msg.shutdown_reason = reason;
 	msg.store_port = store_port;
 	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
+}
+
+int peer_update(struct bridge_client *c, Bridge__DomainState state, uint32_t store_port)
+{
+	return update(c, state, 0, store_port);
+}
+
+int peer_update_reason(struct bridge_client *c, Bridge__DomainState state, uint32_t reason)
+{
+	return update(c, state, reason, 1);
 }

@@ -21,6 +21,8 @@ int peer_reattach(struct bridge_client *c, uint64_t unique_id, uint8_t *secret, 
 int peer_watch(struct bridge_client *c);
 int peer_control(struct bridge_client *c, uint32_t domid, Bridge__ControlAction action);
 int peer_query(struct bridge_client *c, uint32_t domid, struct bridge_message *ret_answer);
+/* also of the guest that had this domid last */
+int peer_query_gone(struct bridge_client *c, uint32_t domid, struct bridge_message *ret_answer);
 int peer_restrict(struct bridge_client *c, uint32_t domid);
 int peer_hypercall(struct bridge_client *c, uint32_t domid, uint32_t op, size_t nr_args,
 		   uint64_t arg, struct bridge_message *ret_answer);
@@ -40,5 +42,6 @@ void peer_expect_info(struct bridge_client *c, uint32_t domid, Bridge__DomainSta
 		      uint32_t snapshot);
 void peer_expect_state(struct bridge_client *c, uint32_t domid, Bridge__DomainState state);
 int peer_update(struct bridge_client *c, Bridge__DomainState state, uint32_t store_port);
+int peer_update_reason(struct bridge_client *c, Bridge__DomainState state, uint32_t reason);
 
 #endif

@@ -51,6 +51,7 @@ int set_start_opend(struct set *set)
 		set->rundir);
 	if (bench)
 		fprintf(f, "writable = %s/\n", bench);
+	fprintf(f, "[service netback]\ntap = t-*\ntap = vif*\ntap = lo\nbridge = *\n");
 	if (fclose(f) != 0)
 		return -EIO;
 	return start(set, &set->opend, "opend", args);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # hypercall-bridge/bridged, and the library's half of grants
 LIBBRIDGED = $(top_builddir)/hypercall-bridge/bridged/libbridged.la
-check_PROGRAMS += test-evtchn test-domain test-direct
+check_PROGRAMS += test-evtchn test-domain test-direct test-direct-changes
 
 test_evtchn_SOURCES = test-evtchn.c
 test_evtchn_LDADD = $(LIBBRIDGED) $(LDADD)
@@ -12,9 +12,19 @@ test_domain_LDADD = $(LIBBRIDGED) $(LDADD)
 test_direct_SOURCES = test-direct.c
 test_direct_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
 
+# eventfds that peers abuse
+check_PROGRAMS += test-notify
+test_notify_SOURCES = test-notify.c
+test_notify_LDADD = $(LIBBRIDGED) $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
+
+# with direct.c compiled in, see there
+test_direct_changes_SOURCES = test-direct-changes.c
+test_direct_changes_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
+
 # the real daemon
+TEST_BRIDGED = ../support/bridged.c ../support/bridged.h ../support/peer.c ../support/peer.h $(TEST_DAEMON)
 check_PROGRAMS += test-bridged
-test_bridged_SOURCES = test-bridged.c ../support/peer.c ../support/peer.h $(TEST_DAEMON)
+test_bridged_SOURCES = test-bridged.c $(TEST_BRIDGED)
 test_bridged_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_bridged_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
 
@@ -29,7 +39,7 @@ test_state_LDADD = $(LIBBRIDGED) $(LDADD)
 
 # what may be asked and what may not; other versions
 check_PROGRAMS += test-bridged-ops test-bridge-skew
-test_bridged_ops_SOURCES = test-bridged-ops.c ../support/peer.c ../support/peer.h $(TEST_DAEMON)
+test_bridged_ops_SOURCES = test-bridged-ops.c $(TEST_BRIDGED)
 test_bridged_ops_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_bridged_ops_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
 

@@ -2,7 +2,6 @@
 /* The real xenhost-bridged: the permit table, restricted connections, hypercalls, and requests that are wrong. */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -11,7 +10,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <xenhost/hypercall.h>
@@ -19,26 +17,8 @@
 
 #include "common/bridge.h"
 #include "common/xen.h"
-#include "tests/support/daemon.h"
-#include "tests/support/peer.h"
-#include "tests/support/tempdir.h"
+#include "tests/support/bridged.h"
 #include "tests/support/unit.h"
-
-static char rundir[TEMPDIR_SIZE];
-static struct test_daemon bridged;
-
-static void setup(void)
-{
-	tempdir_make(rundir);
-	test_daemon_start(&bridged, TOP_BUILDDIR "/hypercall-bridge/bridged/xenhost-bridged",
-			  rundir, (const char *const[]){ NULL });
-}
-
-static void teardown(void)
-{
-	test_daemon_end(&bridged);
-	tempdir_remove(rundir);
-}
 
 /* --- the permit table, as PROTOCOL.bridge.md has it --- */
 
@@ -98,7 +78,7 @@ START_TEST(test_permits)
 
 	for (size_t i = 0; i < sizeof(permits) / sizeof(permits[0]); i++)
 		for (int role = 0; role < 4; role++) {
-			struct bridge_client *c = peer_open(rundir, sockets[role]);
+			struct bridge_client *c = bridged_peer(sockets[role]);
 			int r = ask(c, permits[i].body);
 			bool may = strchr(permits[i].roles, "tsov"[role]) != NULL;
 
@@ -112,7 +92,7 @@ END_TEST
 
 START_TEST(test_order)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *vmm = bridged_peer("vmm");
 	uint64_t id;
 
 	ck_assert_int_eq(ask(vmm, BRIDGE__FRAME__BODY_HELLO), -EPROTO); /* a second one */
@@ -129,8 +109,8 @@ END_TEST
 
 START_TEST(test_restrict)
 {
-	struct bridge_client *a = peer_open(rundir, "vmm"), *b = peer_open(rundir, "vmm"),
-			     *blk = peer_open(rundir, "blkback");
+	struct bridge_client *a = bridged_peer("vmm"), *b = bridged_peer("vmm"),
+			     *blk = bridged_peer("blkback");
 	struct bridge_message m;
 	uint32_t other;
 	uint64_t id;
@@ -192,8 +172,8 @@ static void expect_values(struct bridge_client *c, uint32_t domid, uint32_t op, 
 
 START_TEST(test_hypercalls)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm"), *blk = peer_open(rundir, "blkback"),
-			     *tool = peer_open(rundir, "tool");
+	struct bridge_client *vmm = bridged_peer("vmm"), *blk = bridged_peer("blkback"),
+			     *tool = bridged_peer("tool");
 	const uint32_t self = BRIDGE_DOMID_SELF;
 	struct bridge_message m;
 	uint64_t id;
@@ -243,10 +223,8 @@ START_TEST(test_library_hypercall)
 {
 	uint64_t values[3], port = 1;
 	xenhost_t *host;
-	char uri[128];
 
-	snprintf(uri, sizeof(uri), "bridge:%s/bridge/blkback.sock", rundir);
-	ck_assert_int_eq(xenhost_open(uri, 0, &host), 0);
+	host = bridged_host("blkback");
 	ck_assert_int_eq(xenhost_hypercall(host, XENHOST_HYPERCALL_VERSION, NULL, 0, values, 2), 0);
 	ck_assert_uint_eq(values[0], 4);
 	ck_assert_int_eq(
@@ -260,7 +238,7 @@ END_TEST
 
 START_TEST(test_port_list)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm"), *tool = peer_open(rundir, "tool");
+	struct bridge_client *vmm = bridged_peer("vmm"), *tool = bridged_peer("tool");
 	unsigned int seen = 0, answers = 0;
 	struct bridge_message m;
 	uint32_t from = 0;
@@ -297,8 +275,8 @@ END_TEST
 
 START_TEST(test_slow_watcher)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm"), *tool = peer_open(rundir, "tool"),
-			     *other = peer_open(rundir, "tool"), *c;
+	struct bridge_client *vmm = bridged_peer("vmm"), *tool = bridged_peer("tool"),
+			     *other = bridged_peer("tool"), *c;
 	Bridge__DomainState last = BRIDGE__DOMAIN_STATE__GONE;
 	struct bridge_message m;
 	unsigned int events = 0;
@@ -316,7 +294,7 @@ START_TEST(test_slow_watcher)
 	}
 	ck_assert_int_eq(peer_update(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 1), 0);
 	bridge_client_close(other);
-	c = peer_open(rundir, "vmm");
+	c = bridged_peer("vmm");
 	ck_assert_int_eq(peer_own(c, "comes and goes", &id), 2);
 	bridge_client_close(c);
 	while (!end || last != BRIDGE__DOMAIN_STATE__RUNNING) {
@@ -331,6 +309,111 @@ START_TEST(test_slow_watcher)
 	ck_assert_uint_lt(events, 10000);
 	bridge_client_close(vmm);
 	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__GONE); /* it is up to date again */
+	bridge_client_close(tool);
+}
+END_TEST
+
+/* --- guests that have gone --- */
+
+static void expect_end(const struct bridge_message *m, uint64_t id, Bridge__DomainState state,
+		       bool ended, uint32_t reason)
+{
+	const Bridge__DomainInfo *info = m->frame->domain_info;
+
+	ck_assert_uint_eq(info->unique_id, id);
+	ck_assert_int_eq(info->state, state);
+	ck_assert_int_eq(info->ended, ended);
+	ck_assert_uint_eq(info->shutdown_reason, reason);
+}
+
+/* Who is told of an end may ask how it was when the guest is gone and another one has its name. */
+START_TEST(test_gone)
+{
+	struct bridge_client *tool = bridged_peer("tool"), *vmm = bridged_peer("vmm");
+	struct bridge_client *next = bridged_peer("vmm");
+	struct bridge_message m;
+	uint64_t id, next_id;
+
+	ck_assert_int_eq(peer_own(vmm, "a", &id), 1);
+	ck_assert_int_eq(peer_watch(tool), 0);
+	peer_expect_info(tool, 0, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_FIRST);
+	for (uint32_t service = 32000; service < 32002; service++)
+		peer_expect_state(tool, service, BRIDGE__DOMAIN_STATE__RUNNING);
+	peer_expect_info(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED, BRIDGE_SNAPSHOT_LAST);
+	ck_assert_int_eq(peer_query_gone(tool, 2, &m), -ESRCH);
+	ck_assert_int_eq(peer_query_gone(tool, 1, &m), 0);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__PAUSED, false, 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, SHUTDOWN_reboot),
+			 0);
+	bridge_client_close(vmm);
+	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__RUNNING);
+	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__SHUTDOWN);
+	peer_next_event(tool, &m);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__GONE, true, SHUTDOWN_reboot);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_own(next, "a", &next_id), 2);
+	ck_assert_int_eq(peer_query(tool, 1, &m), -ESRCH);
+	ck_assert_int_eq(peer_query_gone(tool, 1, &m), 0);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__GONE, true, SHUTDOWN_reboot);
+	ck_assert_str_eq(m.frame->domain_info->name, "a");
+	bridge_message_fini(&m);
+	bridge_client_close(next); /* ended while it was paused */
+	peer_expect_state(tool, 2, BRIDGE__DOMAIN_STATE__PAUSED);
+	peer_expect_state(tool, 2, BRIDGE__DOMAIN_STATE__GONE);
+	ck_assert_int_eq(peer_query_gone(tool, 2, &m), 0);
+	expect_end(&m, next_id, BRIDGE__DOMAIN_STATE__GONE, false, 0);
+	bridge_message_fini(&m);
+	bridge_client_close(tool);
+}
+END_TEST
+
+/* a soft reset: the reason is known while the next kernel runs */
+START_TEST(test_ended_and_runs)
+{
+	struct bridge_client *tool = bridged_peer("tool"), *vmm = bridged_peer("vmm");
+	struct bridge_message m;
+	uint64_t id;
+
+	ck_assert_int_eq(peer_own(vmm, "a", &id), 1);
+	ck_assert_int_eq(
+		peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, SHUTDOWN_soft_reset), 0);
+	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_query(tool, 1, &m), 0);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__RUNNING, true, SHUTDOWN_soft_reset);
+	bridge_message_fini(&m);
+	bridge_client_close(vmm);
+	bridge_client_close(tool);
+}
+END_TEST
+
+/* who is restricted to a guest is told of its end, and of no other's */
+START_TEST(test_gone_restricted)
+{
+	struct bridge_client *blk = bridged_peer("blkback"), *tool = bridged_peer("tool");
+	struct bridge_client *a = bridged_peer("vmm"), *b = bridged_peer("vmm");
+	struct bridge_message m;
+	uint64_t id, other;
+
+	ck_assert_int_eq(peer_own(a, "a", &id), 1);
+	ck_assert_int_eq(peer_own(b, "b", &other), 2);
+	ck_assert_int_eq(peer_restrict(blk, 1), 0);
+	ck_assert_int_eq(peer_watch(tool), 0);
+	bridge_client_close(a);
+	bridge_client_close(b);
+	for (unsigned int gone = 0; gone < 2;) {
+		peer_next_event(tool, &m);
+		gone += m.frame->domain_info->state == BRIDGE__DOMAIN_STATE__GONE;
+		bridge_message_fini(&m);
+	}
+	ck_assert_int_eq(peer_query_gone(blk, 1, &m), 0);
+	expect_end(&m, id, BRIDGE__DOMAIN_STATE__GONE, false, 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(peer_query_gone(blk, 2, &m), -EPERM);
+	ck_assert_int_eq(peer_query_gone(blk, 3, &m), -EPERM);
+	bridge_client_close(blk);
 	bridge_client_close(tool);
 }
 END_TEST
@@ -408,34 +491,15 @@ static int (*const wrong[])(void) = {
 	shrunk,	    not_writable, not_for_others, for_reading,
 };
 
-/* of bridged, when it has done with what came before: the answer comes before the descriptors are closed */
-static unsigned int open_files(struct bridge_client *fence)
-{
-	struct bridge_message m;
-	unsigned int n = 0;
-	char path[64];
-	DIR *dir;
-
-	ck_assert_int_eq(peer_query(fence, 0, &m), 0);
-	bridge_message_fini(&m);
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)bridged.process.pid);
-	dir = opendir(path);
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* each in each place; the connection goes on, and bridged has no descriptor more than before */
 START_TEST(test_wrong_memory)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *vmm = bridged_peer("vmm");
 	struct bridge_message m;
 	unsigned int before;
 	uint64_t id;
 
-	before = open_files(vmm);
+	before = bridged_open_files(vmm);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		for (int place = 0; place < 3; place++) {
 			int fds[3] = { peer_memory(RAM_SIZE), peer_memory(4096),
@@ -451,9 +515,9 @@ START_TEST(test_wrong_memory)
 			ck_assert_str_ne(bridge_client_why(vmm), "");
 		}
 	ck_assert_int_eq(peer_query(vmm, 1, &m), -ESRCH);
-	ck_assert_uint_eq(open_files(vmm), before);
+	ck_assert_uint_eq(bridged_open_files(vmm), before);
 	ck_assert_int_eq(peer_own(vmm, "a", &id), 1);
-	ck_assert_uint_eq(open_files(vmm), before + 3);
+	ck_assert_uint_eq(bridged_open_files(vmm), before + 3);
 	bridge_client_close(vmm);
 }
 END_TEST
@@ -461,7 +525,7 @@ END_TEST
 /* holes are memory that is not there yet */
 START_TEST(test_punched_memory)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm"), *blk = peer_open(rundir, "blkback");
+	struct bridge_client *vmm = bridged_peer("vmm"), *blk = bridged_peer("blkback");
 	int fds[3] = { peer_memory(RAM_SIZE), peer_memory(4096), peer_memory(4096) };
 	int ram = dup(fds[0]);
 	struct bridge_message m;
@@ -486,25 +550,6 @@ END_TEST
 
 /* --- messages that are wrong, byte by byte --- */
 
-static int raw_socket(const char *name)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/bridge/%s.sock", rundir, name);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	return fd;
-}
-
-static void expect_closed(int fd)
-{
-	char buf[64];
-	ssize_t n = recv(fd, buf, sizeof(buf), 0);
-
-	ck_assert(n == 0 || (n < 0 && errno == ECONNRESET));
-	close(fd);
-}
-
 static size_t pack_create(uint8_t *buf, size_t size, uint32_t fd_index, unsigned int nr_regions)
 {
 	Bridge__DomainCreate msg = BRIDGE__DOMAIN_CREATE__INIT;
@@ -528,13 +573,13 @@ static size_t pack_create(uint8_t *buf, size_t size, uint32_t fd_index, unsigned
 /* every way to cut it off: never an answer that is none, never the end of bridged */
 START_TEST(test_truncated)
 {
-	struct bridge_client *tool = peer_open(rundir, "tool");
+	struct bridge_client *tool = bridged_peer("tool");
 	struct bridge_message m;
 	uint8_t buf[1024];
 	size_t n = pack_create(buf, sizeof(buf), 0, 3);
 
 	for (size_t len = 1; len < n; len++) {
-		int fd = raw_socket("vmm"), mem = peer_memory(4096);
+		int fd = bridged_raw_socket("vmm"), mem = peer_memory(4096);
 		uint8_t answer[1024];
 		bridge_frame *frame;
 		ssize_t got;
@@ -557,22 +602,22 @@ END_TEST
 
 START_TEST(test_descriptors_that_do_not_fit)
 {
-	struct bridge_client *tool = peer_open(rundir, "tool");
+	struct bridge_client *tool = bridged_peer("tool");
 	int fds[FDPASS_MAX], fd;
 	uint8_t buf[1024];
 	unsigned int before;
 	size_t n;
 
-	before = open_files(tool);
-	fd = raw_socket("vmm"); /* fewer than announced */
+	before = bridged_open_files(tool);
+	fd = bridged_raw_socket("vmm"); /* fewer than announced */
 	n = pack_create(buf, sizeof(buf), 1, 1);
 	fds[0] = peer_memory(4096);
 	ck_assert_int_eq(fdpass_send(fd, buf, n, fds, 1), 0);
-	expect_closed(fd);
-	fd = raw_socket("vmm"); /* more pieces than there may be */
+	bridged_expect_closed(fd);
+	fd = bridged_raw_socket("vmm"); /* more pieces than there may be */
 	n = pack_create(buf, sizeof(buf), 0, BRIDGE_REGIONS_MAX + 1);
 	ck_assert_int_eq(fdpass_send(fd, buf, n, fds, 1), 0);
-	expect_closed(fd);
+	bridged_expect_closed(fd);
 	close(fds[0]);
 	for (int i = 0; i < FDPASS_MAX; i++) /* more than announced: they are not kept */
 		fds[i] = STDIN_FILENO;
@@ -584,7 +629,8 @@ START_TEST(test_descriptors_that_do_not_fit)
 						    BRIDGE__FRAME__BODY_DOMAIN_INFO, NULL),
 				 0);
 	}
-	ck_assert_uint_le(open_files(tool), before + 1); /* a connection that is just closing */
+	ck_assert_uint_le(bridged_open_files(tool),
+			  before + 1); /* a connection that is just closing */
 	bridge_client_close(tool);
 }
 END_TEST
@@ -592,8 +638,8 @@ END_TEST
 /* a domid that is used again is another domain: nothing of the first one belongs to it */
 START_TEST(test_used_again)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm"), *blk = peer_open(rundir, "blkback"),
-			     *tool = peer_open(rundir, "tool");
+	struct bridge_client *vmm = bridged_peer("vmm"), *blk = bridged_peer("blkback"),
+			     *tool = bridged_peer("tool");
 	struct bridge_message m;
 	uint64_t first, second;
 
@@ -607,7 +653,7 @@ START_TEST(test_used_again)
 	}
 	bridge_client_close(vmm);
 	peer_expect_state(blk, 1, BRIDGE__DOMAIN_STATE__GONE);
-	vmm = peer_open(rundir, "vmm");
+	vmm = bridged_peer("vmm");
 	ck_assert_int_eq(peer_own(vmm, "a", &second), 2); /* as late as possible */
 	ck_assert_uint_ne(first, second);
 	ck_assert_int_eq(peer_port_bind(blk, 2, 3, &m), -EINVAL);
@@ -625,14 +671,12 @@ static void restart_with_policy(const char *text)
 	char path[128];
 	FILE *f;
 
-	test_daemon_end(&bridged);
-	snprintf(path, sizeof(path), "%s/bridge.conf", rundir);
+	snprintf(path, sizeof(path), "%s/bridge.conf", bridged_rundir);
 	f = fopen(path, "w");
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_ge(fputs(text, f), 0);
 	ck_assert_int_eq(fclose(f), 0);
-	test_daemon_start(&bridged, TOP_BUILDDIR "/hypercall-bridge/bridged/xenhost-bridged",
-			  rundir, (const char *const[]){ "--policy", path, NULL });
+	bridged_restart((const char *const[]){ "--policy", path, NULL });
 }
 
 START_TEST(test_policy)
@@ -644,11 +688,11 @@ START_TEST(test_policy)
 	restart_with_policy("[service blkback]\nguests = web*\n[service netback]\ntrusted = no\n"
 			    "[guest web*]\nports = 2\npeers =\n[guest big]\nmemory = 4K\n"
 			    "[limits]\ndomains = 2\n");
-	web = peer_open(rundir, "vmm");
-	db = peer_open(rundir, "vmm");
-	more = peer_open(rundir, "vmm");
-	blk = peer_open(rundir, "blkback");
-	net = peer_open(rundir, "netback");
+	web = bridged_peer("vmm");
+	db = bridged_peer("vmm");
+	more = bridged_peer("vmm");
+	blk = bridged_peer("blkback");
+	net = bridged_peer("netback");
 	ck_assert_int_eq(peer_own(web, "web1", &id), 1);
 	ck_assert_int_eq(peer_own(db, "big", &id), -ENOSPC);
 	ck_assert_int_eq(peer_own(db, "db", &id), 2);
@@ -683,7 +727,7 @@ START_TEST(test_broken_policy)
 	char command[512];
 	FILE *f;
 
-	snprintf(command, sizeof(command), "%s/bridge.conf", rundir);
+	snprintf(command, sizeof(command), "%s/bridge.conf", bridged_rundir);
 	f = fopen(command, "w");
 	ck_assert_int_ge(fputs("[guest a]\nsevrices = blkback\n", f), 0);
 	fclose(f);
@@ -691,12 +735,13 @@ START_TEST(test_broken_policy)
 		command, sizeof(command),
 		"%s/hypercall-bridge/bridged/xenhost-bridged --rundir %s/2 --policy %s/bridge.conf 2>&1 "
 		"| grep -q 'bridge.conf, line 2: '",
-		TOP_BUILDDIR, rundir, rundir);
+		TOP_BUILDDIR, bridged_rundir, bridged_rundir);
 	ck_assert_int_eq(system(command), 0);
 }
 END_TEST
 
-UNIT_MAIN_WITH("bridged-ops", setup, teardown, test_permits, test_order, test_restrict,
-	       test_hypercalls, test_library_hypercall, test_port_list, test_slow_watcher,
+UNIT_MAIN_WITH("bridged-ops", bridged_setup, bridged_teardown, test_permits, test_order,
+	       test_restrict, test_hypercalls, test_library_hypercall, test_port_list,
+	       test_slow_watcher, test_gone, test_ended_and_runs, test_gone_restricted,
 	       test_wrong_memory, test_punched_memory, test_truncated,
 	       test_descriptors_that_do_not_fit, test_used_again, test_policy, test_broken_policy)

@@ -19,6 +19,7 @@
 #include <xenhost/xenhost.h>
 
 #include "common/bridge.h"
+#include "common/xen.h"
 #include "hypercall-bridge/bridged/state.h"
 #include "tests/support/daemon.h"
 #include "tests/support/peer.h"
@@ -37,6 +38,12 @@ static void start_with(const char *option, const char *value)
 	const char *const args[] = { "--rundir", rundir, option, value, NULL };
 
 	ck_assert_int_eq(process_start_kept(&bridged, "bridged", args, keeper), 0);
+}
+
+/* SIGTERM, as at an upgrade */
+static void end_bridged(void)
+{
+	ck_assert_int_eq(process_stop(&bridged), 0);
 }
 
 static void kill_bridged(void)
@@ -162,7 +169,10 @@ START_TEST(test_all_is_there)
 	ck_assert_int_eq(peer_keep(blk, BRIDGE__KEEP__ACTION__PUT, "j", fd, NULL), 0);
 	bridge_client_close(blk);
 
-	kill_bridged();
+	if (_i)
+		end_bridged();
+	else
+		kill_bridged();
 	ck_assert_int_eq(eventfd_write(guest.fds[1], 1), 0); /* nobody needs it for that */
 	ck_assert_int_eq(read(service.fds[0], &count, sizeof(count)), sizeof(count));
 	start_with(NULL, NULL);
@@ -430,6 +440,40 @@ static void (*const breakers[])(void) = {
 };
 
 /* tables that cannot be right are refused as a whole */
+/* How guests ended outlives bridged, before they are removed and after. */
+START_TEST(test_gone)
+{
+	struct bridge_client *vmm = peer_open(rundir, "vmm"), *tool;
+	struct bridge_message m;
+	uint64_t id;
+
+	ck_assert_int_eq(peer_own(vmm, "a", &id), 1);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, SHUTDOWN_crash),
+			 0);
+	restart();
+	come_back(vmm);
+	ck_assert_int_eq(peer_query(vmm, 1, &m), 0);
+	ck_assert(m.frame->domain_info->ended);
+	bridge_message_fini(&m);
+	tool = peer_open(rundir, "tool");
+	ck_assert_int_eq(peer_watch(tool), 0);
+	bridge_client_close(vmm);
+	wait_gone(tool, 1);
+	bridge_client_close(tool);
+	restart();
+	tool = peer_open(rundir, "tool");
+	ck_assert_int_eq(peer_query(tool, 1, &m), -ESRCH);
+	ck_assert_int_eq(peer_query_gone(tool, 1, &m), 0);
+	ck_assert_int_eq(m.frame->domain_info->state, BRIDGE__DOMAIN_STATE__GONE);
+	ck_assert_uint_eq(m.frame->domain_info->unique_id, id);
+	ck_assert(m.frame->domain_info->ended);
+	ck_assert_uint_eq(m.frame->domain_info->shutdown_reason, SHUTDOWN_crash);
+	ck_assert_str_eq(m.frame->domain_info->name, "a");
+	bridge_message_fini(&m);
+	bridge_client_close(tool);
+}
+END_TEST
+
 START_TEST(test_broken_tables)
 {
 	struct bridge_client *vmm = peer_open(rundir, "vmm"), *other = peer_open(rundir, "vmm");
@@ -616,11 +660,11 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { test_all_is_there,     test_owner_stays_away,
-				       test_secrets,	      test_control_is_kept,
-				       test_ports_are_told,   test_interrupted_write,
-				       test_lost_descriptors, test_service_goes,
-				       test_library_resumes };
+	const TTest *const tests[] = {
+		test_owner_stays_away, test_secrets,	       test_control_is_kept,
+		test_ports_are_told,   test_interrupted_write, test_lost_descriptors,
+		test_service_goes,     test_library_resumes,   test_gone
+	};
 	SRunner *runner = srunner_create(NULL);
 	Suite *suite = suite_create("bridged-restart");
 	TCase *t = tcase_create("bridged-restart");
@@ -630,6 +674,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		tcase_add_test(t, tests[i]);
+	tcase_add_loop_test(t, test_all_is_there, 0, 2);
 	tcase_add_loop_test(t, test_broken_tables, 0,
 			    (int)(sizeof(breakers) / sizeof(breakers[0])));
 	suite_add_tcase(suite, t);

@@ -2,44 +2,27 @@
 /* The real xenhost-bridged, spoken to over its sockets: who may do what, and what is left afterwards. */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <xenhost/evtchn.h>
+#include <xenhost/gnttab.h>
 #include <xenhost/xenhost.h>
 
 #include "common/bridge.h"
 #include "common/bridge_client.h"
 #include "common/xen.h"
-#include "tests/support/daemon.h"
-#include "tests/support/peer.h"
-#include "tests/support/tempdir.h"
+#include "tests/support/bridged.h"
 #include "tests/support/unit.h"
-
-static char rundir[TEMPDIR_SIZE];
-static struct test_daemon bridged;
-
-static void setup(void)
-{
-	tempdir_make(rundir);
-	test_daemon_start(&bridged, TOP_BUILDDIR "/hypercall-bridge/bridged/xenhost-bridged",
-			  rundir, (const char *const[]){ NULL });
-}
-
-static void teardown(void)
-{
-	test_daemon_end(&bridged);
-	tempdir_remove(rundir);
-}
 
 static bool readable(int fd)
 {
@@ -50,8 +33,8 @@ static bool readable(int fd)
 
 START_TEST(test_roles)
 {
-	struct bridge_client *tool = peer_open(rundir, "tool"), *blk = peer_open(rundir, "blkback"),
-			     *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *tool = bridged_peer("tool"), *blk = bridged_peer("blkback"),
+			     *vmm = bridged_peer("vmm");
 	struct bridge_message m;
 
 	ck_assert_uint_eq(bridge_client_welcome(tool)->domid, 0);
@@ -74,8 +57,8 @@ END_TEST
 
 START_TEST(test_attach_gives_what_the_role_needs)
 {
-	struct bridge_client *store = peer_open(rundir, "store"),
-			     *blk = peer_open(rundir, "blkback"), *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *store = bridged_peer("store"), *blk = bridged_peer("blkback"),
+			     *vmm = bridged_peer("vmm");
 	struct bridge_message m;
 
 	ck_assert_int_eq(peer_attach(blk, 1, &m), -ESRCH);
@@ -105,7 +88,7 @@ START_TEST(test_watch)
 	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
 	Bridge__DomainControl control = BRIDGE__DOMAIN_CONTROL__INIT;
 	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_WATCH, &watch);
-	struct bridge_client *tool = peer_open(rundir, "tool"), *vmm;
+	struct bridge_client *tool = bridged_peer("tool"), *vmm;
 	struct bridge_message m;
 
 	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
@@ -113,7 +96,7 @@ START_TEST(test_watch)
 	peer_expect_info(tool, 0, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_FIRST);
 	peer_expect_state(tool, 32000, BRIDGE__DOMAIN_STATE__RUNNING);
 	peer_expect_info(tool, 32001, BRIDGE__DOMAIN_STATE__RUNNING, BRIDGE_SNAPSHOT_LAST);
-	vmm = peer_open(rundir, "vmm");
+	vmm = bridged_peer("vmm");
 	ck_assert_int_eq(peer_create(vmm, "a"), 1);
 	peer_expect_state(tool, 1, BRIDGE__DOMAIN_STATE__PAUSED);
 	f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_CONTROL, &control);
@@ -139,7 +122,7 @@ END_TEST
 /* a service that comes back finds its port, its kick and its deposits */
 START_TEST(test_service_comes_back)
 {
-	struct bridge_client *blk = peer_open(rundir, "blkback"), *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *blk = bridged_peer("blkback"), *vmm = bridged_peer("vmm");
 	struct bridge_message guest, service;
 	uint64_t count;
 	uint32_t port;
@@ -163,7 +146,7 @@ START_TEST(test_service_comes_back)
 
 	count = 1;
 	ck_assert_int_eq(write(guest.fds[1], &count, sizeof(count)), sizeof(count));
-	blk = peer_open(rundir, "blkback");
+	blk = bridged_peer("blkback");
 	ck_assert_int_eq(peer_port_bind(blk, 1, 5, &service), 0);
 	ck_assert_uint_eq(service.frame->port->port, port);
 	ck_assert_int_eq(read(service.fds[0], &count, sizeof(count)), sizeof(count));
@@ -187,8 +170,8 @@ END_TEST
 
 START_TEST(test_ports_of_others)
 {
-	struct bridge_client *blk = peer_open(rundir, "blkback"),
-			     *net = peer_open(rundir, "netback"), *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *blk = bridged_peer("blkback"), *net = bridged_peer("netback"),
+			     *vmm = bridged_peer("vmm");
 	struct bridge_message m;
 
 	ck_assert_int_eq(peer_create(vmm, "a"), 1);
@@ -210,44 +193,24 @@ START_TEST(test_ports_of_others)
 }
 END_TEST
 
-static int raw_socket(const char *socket_name)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	ck_assert_int_ge(fd, 0);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/bridge/%s.sock", rundir, socket_name);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	return fd;
-}
-
-static void expect_closed(int fd)
-{
-	char buf[64];
-	ssize_t n = recv(fd, buf, sizeof(buf), 0);
-
-	ck_assert(n == 0 || (n < 0 && errno == ECONNRESET));
-	close(fd);
-}
-
 /* what is no request ends the connection that sent it, and nothing else */
 START_TEST(test_garbage)
 {
 	static char big[BRIDGE_MESSAGE_MAX + 1];
-	struct bridge_client *tool = peer_open(rundir, "tool");
+	struct bridge_client *tool = bridged_peer("tool");
 	Bridge__DomainQuery query = BRIDGE__DOMAIN_QUERY__INIT;
 	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_QUERY, &query), *back;
 	uint8_t buf[256];
-	int fds[FDPASS_MAX], fd = raw_socket("vmm");
+	int fds[FDPASS_MAX], fd = bridged_raw_socket("vmm");
 	ssize_t n;
 
 	ck_assert_int_eq(send(fd, "\xff\xff\xff\xff", 4, 0), 4);
-	expect_closed(fd);
-	fd = raw_socket("tool");
+	bridged_expect_closed(fd);
+	fd = bridged_raw_socket("tool");
 	ck_assert_int_eq(send(fd, big, sizeof(big), 0), sizeof(big));
-	expect_closed(fd);
+	bridged_expect_closed(fd);
 	/* a good request before hello is answered, with a refusal */
-	fd = raw_socket("tool");
+	fd = bridged_raw_socket("tool");
 	f.id = 3;
 	n = bridge_wire_pack(&f, buf, sizeof(buf));
 	for (int i = 0; i < FDPASS_MAX; i++)
@@ -271,8 +234,9 @@ START_TEST(test_reader_that_does_not)
 {
 	Bridge__Hello hello = BRIDGE__HELLO__INIT;
 	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_HELLO, &hello);
-	struct bridge_client *tool = peer_open(rundir, "tool");
-	int fd = raw_socket("tool"), sent = 0;
+	struct bridge_client *tool = bridged_peer("tool");
+	int fd = bridged_raw_socket("tool"), sent = 0;
+	struct bridge_message m;
 	uint8_t buf[256];
 	long n;
 
@@ -283,48 +247,29 @@ START_TEST(test_reader_that_does_not)
 		sent++;
 	ck_assert_int_lt(sent, 1000000); /* it was dropped */
 	close(fd);
-	f = peer_frame_of(
-		BRIDGE__FRAME__BODY_DOMAIN_QUERY,
-		&(Bridge__DomainQuery){ PROTOBUF_C_MESSAGE_INIT(&bridge__domain_query__descriptor),
-					0, (char *)(uintptr_t) "" });
-	ck_assert_int_eq(
-		bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY_DOMAIN_INFO, NULL), 0);
+	ck_assert_int_eq(peer_query(tool, 0, &m), 0);
+	bridge_message_fini(&m);
 	bridge_client_close(tool);
 }
 END_TEST
 
-static unsigned int open_files(void)
-{
-	unsigned int n = 0;
-	char path[64];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)bridged.process.pid);
-	dir = opendir(path);
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* a message without bytes is the end of the connection; what came with it must not stay */
 START_TEST(test_empty_message_with_descriptors)
 {
-	struct bridge_client *tool = peer_open(rundir, "tool");
-	unsigned int before = open_files();
+	struct bridge_client *tool = bridged_peer("tool");
+	unsigned int before = bridged_open_files(tool);
 	int fds[FDPASS_MAX];
 
 	for (int i = 0; i < FDPASS_MAX; i++)
 		fds[i] = STDIN_FILENO;
 	for (int i = 0; i < 10; i++) {
-		int fd = raw_socket("tool");
+		int fd = bridged_raw_socket("tool");
 
 		ck_assert_int_eq(fdpass_send(fd, "", 0, fds, FDPASS_MAX), 0);
-		expect_closed(fd);
+		bridged_expect_closed(fd);
 	}
 	/* the last connection may still be closing */
-	ck_assert_uint_lt(open_files(), before + FDPASS_MAX);
+	ck_assert_uint_lt(bridged_open_files(tool), before + FDPASS_MAX);
 	bridge_client_close(tool);
 }
 END_TEST
@@ -334,7 +279,7 @@ START_TEST(test_updates)
 {
 	Bridge__DomainWatch watch = BRIDGE__DOMAIN_WATCH__INIT;
 	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_WATCH, &watch);
-	struct bridge_client *tool = peer_open(rundir, "tool"), *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *tool = bridged_peer("tool"), *vmm = bridged_peer("vmm");
 
 	ck_assert_int_eq(peer_create(vmm, "a"), 1);
 	ck_assert_int_eq(bridge_client_call(tool, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL),
@@ -358,37 +303,26 @@ START_TEST(test_updates)
 }
 END_TEST
 
-static int update_reason(struct bridge_client *c, Bridge__DomainState state, uint32_t reason)
-{
-	Bridge__DomainUpdate msg = BRIDGE__DOMAIN_UPDATE__INIT;
-	bridge_frame f = peer_frame_of(BRIDGE__FRAME__BODY_DOMAIN_UPDATE, &msg);
-
-	msg.state = state;
-	msg.shutdown_reason = reason;
-	msg.store_port = 1;
-	return bridge_client_call(c, &f, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
-}
-
 /* an owner cannot make events at will: each step back needs a tool that asked */
 START_TEST(test_updates_back)
 {
-	struct bridge_client *tool = peer_open(rundir, "tool"), *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *tool = bridged_peer("tool"), *vmm = bridged_peer("vmm");
 	const uint32_t soft = 5;
 
 	ck_assert_int_eq(peer_create(vmm, "a"), 1);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
 	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__PAUSE), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, soft), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__PAUSED, 0), -EINVAL);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, soft), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
 	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), 0);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__SHUTDOWN, 0), 0);
 	ck_assert_int_eq(peer_control(tool, 1, BRIDGE__CONTROL_ACTION__UNPAUSE), 0);
-	ck_assert_int_eq(update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
+	ck_assert_int_eq(peer_update_reason(vmm, BRIDGE__DOMAIN_STATE__RUNNING, 0), -EINVAL);
 	bridge_client_close(vmm);
 	bridge_client_close(tool);
 }
@@ -396,7 +330,7 @@ END_TEST
 
 START_TEST(test_port_limit)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *vmm = bridged_peer("vmm");
 	struct bridge_message m;
 
 	ck_assert_int_eq(peer_create(vmm, "a"), 1);
@@ -412,14 +346,12 @@ END_TEST
 /* two devices of one guest name the same port: the second must not get the first one's */
 START_TEST(test_port_held_once)
 {
-	struct bridge_client *vmm = peer_open(rundir, "vmm");
+	struct bridge_client *vmm = bridged_peer("vmm");
 	xenhost_port_t *first, *second;
 	struct bridge_message m;
 	xenhost_t *host;
-	char uri[128];
 
-	snprintf(uri, sizeof(uri), "bridge:%s/bridge/blkback.sock", rundir);
-	ck_assert_int_eq(xenhost_open(uri, 0, &host), 0);
+	host = bridged_host("blkback");
 	ck_assert_int_eq(peer_create(vmm, "a"), 1);
 	ck_assert_int_eq(peer_port_alloc(vmm, 3, 32000, &m), 0);
 	bridge_message_fini(&m);
@@ -434,18 +366,102 @@ START_TEST(test_port_held_once)
 }
 END_TEST
 
+/* as a vmm that was taken over can leave them: the next write waits for ever */
+static void abuse(int fd)
+{
+	ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0);
+	ck_assert_int_eq(eventfd_write(fd, UINT64_MAX - 1), 0);
+}
+
+/* neither bridged nor the service waits for a guest that abuses its eventfds, and other guests are served */
+START_TEST(test_hostile_eventfds)
+{
+	struct bridge_client *bad = bridged_peer("vmm"), *good = bridged_peer("vmm");
+	xenhost_t *host = bridged_host("blkback");
+	struct bridge_message theirs, others;
+	xenhost_port_t *port, *other;
+
+	ck_assert_int_eq(peer_create(bad, "bad"), 1);
+	ck_assert_int_eq(peer_create(good, "good"), 2);
+	ck_assert_int_eq(peer_port_alloc(bad, 3, 32000, &theirs), 0);
+	ck_assert_int_eq(peer_port_alloc(good, 3, 32000, &others), 0);
+	abuse(theirs.fds[1]); /* what bridged makes pending */
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &port), 0);
+	ck_assert_int_eq(xenhost_port_ack(port), 1);
+	ck_assert_int_eq(xenhost_port_ack(port), 0); /* a read would wait for ever */
+	abuse(theirs.fds[1]);
+	xenhost_port_close(port);
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &port), 0);
+	abuse(theirs.fds[0]); /* what the service writes to */
+	ck_assert_int_eq(xenhost_port_notify(port), -EPIPE);
+	ck_assert_int_eq(xenhost_port_notify(port), -EPIPE);
+
+	ck_assert_int_eq(xenhost_port_bind(host, 2, 3, &other), 0);
+	ck_assert_int_eq(xenhost_port_notify(other), 0);
+	ck_assert(readable(others.fds[0]));
+	xenhost_port_close(other);
+	xenhost_port_close(port);
+	xenhost_close(host);
+	bridge_message_fini(&theirs);
+	bridge_message_fini(&others);
+	bridge_client_close(bad);
+	bridge_client_close(good);
+}
+END_TEST
+
+/* for a client without a free descriptor a port is not made, and the connection goes on */
+START_TEST(test_no_descriptors)
+{
+	struct bridge_client *vmm = bridged_peer("vmm"), *tool = bridged_peer("tool");
+	xenhost_t *host = bridged_host("blkback");
+	const uint32_t gref = 8;
+	struct rlimit before, now;
+	xenhost_port_t *port;
+	xenhost_map_t *map;
+	struct bridge_message m;
+	int next;
+
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_port_alloc(vmm, 3, 32000, &m), 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	now = before;
+	next = dup(0);
+	ck_assert_int_ge(next, 0);
+	now.rlim_cur = (rlim_t)next; /* all below it are taken */
+	close(next);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &port), -EMFILE);
+	ck_assert_int_eq(xenhost_port_alloc(host, 1, &port), -EMFILE);
+	ck_assert_int_eq(xenhost_map_grants(host, 1, &gref, 1, XENHOST_READ, &map), -EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(peer_port_query(tool, 32000, 0, &m), 0);
+	ck_assert_uint_eq(m.frame->port_list->n_ports, 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &port), 0);
+	ck_assert_int_eq(xenhost_map_grants(host, 1, &gref, 1, XENHOST_READ, &map), -EPERM);
+	xenhost_port_close(port);
+	xenhost_close(host);
+	bridge_client_close(vmm);
+	bridge_client_close(tool);
+}
+END_TEST
+
 /* one run directory has one bridged */
 START_TEST(test_second_instance)
 {
 	char command[256];
 
 	snprintf(command, sizeof(command),
-		 "%s/hypercall-bridge/bridged/xenhost-bridged --rundir %s", TOP_BUILDDIR, rundir);
+		 "%s/hypercall-bridge/bridged/xenhost-bridged --rundir %s", TOP_BUILDDIR,
+		 bridged_rundir);
 	ck_assert_int_eq(WEXITSTATUS(system(command)), 1);
 }
 END_TEST
 
-UNIT_MAIN_WITH("bridged", setup, teardown, test_roles, test_attach_gives_what_the_role_needs,
-	       test_watch, test_service_comes_back, test_ports_of_others, test_garbage,
-	       test_reader_that_does_not, test_empty_message_with_descriptors, test_updates,
-	       test_updates_back, test_port_limit, test_port_held_once, test_second_instance)
+UNIT_MAIN_WITH("bridged", bridged_setup, bridged_teardown, test_roles,
+	       test_attach_gives_what_the_role_needs, test_watch, test_service_comes_back,
+	       test_ports_of_others, test_garbage, test_reader_that_does_not,
+	       test_empty_message_with_descriptors, test_updates, test_updates_back,
+	       test_port_limit, test_port_held_once, test_hostile_eventfds, test_no_descriptors,
+	       test_second_instance)

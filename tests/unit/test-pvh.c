@@ -173,6 +173,22 @@ START_TEST(out_of_range)
 }
 END_TEST
 
+/* each note of 20 bytes is followed by 4 that belong to none */
+START_TEST(notes_of_eight)
+{
+	struct note notes[2] = { elf.notes[0], elf.notes[2] };
+
+	memset(elf.notes, 0, sizeof(elf.notes));
+	memcpy(elf.notes, &notes[0], sizeof(notes[0]));
+	memcpy((uint8_t *)elf.notes + 24, &notes[1], sizeof(notes[1]));
+	elf.p[2].p_filesz = 44;
+	ck_assert_int_eq(parse(), PVH_NO_NOTE);
+	elf.p[2].p_align = 8;
+	ck_assert_int_eq(parse(), PVH_OK);
+	ck_assert_uint_eq(k.entry, ENTRY);
+}
+END_TEST
+
 START_TEST(no_entry)
 {
 	elf.notes[2].type = 5;
@@ -308,5 +324,5 @@ START_TEST(texts)
 END_TEST
 
 UNIT_MAIN_WITH("pvh", setup, teardown, good, truncated, not_elf, bad_headers, bad_segments,
-	       out_of_range, no_entry, bad_notes, many_segments, thirty_two_bit, boot_page,
-	       boot_page_limits, texts)
+	       out_of_range, notes_of_eight, no_entry, bad_notes, many_segments, thirty_two_bit,
+	       boot_page, boot_page_limits, texts)

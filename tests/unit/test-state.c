@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "hypercall-bridge/bridged/fdstore.h"
+#include "hypercall-bridge/bridged/gone.h"
+#include "hypercall-bridge/bridged/limits.h"
 #include "hypercall-bridge/bridged/state.h"
 #include "tests/support/tempdir.h"
 #include "tests/support/unit.h"
@@ -177,6 +179,8 @@ START_TEST(test_domains)
 	ck_assert_int_eq(check(), -EINVAL);
 	good_domain()->has_secret = 2;
 	ck_assert_int_eq(check(), -EINVAL);
+	good_domain()->ended = 2;
+	ck_assert_int_eq(check(), -EINVAL);
 }
 END_TEST
 
@@ -210,6 +214,70 @@ START_TEST(test_channels_and_deposits)
 	ck_assert_int_eq(check(), 0);
 	memset(first()->deposit.socket, 'x', SERVICE_NAME_MAX);
 	ck_assert_int_eq(check(), -EINVAL);
+}
+END_TEST
+
+static struct state_gone *good_gone(void)
+{
+	fresh();
+	first()->kind = STATE_GONE;
+	first()->gone = (struct state_gone){
+		.number = 1, .unique_id = 5, .domid = 1, .ended = 1, .name = "a"
+	};
+	return &first()->gone;
+}
+
+START_TEST(test_gone)
+{
+	good_gone();
+	ck_assert_int_eq(check(), 0);
+	ck_assert_uint_eq(state_nr_fds(first()), 0);
+	good_gone()->number = 0;
+	ck_assert_int_eq(check(), -EINVAL);
+	good_gone()->number = 1ull << 62; /* one more must be a number, too */
+	ck_assert_int_eq(check(), -EINVAL);
+	good_gone()->unique_id = 0;
+	ck_assert_int_eq(check(), -EINVAL);
+	good_gone()->domid = 32000;
+	ck_assert_int_eq(check(), -EINVAL);
+	good_gone()->ended = 2;
+	ck_assert_int_eq(check(), -EINVAL);
+	good_gone()->name[0] = '\0';
+	ck_assert_int_eq(check(), -EINVAL);
+	memset(good_gone()->name, 'x', BRIDGE_NAME_MAX);
+	ck_assert_int_eq(check(), -EINVAL);
+}
+END_TEST
+
+static void add_gone(struct gone_table *t, unsigned int n)
+{
+	struct gone g = { .unique_id = n, .domid = (uint16_t)n, .name = "a" };
+
+	gone_add(t, &g);
+}
+
+/* of more guests than there are places the newest are known, in whatever order they are read again */
+START_TEST(test_gone_in_turn)
+{
+	struct state_gone kept = { .unique_id = 1, .domid = 4, .ended = 1, .name = "b" };
+	struct gone_table t;
+
+	ck_assert_int_eq(gone_table_init(&t, NULL), 0);
+	for (unsigned int n = 1; n <= LIMIT_GONE + 3; n++)
+		add_gone(&t, n);
+	ck_assert_ptr_null(gone_find(&t, 3, ""));
+	for (unsigned int n = 4; n <= LIMIT_GONE + 3; n++)
+		ck_assert_uint_eq(gone_find(&t, n, "")->unique_id, n);
+	ck_assert_uint_eq(gone_find(&t, 0, "a")->unique_id, LIMIT_GONE + 3);
+	kept.number = 4; /* there already, and older ones */
+	ck_assert_int_eq(gone_restore(&t, STATE_NO_SLOT, &kept), 1);
+	kept.number = LIMIT_GONE + 5;
+	ck_assert_int_eq(gone_restore(&t, STATE_NO_SLOT, &kept), 0);
+	ck_assert_uint_eq(t.nr, kept.number);
+	ck_assert_str_eq(gone_find(&t, 4, "")->name, "b");
+	ck_assert_ptr_null(gone_find(&t, 5, "")); /* its place was taken */
+	ck_assert_uint_eq(gone_find(&t, 7, "")->unique_id, 7);
+	gone_table_fini(&t);
 }
 END_TEST
 
@@ -278,4 +346,4 @@ START_TEST(test_killed_writer)
 END_TEST
 
 UNIT_MAIN_WITH("state", setup, teardown, test_names, test_headers, test_domains,
-	       test_channels_and_deposits, test_killed_writer)
+	       test_channels_and_deposits, test_gone, test_gone_in_turn, test_killed_writer)

@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for check-vm, a machine each. In a tree that is built with sanitizers the daemons of
 # the machine have them too.
-LONG_TARGETS += long-vm-kills long-vm-hostile long-vm-smp
-EXTRA_DIST += vm/long.mk
+LONG_TARGETS += long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted
+EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
 long-vm-kills:
-	$(RUN_L1) --limit 3600 $(srcdir)/vm/l1/kills.sh xenstored 50 bridged 50
+	$(RUN_L1) --limit 1800 $(srcdir)/vm/l1/kills.sh 50 xenstored bridged
 long-vm-hostile:
 	mkdir -p vm/hostile && $(srcdir)/vm/hostile/build vm/hostile
 	$(RUN_L1) --limit 1500 --memory 2048 --file vm/hostile/hostile-32:/hostile/hostile-32 \
 		--file vm/hostile/hostile-64:/hostile/hostile-64 $(srcdir)/vm/l1/hostile.sh 600
 long-vm-smp:
 	$(RUN_L1) --limit 1200 --cpus 2 $(srcdir)/vm/l1/smp.sh 300
-.PHONY: long-vm-kills long-vm-hostile long-vm-smp
+long-vm-kexec:
+	$(RUN_L1) --limit 1200 $(srcdir)/vm/l1/kexec.sh 10
+# breaks the code in one place after another: each must be noticed
+long-planted:
+	$(srcdir)/planted
+# packages on a host with systemd; the second ones are newer by their number alone
+long-vm-systemd:
+	$(top_srcdir)/scripts/build-packages vm/debs
+	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
+	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --results vm/systemd.results \
+		$(srcdir)/vm/l1/systemd.sh
+.PHONY: long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted

@@ -24,7 +24,7 @@ struct xenhost_domain_info {
 	uint16_t domid;
 	uint8_t kind;		  /* XENHOST_DOMAIN_CONTROL ... */
 	uint8_t state;		  /* XENHOST_DOMAIN_GONE ... */
-	uint32_t shutdown_reason; /* SHUTDOWN_* of Xen's public/sched.h, in state SHUTDOWN */
+	uint32_t shutdown_reason; /* SHUTDOWN_* of Xen's public/sched.h, with F_ENDED */
 	uint64_t unique_id;	  /* domids are reused, this is not */
 	uint64_t memory_bytes;
 	uint64_t store_gfn; /* frame of the Xenstore ring */
@@ -32,18 +32,30 @@ struct xenhost_domain_info {
 	uint32_t store_port; /* port offered to domain 0, 0 = none yet */
 	uint32_t console_port;
 	char name[XENHOST_DOMAIN_NAME_MAX];
-	uint32_t flags; /* XENHOST_DOMAIN_F_...; in what a watch tells */
+	uint32_t flags; /* XENHOST_DOMAIN_F_... */
 	uint32_t reserved;
 };
 
 /* a watch begins with all domains there are, also again after the host was lost: this is the last of them */
 #define XENHOST_DOMAIN_F_SNAPSHOT_END 1u
+/*
+ * It shut down by itself, and shutdown_reason says how: in state SHUTDOWN, in state GONE when it had done so
+ * before it was removed, and while the next kernel runs after a soft reset
+ */
+#define XENHOST_DOMAIN_F_ENDED 2u
 
 /* -ESRCH when there is none. Asks the host: blocks for one round trip, at most 10 s */
 XENHOST_API int xenhost_domain_info(xenhost_t *host, uint16_t domid,
 				    struct xenhost_domain_info *ret_info);
 XENHOST_API int xenhost_domain_by_name(xenhost_t *host, const char *name,
 				       struct xenhost_domain_info *ret_info);
+
+/*
+ * The same, and when there is none, of the guest that had this domid last, in state GONE: for those who were
+ * told of an end and come to ask how it was when it has been removed. A host knows its last 1024 at least.
+ */
+XENHOST_API int xenhost_domain_ended(xenhost_t *host, uint16_t domid,
+				     struct xenhost_domain_info *ret_info);
 
 /*
  * fn runs inside xenhost_process(): first for every domain there is, the last of them with

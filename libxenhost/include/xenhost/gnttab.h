@@ -51,8 +51,10 @@ struct xenhost_seg {
 XENHOST_API int xenhost_io_begin(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs,
 				 size_t n, unsigned int prot, struct iovec *iov);
 /*
- * Gives the segments back; must be done before the answer is published. 0, or the first error:
- * data did not reach the guest (copying transports), per segment in `status`.
+ * Gives the segments back; must be done before the answer is published. It takes the same batch as
+ * xenhost_io_begin() did: the same domid, n, prot and arrays, segs as begin left them; a batch is never
+ * given back in parts, nor two of them at once. 0, or the first error: data did not reach the guest
+ * (copying transports), per segment in `status`.
  */
 XENHOST_API int xenhost_io_end(xenhost_t *host, uint16_t domid, struct xenhost_seg *segs, size_t n,
 			       unsigned int prot, struct iovec *iov);

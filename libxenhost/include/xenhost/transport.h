@@ -21,6 +21,7 @@ struct xenhost_port_fds {
 	uint32_t port;
 	int wait_fd;
 	int notify_fd; /* may be equal to wait_fd */
+	void *priv;    /* of the transport */
 };
 
 struct xenhost_transport_ops {
@@ -85,6 +86,9 @@ struct xenhost_transport_ops {
 
 	/* xenhost_grants_settle() */
 	int (*settle)(void *state, uint16_t domid);
+
+	/* as domain_info by domid, but also of the last one that has gone; without it, domain_info */
+	int (*domain_ended)(void *state, uint16_t domid, struct xenhost_domain_info *ret_info);
 };
 
 /*

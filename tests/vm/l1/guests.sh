@@ -13,15 +13,16 @@
 
 boot_limit=120
 
-# Who watches @releaseDomain asks how the domain ended, as xl does; one that is kept still knows.
+# Who watches @releaseDomain asks how its domains ended, as xl does. It comes to that when it likes: by then
+# a domain may be gone, or run another kernel.
 watch_releases()
 {
 	: >$results/releases
 	xenhost store watch @releaseDomain | while read -r _; do
-		for name in one two; do
-			reason=$(reason_of $name)
-			[ -z "$reason" ] || echo "$name $reason" >>$results/releases
-		done
+		for id in 1 2 3; do
+			reason=$(reason_of $id)
+			[ -z "$reason" ] || echo "$id $reason"
+		done >>$results/releases
 	done &
 }
 
@@ -37,7 +38,7 @@ last_is()
 	grep " $1 " $results/domains | tail -n 1 | grep -q " $2\$"
 }
 
-# asked NAME REASON: a watcher of @releaseDomain asked, and got this answer
+# asked DOMID REASON: a watcher of @releaseDomain asked, and got this answer
 asked()
 {
 	wait_for 60 grep -qx "$1 $2" $results/releases
@@ -133,7 +134,8 @@ has_now()
 	ask two balloon && same "$answer" "$1"
 }
 
-# memory/target is answered by the guest's kernel, and the host has what was given away
+# memory/target is answered by the guest's kernel, and the host has what was given away; but for a page now and
+# then: the host cannot take one out of a huge page that is in use at that moment
 balloon()
 {
 	id=$(domid_of two)
@@ -147,7 +149,7 @@ balloon()
 	wait_for 60 has_now $all || return
 	after=$(given)
 	note "memory of the guest in the host, KiB: $before, $small, $after"
-	same "$before $small $after" "229376 180224 229376"
+	[ $small -ge 180224 ] && [ $small -le 181248 ] && same "$before $after" "229376 229376"
 }
 
 # A paused guest does nothing: what it is told before is answered when it goes on.
@@ -184,7 +186,28 @@ nothing_left()
 	same "$(xenhost domain list | grep -c ' guest ')" 0 && same "$(xenhost store ls /vm | wc -l)" 0
 }
 
+# A back end of somebody's own (examples/, built outside against an installed copy) and a program in the guest,
+# which has its pages, events and store of its own kernel alone.
+upper_device()
+{
+	upper-backend bridge:$run/bridge/upper.sock 2>>$results/upper.log &
+	upper=$!
+	attach_front_nodes='' attach_back_nodes=''
+	attach one upper 0 $upper_domid || return
+	ask one upper device/upper/0 somebody.elses.protocol || return
+	same "$answer" SOMEBODY.ELSES.PROTOCOL || return
+	# the guest has all its pages back
+	xenhost grant list one >$tmp/grants || return
+	not grep -q ' upper ' $tmp/grants || return
+	kill $upper
+	wait $upper
+	same $? 143
+}
+
 modprobe -a kvm-amd tun loop ext4 2>/dev/null
+upper_domid=32010
+args_bridged=--service=upper=$upper_domid
+args_xenstored=$args_bridged
 check daemons start_daemons
 check image make_image
 tunctl -t xh0 >/dev/null
@@ -205,6 +228,7 @@ check too-much-memory too_much_memory
 check confined confined
 cat <$tmp/pty-one >$tmp/tty &
 check console-tty test "$(readlink $tmp/pty-one)" = "$(xenhost store read /local/domain/$(domid_of one)/console/tty)"
+check one/own-back-end upper_device
 check console-shows console_shows
 check console-takes console_takes
 check two/balloon balloon
@@ -216,6 +240,10 @@ old=$(domid_of one)
 check one/reboot tell one reboot
 check one/up-again up one $boot_limit $old
 check one/reboot-seen saw one reboot
+check one/reboot-asked asked $old reboot
+# late: it is gone, and its successor is up
+check one/reboot-known same "$(reason_of $old)" reboot
+check one/reboot-gone is_state $old gone
 check one/identity same "$(identity one)" "$before"
 
 check one/kexec tell one kexec
@@ -223,13 +251,15 @@ old=$(domid_of one)
 check one/kexec-seen saw one soft-reset
 check one/other-kernel wait_for 60 last_is one running
 check one/other-kernel-up wait_for $boot_limit node_is /local/domain/$old/data/result ready
+check one/kexec-asked asked $old soft-reset
+check one/kexec-known same "$(reason_of one)" soft-reset
 next_one=0
 check one/other-kernel-disk ask one has-disk xvda
 check one/same-domain same "$(domid_of one)" $old
 
 check two/poweroff xenhost domain shutdown two
 check two/poweroff-seen saw two poweroff
-check two/poweroff-asked asked two poweroff
+check two/poweroff-asked asked $(domid_of two) poweroff
 check two/kept is_state two 'shutdown'
 check two/removed xenhost domain destroy two
 check two/finished finished two 30
@@ -237,10 +267,11 @@ check two/status same $supervisor_status 0
 
 check one/crash tell one crash
 check one/crash-seen saw one crash
-check one/crash-asked asked one crash
+check one/crash-asked asked $old crash
 check one/destroy xenhost domain destroy one
 check one/finished finished one 30
 check one/status same $supervisor_status 4
+check one/crash-known same "$(reason_of $old)" crash
 check nothing-left nothing_left
 for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon

@@ -65,11 +65,14 @@ digest()
 	sha256sum "$1" | cut -d ' ' -f 1
 }
 
+# All waits are told how long a thing may take on an idle machine, and give a slow one so many times more.
+patience=4
+
 # wait_line PATTERN FILE PID SECONDS: until FILE holds a line that matches. Fails when the process
 # has ended without it or the time is over.
 wait_line()
 {
-	wait_end=$(($(uptime_s) + $4))
+	wait_end=$(($(uptime_s) + $4 * patience))
 	while ! grep -q "$1" "$2"; do
 		if ! kill -0 "$3" 2>/dev/null; then
 			grep -q "$1" "$2" && return
@@ -77,7 +80,7 @@ wait_line()
 			return 1
 		fi
 		if [ "$(uptime_s)" -ge "$wait_end" ]; then
-			echo "no line '$1' in $4 s"
+			echo "no line '$1' in $(($4 * patience)) s"
 			return 1
 		fi
 		usleep 100000
@@ -87,7 +90,7 @@ wait_line()
 # wait_exit PID SECONDS: until the process has ended; a child is left as a zombie for wait.
 wait_exit()
 {
-	wait_end=$(($(uptime_s) + $2))
+	wait_end=$(($(uptime_s) + $2 * patience))
 	while [ -d "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; do
 		[ "$(uptime_s)" -lt "$wait_end" ] || return 1
 		usleep 100000

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Daemons are killed (kill -9) and started again while a guest writes to its disk: it sees no error, its
-# data is right, disks can be plugged in and out afterwards, and it hears control/shutdown. Arguments: DAEMON TIMES...
+# Daemons are killed (kill -9) and started again, in turn, while a guest writes to its disk and reads what it
+# wrote all the time: it sees no error, its data is right, disks can be plugged in and out afterwards, and it
+# hears control/shutdown. Arguments: TIMES DAEMON...
 #
 # shellcheck disable=SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
@@ -33,20 +34,21 @@ kill_one()
 		wait_for 60 xenhost domain info one && wait_for 60 xenhost store ls /local/domain
 }
 
-# while the guest writes and has not answered yet
-kill_while_writing()
+kill_in_turn()
 {
-	left=$2
-	while [ $left -gt 0 ]; do
-		tell one disk-write 12 || return
-		for _ in 1 2 3; do
-			[ $left = 0 ] || kill_one $1 || return
-			left=$((left - (left > 0)))
+	for _ in $(seq $killing); do
+		for daemon in $daemons; do
+			kill_one $daemon || return
 		done
-		answered && ask one disk-check || return
-		# xenhost run takes a daemon that dies more often for broken
-		[ $left = 0 ] || sleep 40
 	done
+}
+
+# while it is killed: more rounds than before, and none was wrong
+has_written()
+{
+	ask one disk-loop-rounds || return
+	now=$answer
+	[ "$now" -gt "$rounds" ] && rounds=$now
 }
 
 plug_in_and_out()
@@ -64,11 +66,21 @@ pid_one=$!
 next_one=0
 check up up one 120
 check disk ask one disk-begin
-while [ $# -gt 0 ]; do
-	check $1/killed-$2-times kill_while_writing $1 $2
-	check $1/hot-plug plug_in_and_out
-	shift 2
+check disk-loop ask one disk-loop
+times=$1 killed=0 rounds=0
+shift
+daemons=$*
+while [ $killed -lt $times ]; do
+	# xenhost run takes a daemon that dies more often than five times a minute for broken
+	[ $killed = 0 ] || sleep 62
+	killing=$((times - killed > 5 ? 5 : times - killed))
+	killed=$((killed + killing))
+	check "killed-$killed-times ($daemons)" kill_in_turn || break
+	check has-written-$killed wait_for 120 has_written
+	check hot-plug-$killed plug_in_and_out
 done
+check disk-loop-end ask one disk-loop-end
+note "the guest wrote and read 8 MiB $answer times"
 check no-io-error ask one disk-errors
 check guest-log ask one log
 # a guest that the killed ones serve still hears of it

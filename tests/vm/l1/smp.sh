@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A guest with four vCPUs under load for SECONDS (the argument): processors, memory, disk, all at once.
+# A guest with four vCPUs (or as many as the second argument says) under load for SECONDS (the first): processors,
+# memory, disk, all at once.
 #
 # shellcheck disable=SC2086 # no blanks in our paths
 
@@ -12,10 +13,11 @@
 modprobe -a kvm-amd loop ext4 2>/dev/null
 truncate -s 64M $tmp/four.img
 check daemons start_daemons
-configure four "$cmdline" 'memory = 384M' 'vcpus = 4' "disk = $tmp/four.img"
+vcpus=${2:-4}
+configure four "$cmdline" 'memory = 384M' "vcpus = $vcpus" "disk = $tmp/four.img"
 supervise four
 check up up four 240
-check cpus ask four cpus 4
+check cpus ask four cpus $vcpus
 check disk ask four disk-begin
 tell four stress "$1"
 sleep "$1"

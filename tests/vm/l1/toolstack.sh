@@ -8,16 +8,15 @@ guests=$tmp/guests
 mkdir -p $run $guests
 export XENHOST_RUNDIR=$run
 
-# start_daemon NAME OPTION...: and wait until it is ready
+# start_daemon NAME: with $args_NAME, and wait until it is ready
 start_daemon()
 {
-	name=$1
-	shift
-	rm -f $tmp/ready-$name
-	mkfifo $tmp/ready-$name
-	exec 8<>$tmp/ready-$name
-	xenhost-$name "$@" --ready-fd 9 9>&8 8>&- 2>>$results/$name.log &
-	eval "pid_$name=$!"
+	rm -f $tmp/ready-$1
+	mkfifo $tmp/ready-$1
+	exec 8<>$tmp/ready-$1
+	eval "args=\${args_$1:-}"
+	xenhost-$1 $args --ready-fd 9 9>&8 8>&- 2>>$results/$1.log &
+	eval "pid_$1=$!"
 	read -r -t 60 ready <&8
 	exec 8>&-
 	same "$ready" READY
@@ -37,9 +36,11 @@ stop_daemon()
 
 start_daemons()
 {
-	printf '[service blkback]\nwritable = %s/\n' $tmp >$tmp/opend.conf
-	start_daemon bridged && start_daemon xenstored && start_daemon opend --config $tmp/opend.conf &&
-		start_daemon blkbackd && start_daemon netbackd
+	printf '[service blkback]\nwritable = %s/\n[service netback]\ntap = *\nbridge = *\n' $tmp >$tmp/opend.conf
+	args_opend="--config $tmp/opend.conf"
+	for daemon in bridged xenstored opend blkbackd netbackd; do
+		start_daemon $daemon || return
+	done
 }
 
 # configure NAME LINE...: its configuration, with the lines that all have
@@ -57,7 +58,7 @@ configure()
 	} >$guests/$guest.conf
 }
 
-cmdline='append = console=hvc0 quiet panic=-1 xh_steps=commands xh_wait=60'
+cmdline='append = console=hvc0 quiet panic=-1 xh_steps=commands xh_wait=240'
 
 # supervise NAME: in the background; $pid_NAME
 supervise()
@@ -77,7 +78,7 @@ domid_of()
 wait_for()
 {
 	# shellcheck disable=SC3043 # busybox has it, and what we wait for may wait itself
-	local wait_end=$(($(uptime_s) + $1))
+	local wait_end=$(($(uptime_s) + $1 * patience))
 	shift
 	until "$@" >$tmp/wait_for 2>&1; do
 		if [ "$(uptime_s)" -ge "$wait_end" ]; then
@@ -161,38 +162,47 @@ finished()
 	wait $supervisor || supervisor_status=$?
 }
 
-# attach_disk NAME DEVID FILE: the nodes of one more disk, as a toolstack writes them
-attach_disk()
+# attach NAME TYPE DEVID SERVICE: the nodes of a device as a toolstack writes them, both states last; what is in
+# $attach_front_nodes and $attach_back_nodes, "NODE VALUE" line by line, beside those that all have
+attach()
 {
 	attach_id=$(domid_of $1) || return
-	attach_front=/local/domain/$attach_id/device/vbd/$2
-	attach_back=/local/domain/32000/backend/vbd/$attach_id/$2
-	xenhost store write $attach_front '' && xenhost store chmod $attach_front n$attach_id,r32000 &&
+	attach_front=/local/domain/$attach_id/device/$2/$3
+	attach_back=/local/domain/$4/backend/$2/$attach_id/$3
+	xenhost store write $attach_front '' && xenhost store chmod $attach_front n$attach_id,r$4 &&
 		xenhost store write $attach_back '' &&
-		xenhost store chmod $attach_back n32000,r$attach_id || return
+		xenhost store chmod $attach_back n$4,r$attach_id || return
 	while read -r attach_node attach_value; do
-		xenhost store write $attach_back/$attach_node "$attach_value" || return
+		[ -z "$attach_node" ] || xenhost store write $attach_back/$attach_node "$attach_value" || return
 	done <<-EOF
 		frontend $attach_front
 		frontend-id $attach_id
 		online 1
-		params $3
-		type file
-		mode w
-		dev xvdb
-		device-type disk
-		removable 0
+		$attach_back_nodes
 		state 1
 	EOF
 	while read -r attach_node attach_value; do
-		xenhost store write $attach_front/$attach_node "$attach_value" || return
+		[ -z "$attach_node" ] || xenhost store write $attach_front/$attach_node "$attach_value" || return
 	done <<-EOF
 		backend $attach_back
-		backend-id 32000
-		virtual-device $2
-		device-type disk
+		backend-id $4
+		$attach_front_nodes
 		state 1
 	EOF
+}
+
+# attach_disk NAME DEVID FILE: one more disk
+attach_disk()
+{
+	attach_front_nodes="virtual-device $2
+device-type disk"
+	attach_back_nodes="params $3
+type file
+mode w
+dev xvdb
+device-type disk
+removable 0"
+	attach $1 vbd $2 32000
 }
 
 # detach_disk NAME DEVID: asks both ends to close, then removes what is left

@@ -1,0 +1,329 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A host with systemd, as people have it: packages are installed, services started, a guest is made by a file
+# and uses disk and network while each service is restarted, bridged is killed, and the packages are upgraded;
+# the host reboots, the guest with it, and is back; in the end the packages are purged. Run by run-systemd-l1;
+# the argument is the number of the boot.
+#
+# shellcheck disable=SC2034,SC2046,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
+
+# shellcheck source-path=SCRIPTDIR source=harness.sh
+. "${XH_HARNESS:-/harness.sh}"
+# shellcheck source-path=SCRIPTDIR source=toolstack.sh
+. "${XH_TOOLSTACK:-/toolstack.sh}"
+unset XENHOST_RUNDIR
+
+l2=/l2
+boot_limit=240
+services='bridged xenstored blkbackd netbackd dbusd'
+images=/var/lib/xenhost/images
+
+centiseconds()
+{
+	read -r up _ </proc/uptime
+	echo $up | tr -d .
+}
+
+active()
+{
+	for service in $services; do
+		same "$(systemctl is-active xenhost-$service)" active || return
+	done
+}
+
+nothing_failed()
+{
+	same "$(systemctl list-units --failed --no-legend 'xenhost*' | wc -l)" 0
+}
+
+pid_of()
+{
+	systemctl show -p MainPID --value xenhost-$1
+}
+
+# each by its name, and all that are not there by the pattern
+start_by_names()
+{
+	for service in $services; do
+		systemctl stop xenhost-$service && systemctl start xenhost-$service || return
+	done
+	systemctl kill -s KILL xenhost-netbackd && systemctl stop xenhost-netbackd xenhost-blkbackd &&
+		systemctl start 'xenhost-*' && active
+}
+
+# user and confinement are in force, not just in the file
+confined()
+{
+	for pair in bridged:bridge xenstored:store blkbackd:blk netbackd:net; do
+		status=/proc/$(pid_of ${pair%:*})/status
+		same "$(stat -c %U $status)" xenhost-${pair#*:} || return
+		same "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' $status)" 1 || return
+		same "$(sed -n 's/^Seccomp:[[:space:]]*//p' $status)" 2 || return
+		case $pair in
+		netback*) ;;
+		*) same "$(sed -n 's/^CapBnd:[[:space:]]*//p' $status)" 0000000000000000 || return ;;
+		esac
+	done
+}
+
+owners_of_sockets()
+{
+	same "$(stat -c '%n %U %G %a' /run/xenhost/bridge/*.sock /run/xenhost/xenstored.sock /run/xenhost/store/*.sock)" \
+		"/run/xenhost/bridge/blkback.sock root xenhost-blk 660
+/run/xenhost/bridge/netback.sock root xenhost-net 660
+/run/xenhost/bridge/store.sock root xenhost-store 660
+/run/xenhost/bridge/tool.sock root xenhost-tool 660
+/run/xenhost/bridge/vmm.sock root xenhost-vm 660
+/run/xenhost/xenstored.sock root xenhost-tool 660
+/run/xenhost/store/blkback.sock root xenhost-blk 660
+/run/xenhost/store/netback.sock root xenhost-net 660"
+}
+
+# whoever is somebody else cannot open what is not his
+strangers_refused()
+{
+	for who in nobody xenhost-blk xenhost-net; do
+		! setpriv --reuid $who --regid $(id -g $who) --clear-groups xenhost domain list || return
+	done
+	setpriv --reuid nobody --regid $(id -g nobody) --groups $(getent group xenhost-tool | cut -d : -f 3) \
+		xenhost domain list
+}
+
+# Debian's own xenstored, or whatever has its socket: ours says so, and does not take it
+clash()
+{
+	systemctl stop 'xenhost-*' &&
+		systemd-run --quiet --unit=other-xenstored --socket-property=ListenStream=/run/xenstored/socket \
+			cat || return
+	! systemctl start xenhost-xenstored 2>/dev/null || return
+	journalctl --no-pager -u xenhost-xenstored | grep 'cannot serve /run/xenstored/socket: .* does; end that' &&
+		systemctl is-active other-xenstored.socket || return
+	# it tries again and again, and wants bridged: first of all
+	systemctl stop xenhost-xenstored
+	systemctl stop other-xenstored.socket 'xenhost-*'
+	systemctl reset-failed
+	systemctl start xenhost.target && wait_for 60 active
+}
+
+make_guest()
+{
+	truncate -s 64M $images/one.img && chown xenhost-blk:xenhost-blk $images/one.img &&
+		chmod 600 $images/one.img || return
+	ip link add br0 type bridge && ip addr add 10.77.0.1/24 dev br0 && ip link set br0 up || return
+	cat >/etc/xenhost/guests/one.conf <<-EOF
+		kernel = $l2/vmlinuz-6.12
+		initrd = $l2/initrd-6.12
+		$cmdline
+		memory = 256M
+		disk = $images/one.img
+		net = tap=xh0,bridge=br0
+		console-log = /var/log/xenhost/console-one.log
+	EOF
+	next_one=0
+}
+
+# prints how long the longest silence of the guest was while the command ran, in hundredths of a second
+answers()
+{
+	ping -c 1 -W 30 10.77.0.2 >/dev/null
+}
+
+ping_all_the_time()
+{
+	: >$tmp/pings
+	while [ ! -e $tmp/stop-ping ]; do
+		ping -c 1 -W 1 10.77.0.2 >/dev/null && centiseconds >>$tmp/pings
+		usleep 50000
+	done &
+	pinger=$!
+}
+
+longest_silence()
+{
+	: >$tmp/stop-ping
+	wait $pinger
+	rm $tmp/stop-ping
+	awk 'NR > 1 && $1 - last > most { most = $1 - last } { last = $1 } END { print most + 0 }' $tmp/pings
+}
+
+# under_load WHAT COMMAND...: while the guest writes to its disk and is pinged; then all of it is right
+under_load()
+{
+	what=$1
+	shift
+	answers || return
+	ping_all_the_time
+	tell one disk-write 12 || return
+	begin=$(centiseconds)
+	"$@"
+	status=$?
+	took=$(($(centiseconds) - begin))
+	[ $status = 0 ] && answers
+	status=$?
+	silence=$(longest_silence)
+	[ $status = 0 ] && answered && ask one disk-check && ask one disk-errors || return
+	note "$what: took $((took * 10)) ms, longest silence of the network $((silence * 10)) ms"
+}
+
+restart()
+{
+	before=$(pid_of $1)
+	systemctl restart xenhost-$1 && not same "$(pid_of $1)" $before && active
+}
+
+is_another_pid()
+{
+	now=$(pid_of $1)
+	[ "$now" != 0 ] && [ "$now" != $2 ] && same "$(systemctl is-active xenhost-$1)" active
+}
+
+# so many times; systemd starts it again by itself
+kill_service()
+{
+	left=$2
+	while [ $left -gt 0 ]; do
+		before=$(pid_of $1)
+		systemctl kill -s KILL --kill-who=main xenhost-$1 && wait_for 60 is_another_pid $1 $before || return
+		xenhost domain info one >/dev/null && xenhost store ls /local/domain >/dev/null || return
+		left=$((left - 1))
+	done
+}
+
+kept()
+{
+	same "$(systemctl show -p NFileDescriptorStore --value xenhost-bridged)" "$1"
+}
+
+upgrade()
+{
+	before="$(pid_of vm@one) $(systemctl show -p ActiveEnterTimestampMonotonic --value xenhost-bridged-tool.socket)"
+	old=$(pid_of blkbackd)
+	dpkg -i /debs2/*.deb >$results/upgrade.log 2>&1 || return
+	same "$(pid_of vm@one) $(systemctl show -p ActiveEnterTimestampMonotonic --value xenhost-bridged-tool.socket)" \
+		"$before" && not same "$(pid_of blkbackd)" $old && active
+}
+
+# what runs after an upgrade is the new program
+new_programs()
+{
+	for service in $services; do
+		case $(readlink /proc/$(pid_of $service)/exe) in
+		*deleted*) echo "xenhost-$service is the old one"; return 1 ;;
+		esac
+	done
+}
+
+# need NAME COMMAND...: without it the rest makes no sense
+need()
+{
+	check "$@" || end_boot
+}
+
+end_boot()
+{
+	check kernel-log kernel_log_clean
+	echo "$passed $failed" >$results/counts
+	if [ "$failed" != 0 ]; then
+		journalctl -b --no-pager -o short-monotonic -u 'xenhost*' | tail -n 80
+		echo "systemd: $passed passed, $failed failed"
+		exit 1
+	fi
+	[ "$boot" = 2 ] || exit 99
+	echo "systemd: $passed passed, $failed failed"
+	exit 0
+}
+
+first_boot()
+{
+	# our dependencies are there already
+	need install sh -c 'dpkg -i /debs/*.deb >/root/results/install.log 2>&1' || tail -n 20 $results/install.log
+	need after-install wait_for 60 active
+	check nothing-failed nothing_failed
+	check start-by-names start_by_names
+	check confined confined
+	check sockets owners_of_sockets
+	check strangers-refused strangers_refused
+	check clash clash
+	check guest-file make_guest
+	check guest-enable systemctl enable xenhost-vm@one
+	need guest-start xenhost start one
+	need guest-up up one $boot_limit
+	need disk ask one disk-begin
+	check net ask one net-up 10.77.0.2/24
+	check ping answers
+	room=$(systemctl show -p NFileDescriptorStore --value xenhost-bridged)
+	note "systemd keeps $room descriptors for bridged"
+	for service in blkbackd netbackd xenstored bridged dbusd; do
+		check restart-$service under_load restart-$service restart $service
+	done
+	check kill-bridged under_load kill-bridged-10-times kill_service bridged 10
+	for service in xenstored blkbackd netbackd; do
+		check kill-$service under_load kill-$service-3-times kill_service $service 3
+	done
+	check descriptors-kept kept $room
+	check upgrade under_load upgrade upgrade || tail -n 20 $results/upgrade.log
+	check new-programs new_programs
+	check descriptors-as-before kept $room
+	check guest-log ask one log
+	check nothing-failed-again nothing_failed
+	xenhost store read /local/domain/$(domid_of one)/vm >$tmp/uuid
+	ask one disk-check && ask one disk-write 4
+}
+
+d_bus()
+{
+	busctl call org.xenhost /org/xenhost org.xenhost.Host1 ListDomains | grep '"one" "guest" "running"' &&
+		busctl call org.xenhost /org/xenhost org.xenhost.Host1 StartGuest s one &&
+		! setpriv --reuid nobody --regid nogroup --clear-groups \
+			busctl call org.xenhost /org/xenhost org.xenhost.Host1 ListDomains
+}
+
+# of the previous boot, in this order
+order_of_end()
+{
+	journalctl -b -1 --no-pager -o short-monotonic >$results/journal-of-reboot
+	asked=$(grep -n 'asking domain .* to power off' $results/journal-of-reboot | tail -n 1 | cut -d : -f 1)
+	off=$(grep -n 'domain .* (one) powered off' $results/journal-of-reboot | tail -n 1 | cut -d : -f 1)
+	backends=$(grep -n 'Stopping xenhost-\(blkbackd\|netbackd\|xenstored\|bridged\).service' $results/journal-of-reboot |
+		tail -n 4 | head -n 1 | cut -d : -f 1)
+	echo "asked in line $asked, off in line $off, services stopped in line $backends"
+	[ "$asked" -lt "$off" ] && [ "$off" -lt "$backends" ]
+}
+
+nothing_left()
+{
+	left=$(find / -xdev -name '*xenhost*' ! -path '/proc/*' ! -path '/debs*' ! -path '/root/*' ! -path '/var/lib/dpkg/*' \
+		! -path '/var/log/journal/*' ! -path '/test' ! -path '/l2/*' ! -path '/usr/local/lib/busybox/*')
+	same "$left" "$1"
+}
+
+second_boot()
+{
+	need services-back wait_for 120 active
+	need guest-back up one $boot_limit
+	check d-bus d_bus
+	check file-system-clean ask one disk-clean
+	check order-of-end order_of_end
+	check clean-here sh -c '! dmesg | grep -i "recovery complete\|recovering journal"'
+	ip link show br0 >/dev/null 2>&1 || note "the bridge is the operator's and is not back"
+	begin=$(centiseconds)
+	check stop-guest systemctl stop xenhost-vm@one
+	note "the guest took $((($(centiseconds) - begin) * 10)) ms to power off"
+	check guest-gone same "$(xenhost domain list | grep -c ' guest ')" 0
+	check purge sh -c 'dpkg --purge xenhost libxenhost-dev libxenhost0 >/root/results/purge.log 2>&1' ||
+		tail -n 20 $results/purge.log
+	check no-process sh -c '! ps ax | grep "[x]enhost-"'
+	check no-user sh -c '! getent passwd | grep xenhost'
+	rm -f /etc/xenhost/guests/one.conf $images/one.img
+	rmdir /etc/xenhost/guests /etc/xenhost $images /var/lib/xenhost
+	check nothing-left nothing_left ''
+}
+
+boot=$1
+passed=0
+[ "$1" = 1 ] || read -r passed failed <$results/counts
+case $1 in
+1) first_boot ;;
+2) second_boot ;;
+esac
+end_boot
