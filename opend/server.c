@@ -17,6 +17,7 @@
 #include <event2/event.h>
 
 #include "common/cleanup.h"
+#include "common/daemon.h"
 #include "common/log.h"
 
 #include "opend/opend.h"
@@ -30,6 +31,7 @@ struct listener {
 	char name[SERVICE_NAME_MAX];
 	struct sockaddr_un addr;
 	int fd;
+	bool ours; /* the socket's file is ours to remove, not systemd's */
 	struct event *event, *again;
 	struct list clients;
 	unsigned int nr_clients;
@@ -200,7 +202,8 @@ static void listener_free(struct listener *l)
 	if (l->again)
 		event_free(l->again);
 	if (l->fd >= 0) {
-		unlink(l->addr.sun_path);
+		if (l->ours)
+			unlink(l->addr.sun_path);
 		close(l->fd);
 	}
 	free(l);
@@ -216,8 +219,22 @@ static int listener_bind(struct listener *l)
 		return -errno;
 	if (bind(l->fd, (struct sockaddr *)&l->addr, sizeof(l->addr)) < 0)
 		return -errno;
+	l->ours = true;
 	if (chmod(l->addr.sun_path, 0660) < 0 || listen(l->fd, SOMAXCONN) < 0)
 		return -errno;
+	return 0;
+}
+
+static int listener_open(struct listener *l)
+{
+	int r = daemon_take_socket(l->addr.sun_path);
+
+	if (r >= 0)
+		l->fd = r;
+	else if (r == -ENOENT)
+		r = listener_bind(l);
+	if (r < 0)
+		return r;
 	l->event = event_new(l->server->base, l->fd, EV_READ | EV_PERSIST, on_connect, l);
 	l->again = evtimer_new(l->server->base, on_again, l);
 	return l->event && l->again && event_add(l->event, NULL) == 0 ? 0 : -ENOMEM;
@@ -238,7 +255,7 @@ static int listener_new(struct server *server, const char *name)
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	n = snprintf(l->addr.sun_path, sizeof(l->addr.sun_path), "%s/" OPEN_DIR "/%s.sock",
 		     server->rundir, name);
-	r = n < 0 || (size_t)n >= sizeof(l->addr.sun_path) ? -ENAMETOOLONG : listener_bind(l);
+	r = n < 0 || (size_t)n >= sizeof(l->addr.sun_path) ? -ENAMETOOLONG : listener_open(l);
 	if (r < 0)
 		log_error("cannot listen on %s/" OPEN_DIR "/%s.sock: %s", server->rundir, name,
 			  strerror(-r));

@@ -26,7 +26,7 @@ fail()
 limit_of()
 {
 	case $1 in
-	xenhost-vm@*) echo 25 ;;
+	xenhost-vm@* | xenhost-opend.*) echo 25 ;;
 	*) echo 15 ;;
 	esac
 }
