@@ -2,13 +2,11 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -187,20 +185,6 @@ int daemon_service_uri(const struct daemon *d, const char *service, char *buf, u
 		return 0;
 	log_error("the path of the run directory %s is too long", d->rundir);
 	return -ENAMETOOLONG;
-}
-
-int daemon_take_socket(const char *path)
-{
-	int nr = sd_listen_fds(0);
-
-	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + nr; fd++) {
-		if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, path, 0) <= 0)
-			continue;
-		if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-			return -errno;
-		return fd;
-	}
-	return nr < 0 ? nr : -ENOENT;
 }
 
 int daemon_path(const struct daemon *d, const char *suffix, char *buf, unsigned long size)

@@ -44,9 +44,6 @@ int daemon_ready(struct daemon *d);
 /* the URI by which a service reaches this run directory's bridged. 0 or -ENAMETOOLONG, logged */
 int daemon_service_uri(const struct daemon *d, const char *service, char *buf, unsigned long size);
 
-/* The SOCK_SEQPACKET socket on which a unit of systemd listens at this path, for us. -ENOENT, -errno */
-int daemon_take_socket(const char *path);
-
 /* RUNDIR/suffix in a static buffer of the caller. 0 or -ENAMETOOLONG */
 int daemon_path(const struct daemon *d, const char *suffix, char *buf, unsigned long size);
 
