@@ -660,10 +660,11 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { test_owner_stays_away,  test_secrets,
-				       test_control_is_kept,   test_ports_are_told,
-				       test_interrupted_write, test_lost_descriptors,
-				       test_service_goes,      test_library_resumes, test_gone };
+	const TTest *const tests[] = {
+		test_owner_stays_away, test_secrets,	       test_control_is_kept,
+		test_ports_are_told,   test_interrupted_write, test_lost_descriptors,
+		test_service_goes,     test_library_resumes,   test_gone
+	};
 	SRunner *runner = srunner_create(NULL);
 	Suite *suite = suite_create("bridged-restart");
 	TCase *t = tcase_create("bridged-restart");
