@@ -14,6 +14,7 @@
 
 #include "backend/backend_daemon.h"
 #include "backend/confine.h"
+#include "backend/opener.h"
 
 #define OPTIONS_MAX 24
 
@@ -21,6 +22,7 @@ struct state {
 	const struct backend_daemon *spec;
 	struct daemon daemon;
 	const char *uri;
+	struct opener *opener;
 	xenhost_t *host;
 	xenhost_backend_t *backend;
 	struct xenhost_event event;
@@ -28,12 +30,18 @@ struct state {
 	bool lost;
 };
 
-/* --host is ours, the others are the driver's: each set() gets the data that it knows */
-static const char *host_option;
+/* These are ours, the others are the driver's: each set() gets the data that it knows. */
+static const char *host_option, *opend_option;
 
 static int set_host(void *data, const char *value)
 {
 	host_option = value;
+	return 0;
+}
+
+static int set_opend(void *data, const char *value)
+{
+	opend_option = value;
 	return 0;
 }
 
@@ -47,10 +55,31 @@ static void on_lost(xenhost_t *host, int error, void *data)
 	event_base_loopbreak(s->daemon.base);
 }
 
+static int make_opener(struct state *s)
+{
+	const char *path = opend_option;
+	char suffix[64], buf[PATH_MAX];
+	int r = 0;
+
+	if (!path) {
+		snprintf(suffix, sizeof(suffix), OPEN_DIR "/%s.sock",
+			 service_builtin[s->spec->service].name);
+		r = daemon_path(&s->daemon, suffix, buf, sizeof(buf));
+		path = buf;
+	}
+	if (r == 0)
+		r = opener_new(s->daemon.base, path, &s->opener);
+	if (r < 0)
+		log_error("cannot name the socket of xenhost-opend: %s", strerror(-r));
+	return r;
+}
+
 static int start(struct state *s)
 {
-	int r = s->spec->start ? s->spec->start(s->spec->driver, s->daemon.base) : 0;
+	int r = make_opener(s);
 
+	if (r == 0 && s->spec->start)
+		r = s->spec->start(s->spec->driver, s->daemon.base, s->opener);
 	if (r < 0)
 		return r;
 	s->started = true;
@@ -60,7 +89,7 @@ static int start(struct state *s)
 			  strerror(-r));
 		return r;
 	}
-	r = s->spec->confined ? confine_self() : 0;
+	r = s->spec->confined ? confine_self(s->spec->confined) : 0;
 	if (r < 0) {
 		log_error("cannot confine this process: %s", strerror(-r));
 		return r;
@@ -80,6 +109,7 @@ static void stop(struct state *s)
 	xenhost_backend_free(s->backend);
 	if (s->started && s->spec->stop)
 		s->spec->stop(s->spec->driver);
+	s->opener = opener_free(s->opener);
 	xenhost_close(s->host);
 	daemon_loop_free(&s->daemon);
 }
@@ -106,12 +136,16 @@ static int serve(struct state *s)
 static int read_options(struct state *s, int argc, char **argv)
 {
 	struct option_spec all[OPTIONS_MAX] = { 0 };
-	char help[PATH_MAX + 64];
+	char help[PATH_MAX + 64], opend_help[128];
 	size_t n = 0;
 
 	snprintf(help, sizeof(help), "whom to serve (default: bridge:RUNDIR/bridge/%s.sock)",
 		 service_builtin[s->spec->service].name);
 	all[n++] = (struct option_spec){ "host", "URI", help, set_host };
+	snprintf(opend_help, sizeof(opend_help),
+		 "socket of xenhost-opend (default: RUNDIR/" OPEN_DIR "/%s.sock)",
+		 service_builtin[s->spec->service].name);
+	all[n++] = (struct option_spec){ "opend", "PATH", opend_help, set_opend };
 	for (const struct option_spec *o = s->spec->options; o && o->name && n < OPTIONS_MAX - 1;
 	     o++)
 		all[n++] = *o;

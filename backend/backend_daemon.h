@@ -14,19 +14,21 @@
 #include "common/service.h"
 
 struct event_base;
+struct filter;
+struct opener;
 
 struct backend_daemon {
-	const char *name;	 /* of the program */
-	const char *purpose;	 /* one line for --help */
-	enum service_id service; /* whose socket the default host is */
-	unsigned int open_flags; /* of xenhost_open() */
-	bool confined;		 /* by confine.h, once everything is there */
+	const char *name;	       /* of the program */
+	const char *purpose;	       /* one line for --help */
+	enum service_id service;       /* whose socket the default host is */
+	unsigned int open_flags;       /* of xenhost_open() */
+	const struct filter *confined; /* by confine.h, once everything is there; NULL: not */
 	const struct xenhost_backend_ops *ops;
 	const struct option_spec
 		*options; /* beside the common ones; ends with a NULL name, or NULL */
 	void *driver;	  /* for the options and xenhost_backend_data() */
 	/* before the first device, after the last one; optional. start gives 0 or -errno, logged */
-	int (*start)(void *driver, struct event_base *base);
+	int (*start)(void *driver, struct event_base *base, struct opener *opener);
 	void (*stop)(void *driver);
 };
 

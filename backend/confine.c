@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/fs.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -17,31 +16,13 @@
 #include "common/filter.h"
 
 static const int always[] = {
-	/* the image */
-	SCMP_SYS(openat),
 	SCMP_SYS(read),
 	SCMP_SYS(write),
-	SCMP_SYS(readv),
-	SCMP_SYS(writev),
-	SCMP_SYS(pread64),
-	SCMP_SYS(pwrite64),
-	SCMP_SYS(preadv),
-	SCMP_SYS(pwritev),
 	SCMP_SYS(preadv2),
-	SCMP_SYS(pwritev2),
-	SCMP_SYS(fdatasync),
-	SCMP_SYS(fallocate),
-	SCMP_SYS(lseek),
 	SCMP_SYS(close),
 	SCMP_SYS(fstat),
 	SCMP_SYS(newfstatat),
-	SCMP_SYS(stat),
-	SCMP_SYS(statx),
-	SCMP_SYS(readlink),
-	SCMP_SYS(io_uring_setup),
-	SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register),
-	/* the journal */
+	/* what outlives us */
 	SCMP_SYS(memfd_create),
 	SCMP_SYS(ftruncate),
 	/* loops, other threads, the host */
@@ -90,12 +71,11 @@ static const int always[] = {
 	SCMP_SYS(getrusage),
 };
 
-static const unsigned long requests[] = { BLKGETSIZE64, BLKSSZGET, BLKPBSZGET, BLKDISCARD,
-					  FIONREAD };
+static const unsigned long requests[] = { FIONREAD };
 
-/* no F_SETFL on a whim: O_DIRECT on, O_NONBLOCK off are the image's, before it is used */
-static const int commands[] = { F_DUPFD_CLOEXEC, F_GETFL,     F_SETFL,	   F_GETFD,
-				F_SETFD,	 F_OFD_SETLK, F_GET_SEALS, F_ADD_SEALS };
+static const int commands[] = {
+	F_DUPFD_CLOEXEC, F_GETFL, F_GETFD, F_SETFD, F_GET_SEALS, F_ADD_SEALS
+};
 
 /* Sockets are local, a new thread is all that can be made. */
 static int add_checked(scmp_filter_ctx ctx)
@@ -111,7 +91,7 @@ static int add_checked(scmp_filter_ctx ctx)
 	return r;
 }
 
-static const struct filter filter = {
+const struct filter confine_base = {
 	.always = always,
 	.nr_always = ARRAY_SIZE(always),
 	.requests = requests,
@@ -133,7 +113,7 @@ int confine_thread(void)
 	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
 }
 
-int confine_self(void)
+int confine_self(const struct filter *filter)
 {
 	int r;
 
@@ -142,5 +122,5 @@ int confine_self(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	r = confine_thread();
-	return r < 0 ? r : filter_enter(&filter);
+	return r < 0 ? r : filter_enter(filter);
 }

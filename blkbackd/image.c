@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 
 #include "common/cleanup.h"
@@ -16,52 +14,7 @@
 
 #include "blkbackd/blk_ring.h"
 #include "blkbackd/image.h"
-
-static const char *strip_prefix(const char *params)
-{
-	static const char *const prefixes[] = { "raw:", "aio:" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		if (!strncmp(params, prefixes[i], strlen(prefixes[i])))
-			return params + strlen(prefixes[i]);
-	}
-	return params;
-}
-
-/*
- * Non-blocking, so that a FIFO or a drive without a medium cannot hold us up; the flag goes
- * afterwards, because io_uring would answer -EAGAIN instead of waiting. O_EXCL on a device keeps
- * mounts away.
- */
-static int open_fd(const char *path, bool readonly, int *ret_fd)
-{
-	int flags = (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return -errno;
-	if (S_ISBLK(st.st_mode) && !readonly)
-		flags |= O_EXCL;
-	else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return -ENOTBLK;
-	fd = open(path, flags);
-	if (fd < 0)
-		return -errno;
-	if (fcntl(fd, F_SETFL, 0) < 0)
-		return -errno;
-	*ret_fd = steal_fd(&fd);
-	return 0;
-}
-
-static int lock_fd(int fd, bool readonly)
-{
-	struct flock lock = { .l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
-}
+#include "blkbackd/nbd_dial.h"
 
 int image_size(const struct image *img, uint64_t *ret_sectors)
 {
@@ -91,7 +44,6 @@ static int update_size(struct image *img)
 	return r < 0 ? r : img->sectors ? 0 : -EINVAL;
 }
 
-/* The type is looked at again here: the path may have changed since open_fd(). */
 static int read_geometry(struct image *img)
 {
 	struct stat st;
@@ -122,97 +74,96 @@ static void probe_immediate(struct image *img)
 			 errno == EOPNOTSUPP;
 }
 
-/* A number of /sys/dev/block/MAJOR:MINOR/queue, or of the whole disk's for a partition; 0: not there */
-static uint64_t queue_limit(dev_t dev, const char *name)
-{
-	static const char *const folders[] = { "queue", "../queue" };
-	unsigned long long value = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(folders) && value == 0; i++) {
-		char path[128];
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s/%s", major(dev), minor(dev),
-			 folders[i], name);
-		f = fopen(path, "re");
-		if (!f)
-			continue;
-		if (fscanf(f, "%llu", &value) != 1)
-			value = 0;
-		fclose(f);
-	}
-	return value;
-}
-
-/* Behind the end of a file there is nothing to lose: whether the file system can do it shows there. */
-static void probe_discard(struct image *img)
+/*
+ * Behind the end of a file there is nothing to lose: whether the file system can do it shows there. Of a
+ * device somebody else had to look, as we may open nothing.
+ */
+static void probe_discard(struct image *img, uint32_t device_granularity)
 {
 	const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-	uint64_t granularity;
+	uint64_t granularity = device_granularity;
 	struct stat st;
 
 	if (img->readonly || fstat(img->fd, &st) < 0)
 		return;
-	if (img->is_device)
-		granularity = queue_limit(st.st_rdev, "discard_max_bytes")
-				      ? queue_limit(st.st_rdev, "discard_granularity")
-				      : 0;
-	else if (fallocate(img->fd, mode, (st.st_size + 0xfffff) & ~0xfffff, 4096) == 0)
+	if (!img->is_device) {
+		if (fallocate(img->fd, mode, (st.st_size + 0xfffff) & ~0xfffff, 4096) < 0)
+			return;
 		granularity = (uint64_t)st.st_blksize;
-	else
-		return;
+	}
 	if (granularity == 0 || granularity > INT32_MAX || granularity % BLK_SECTOR)
 		return;
 	img->discard = true;
 	img->discard_granularity = (uint32_t)granularity;
 }
 
-static const char null_prefix[] = "null:";
-
-static int open_null(struct image *img)
+static int image_new(const char *name, int fd, bool readonly, struct image **ret_image)
 {
-	unsigned long long bytes;
+	struct image *img = calloc(1, sizeof(*img) + strlen(name) + 1);
 
-	if (options_size(img->path + strlen(null_prefix), &bytes) < 0 || bytes < BLK_SECTOR)
-		return -EINVAL;
-	img->sector_size = img->physical_size = BLK_SECTOR;
-	img->sectors = bytes / BLK_SECTOR;
-	img->immediate = true;
+	if (!img) {
+		closep(&fd);
+		return -ENOMEM;
+	}
+	strcpy(img->path, name);
+	img->fd = fd;
+	img->readonly = readonly;
+	*ret_image = img;
 	return 0;
 }
 
-int image_open(const char *params, bool readonly, struct image **ret_image)
+int image_adopt(const char *path, int fd, bool readonly, uint32_t granularity,
+		struct image **ret_image)
 {
-	const char *path = strip_prefix(params);
 	_cleanup_(image_closep) struct image *img = NULL;
-	int r;
+	int r = image_new(path, fd, readonly, &img);
 
-	img = calloc(1, sizeof(*img) + strlen(path) + 1);
-	if (!img)
-		return -ENOMEM;
-	strcpy(img->path, path);
-	img->fd = -1;
-	img->readonly = readonly;
-	if (!strncmp(path, null_prefix, strlen(null_prefix))) {
-		r = open_null(img);
-		if (r == 0)
-			*ret_image = steal_ptr(&img);
-		return r;
-	}
-	if (path[0] != '/')
-		return -EINVAL;
-	r = open_fd(path, readonly, &img->fd);
-	if (r < 0)
-		return r;
-	r = lock_fd(img->fd, readonly);
-	if (r < 0)
-		return r;
-	r = read_geometry(img);
+	if (r == 0)
+		r = read_geometry(img);
 	if (r < 0)
 		return r;
 	probe_immediate(img);
-	probe_discard(img);
+	probe_discard(img, granularity);
 	*ret_image = steal_ptr(&img);
+	return 0;
+}
+
+int image_null(const char *size, bool readonly, struct image **ret_image)
+{
+	unsigned long long bytes;
+	struct image *img = NULL;
+	int r;
+
+	if (options_size(size, &bytes) < 0 || bytes < BLK_SECTOR)
+		return -EINVAL;
+	r = image_new("null", -1, readonly, &img);
+	if (r < 0)
+		return r;
+	img->sector_size = img->physical_size = BLK_SECTOR;
+	img->sectors = bytes / BLK_SECTOR;
+	img->immediate = true;
+	*ret_image = img;
+	return 0;
+}
+
+int image_nbd(const char *name, const struct nbd_export *exp, bool readonly,
+	      struct image **ret_image)
+{
+	struct image *img = NULL;
+	int r;
+
+	if (exp->readonly && !readonly)
+		return -EROFS;
+	r = image_new(name, -1, readonly, &img);
+	if (r < 0)
+		return r;
+	img->nbd = true;
+	img->sector_size = exp->sector_size;
+	img->physical_size = exp->physical_size;
+	img->sectors = exp->size / exp->sector_size * (exp->sector_size / BLK_SECTOR);
+	img->discard = !readonly && (exp->trim || exp->zero);
+	img->discard_granularity = 4096; /* what is less no server can give back */
+	*ret_image = img;
 	return 0;
 }
 
@@ -280,12 +231,12 @@ int image_discard(const struct image *img, uint64_t offset, uint64_t len)
 const char *image_strerror(int error)
 {
 	switch (error) {
-	case -EBUSY:
-		return "already in use and locked; detach it there first";
 	case -EINVAL:
-		return "not an absolute path, or smaller than one sector of 512 or 4096 bytes";
+		return "smaller than one sector of 512 or 4096 bytes";
 	case -ENOTBLK:
 		return "neither a file nor a block device";
+	case -EROFS:
+		return "the server lets nobody write it; give the disk to the guest as read-only";
 	default:
 		return strerror(-error);
 	}

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A disk image: a raw file or a block device, opened and locked. Formats are never probed. The lock
- * is an OFD lock on a description that nobody else gets, so that a successor that has the lock
- * knows that the predecessor's I/O is over.
+ * A disk image: a raw file or a block device, opened and locked by somebody else (xenhost-opend). Formats
+ * are never probed.
  */
 #ifndef BLKBACKD_IMAGE_H
 #define BLKBACKD_IMAGE_H
@@ -10,8 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct nbd_export;
+
 struct image {
-	int fd; /* -1: there is no medium, "null:SIZE" */
+	int fd;	  /* -1: there is no medium, "null:SIZE", or */
+	bool nbd; /* a server has it */
 	bool readonly;
 	bool is_device;
 	bool direct;	/* O_DIRECT: the host's page cache is not in between */
@@ -26,12 +28,17 @@ struct image {
 };
 
 /*
- * The image named by a toolstack's `params` ("raw:" or "aio:" in front is taken off), read-write
- * with an exclusive lock or read-only with a shared one. errno of open(2), -EBUSY somebody has it
- * locked, -EINVAL no absolute path, smaller than a sector, or an odd sector size, -ENOTBLK neither
- * file nor block device. "null:SIZE" (bytes, or with K, M, G) stores nothing, for measurements.
+ * The image that fd is of, which is taken over in any case; path is for messages. granularity: of a device's
+ * discards in bytes, 0: it has none. -EINVAL smaller than a sector, or an odd sector size, -ENOTBLK neither
+ * file nor block device.
  */
-int image_open(const char *params, bool readonly, struct image **ret_image);
+int image_adopt(const char *path, int fd, bool readonly, uint32_t granularity,
+		struct image **ret_image);
+/* Stores nothing, for measurements. size: in bytes, or with K, M, G. -EINVAL */
+int image_null(const char *size, bool readonly, struct image **ret_image);
+/* A server's. -EROFS: it is to be written, and may not be */
+int image_nbd(const char *name, const struct nbd_export *exp, bool readonly,
+	      struct image **ret_image);
 struct image *image_close(struct image *image); /* NULL */
 void image_closep(struct image **image);
 
@@ -47,7 +54,7 @@ int image_size(const struct image *image, uint64_t *ret_sectors);
 /* Blocks for long: gives the range's space back, what is read there afterwards is undefined. 0 or -errno */
 int image_discard(const struct image *image, uint64_t offset, uint64_t len);
 
-/* one line for a person about what image_open() returned */
+/* one line for a person about what image_adopt() returned */
 const char *image_strerror(int error);
 
 #endif

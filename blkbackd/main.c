@@ -10,6 +10,7 @@
 #include "common/log.h"
 
 #include "blkbackd/vbd.h"
+#include "blkbackd/vbd_filter.h"
 
 static int set_engine(void *data, const char *value)
 {
@@ -81,12 +82,13 @@ static const struct option_spec options[] = {
 	{ 0 },
 };
 
-static int start(void *data, struct event_base *base)
+static int start(void *data, struct event_base *base, struct opener *opener)
 {
 	struct vbd_driver *driver = data;
 	int r;
 
 	driver->base = base;
+	driver->opener = opener;
 	driver->workers.confined = true;
 	r = mailbox_init(&driver->box, base);
 	if (r == 0)
@@ -117,7 +119,7 @@ int main(int argc, char **argv)
 		.service = SERVICE_BLKBACK,
 		/* a predecessor's I/O may still reach the guest's memory: vbd_settle.c */
 		.open_flags = XENHOST_OPEN_KEEP_MARKS,
-		.confined = true,
+		.confined = &vbd_filter,
 		.ops = &vbd_ops,
 		.options = options,
 		.driver = &driver,

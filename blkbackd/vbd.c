@@ -23,17 +23,18 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
-#include "backend/device_error.h"
-
 #include "blkbackd/blk_slow.h"
 #include "blkbackd/image.h"
 #include "blkbackd/vbd.h"
+#include "blkbackd/vbd_image.h"
+#include "blkbackd/vbd_nbd.h"
 #include "blkbackd/vbd_nodes.h"
 #include "blkbackd/vbd_queue.h"
 #include "blkbackd/vbd_settle.h"
 
-#define WAIT_MS 20     /* between looks whether a predecessor is gone */
-#define SIZE_LOOK_S 10 /* between looks at the image's size */
+#define WAIT_MS 20	/* between looks whether a predecessor is gone, */
+#define WAIT_NBD_MS 500 /* or a server there */
+#define SIZE_LOOK_S 10	/* between looks at the image's size */
 
 /* --- for queues and nodes --- */
 
@@ -164,7 +165,7 @@ static int new_journal(struct vbd *vbd, const struct journal_key *key)
 	drop_journal(vbd);
 	r = journal_new(key, &vbd->journal);
 	if (r < 0)
-		return device_error(vbd->dev, r, "cannot make a journal: %s", strerror(-r));
+		return vbd_error(vbd->dev, r, "cannot make a journal: %s", strerror(-r));
 	vbd->journal_ours = true;
 	r = xenhost_keep_put(xenhost_device_host(vbd->dev), xenhost_device_name(vbd->dev),
 			     vbd->journal->fd);
@@ -220,7 +221,7 @@ static int wait_for_predecessor(struct vbd *vbd)
 		log_info("%s: waiting until the I/O of the predecessor is over",
 			 xenhost_device_name(vbd->dev));
 	vbd->waiting_told = true;
-	set_timer(vbd, WAIT_MS);
+	set_timer(vbd, vbd->opening.nbd ? WAIT_NBD_MS : WAIT_MS);
 	return XENHOST_LATER;
 }
 
@@ -228,6 +229,7 @@ static void vbd_free(struct vbd *vbd)
 {
 	if (vbd->timer)
 		event_free(vbd->timer);
+	vbd_opening_fini(vbd);
 	journal_free(vbd->journal);
 	image_close(vbd->image);
 	pthread_mutex_destroy(&vbd->pause_lock);
@@ -243,6 +245,7 @@ static int vbd_new(xenhost_device_t *dev, struct vbd **ret_vbd)
 		return -ENOMEM;
 	vbd->dev = dev;
 	vbd->driver = xenhost_backend_data(xenhost_device_backend(dev));
+	vbd_opening_init(vbd);
 	pthread_mutex_init(&vbd->pause_lock, NULL);
 	pthread_mutex_init(&vbd->throttle_lock, NULL);
 	vbd->timer = evtimer_new(vbd->driver->base, on_timer, vbd);
@@ -259,7 +262,7 @@ static int publish(struct vbd *vbd)
 	int r = vbd_publish(vbd);
 
 	if (r < 0)
-		return device_error(vbd->dev, r, "cannot write the disk's nodes: %s", strerror(-r));
+		return vbd_error(vbd->dev, r, "cannot write the disk's nodes: %s", strerror(-r));
 	return 0;
 }
 
@@ -291,8 +294,9 @@ static int probe_vbd(struct vbd *vbd)
 	if (r == -EBUSY && (vbd->journal || may_be_connected(state_of(vbd, XENHOST_BACK))))
 		return wait_for_predecessor(vbd);
 	if (r == -EBUSY)
-		return device_error(vbd->dev, r, "cannot open the image: %s", image_strerror(r));
-	if (r < 0)
+		return vbd_error(vbd->dev, r, "cannot open the image %s: %s", vbd->opening.params,
+				 vbd->opening.text);
+	if (r != 0)
 		return r;
 	if (front != XENHOST_STATE_INITIALISED && front != XENHOST_STATE_CONNECTED)
 		drop_journal(vbd);
@@ -349,8 +353,8 @@ static int make_queues(struct vbd *vbd, bool resume)
 	for (uint32_t i = 0; i < vbd->nr_queues; i++) {
 		r = vbd_queue_new(vbd, i, resume, &vbd->queues[i]);
 		if (r < 0)
-			return device_error(vbd->dev, r, "cannot connect ring %" PRIu32 ": %s", i,
-					    r == -EPROTO ? "its indices cannot be" : strerror(-r));
+			return vbd_error(vbd->dev, r, "cannot connect ring %" PRIu32 ": %s", i,
+					 r == -EPROTO ? "its indices cannot be" : strerror(-r));
 	}
 	return 0;
 }
@@ -462,6 +466,8 @@ static void vbd_remove(xenhost_device_t *dev)
 	if (vbd->nr_running > 0)
 		wait_for_queues(vbd);
 	log_info("%s: removed", xenhost_device_name(dev));
+	if (!vbd->handed_over)
+		vbd_nbd_forget(vbd);
 	xenhost_device_set_data(dev, NULL);
 	vbd_free(vbd);
 }

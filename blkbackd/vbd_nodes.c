@@ -2,11 +2,16 @@
 /*
  * Who wrote which node: ours is the back-end folder, where only domain 0 and we write, so what the
  * toolstack says there is trusted. Everything in the front end's folder is the guest's word.
+ *
+ * Orders: a tool of domain 0 writes "NUMBER COMMAND [ARGUMENT]" to xenhost-control, with a number that was
+ * not used before; we answer "NUMBER ok TEXT" or "NUMBER error TEXT" in xenhost-reply, and know by it after
+ * a restart what was done already.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -18,31 +23,26 @@
 #include "common/options.h"
 #include "common/xen.h"
 
-#include "backend/device_error.h"
-#include "backend/order.h"
-
 #include "blkbackd/image.h"
 #include "blkbackd/vbd_nodes.h"
 #include "blkbackd/vbd_queue.h"
 
-/* --- the toolstack's --- */
-
-/* mode: "r" or "w"; anything else might be meant as either */
-static int read_mode(xenhost_device_t *dev, bool *ret_readonly)
+int vbd_error(xenhost_device_t *dev, int error, const char *fmt, ...)
 {
-	_cleanup_free_ char *mode = NULL;
-	int r = xenhost_device_read_str(dev, XENHOST_BACK, "mode", &mode);
+	char text[512];
+	va_list ap;
 
-	if (r < 0)
-		return device_error(dev, r, "cannot read the node mode: %s", strerror(-r));
-	if (strcmp(mode, "r") && strcmp(mode, "w"))
-		return device_error(dev, -EINVAL, "the node mode is neither r nor w");
-	*ret_readonly = mode[0] == 'r';
-	return 0;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_error("%s: %s", xenhost_device_name(dev), text);
+	xenhost_device_fail(dev, -error, "%s", text);
+	return error;
 }
 
-/* a number of the toolstack's, with what it is when there is none */
-static uint64_t setting(struct vbd *vbd, const char *node, uint64_t max, uint64_t absent)
+/* --- the toolstack's --- */
+
+uint64_t vbd_setting(struct vbd *vbd, const char *node, uint64_t max, uint64_t absent)
 {
 	uint64_t value = absent;
 	int r = xenhost_device_read_u64(vbd->dev, XENHOST_BACK, node, max, &value);
@@ -51,65 +51,6 @@ static uint64_t setting(struct vbd *vbd, const char *node, uint64_t max, uint64_
 		log_warning("%s: the node %s is not understood and left aside: %s",
 			    xenhost_device_name(vbd->dev), node, strerror(-r));
 	return value;
-}
-
-/* A file may pose as a disk of other sectors. */
-static int set_geometry(struct vbd *vbd)
-{
-	unsigned int logical = (unsigned int)setting(vbd, "logical-sector-size", 65536, 0);
-	unsigned int physical = (unsigned int)setting(vbd, "physical-sector-size-hint", 65536, 0);
-	int r;
-
-	if (!logical && !physical)
-		return 0;
-	if (!logical)
-		logical = vbd->image->sector_size;
-	if (!physical)
-		physical = logical;
-	r = image_set_sector_size(vbd->image, logical, physical);
-	if (r < 0)
-		return device_error(vbd->dev, r, "%s cannot have sectors of %u bytes, %u physical",
-				    vbd->image->path, logical, physical);
-	return 0;
-}
-
-static bool wants_page_cache(struct vbd *vbd)
-{
-	_cleanup_free_ char *cache = NULL;
-
-	if (xenhost_device_read_str(vbd->dev, XENHOST_BACK, "cache", &cache) < 0)
-		return vbd->driver->page_cache;
-	return !strcmp(cache, "page");
-}
-
-int vbd_open_image(struct vbd *vbd)
-{
-	_cleanup_free_ char *params = NULL;
-	bool readonly = true;
-	int r;
-
-	r = read_mode(vbd->dev, &readonly);
-	if (r < 0)
-		return r;
-	r = xenhost_device_read_str(vbd->dev, XENHOST_BACK, "params", &params);
-	if (r < 0)
-		return device_error(vbd->dev, r,
-				    "cannot read the node params, the path of the image: %s",
-				    strerror(-r));
-	r = image_open(params, readonly, &vbd->image);
-	if (r == -EBUSY)
-		return r;
-	if (r < 0)
-		return device_error(vbd->dev, r, "cannot open the image %s: %s", params,
-				    image_strerror(r));
-	if (!wants_page_cache(vbd))
-		image_set_direct(vbd->image);
-	r = set_geometry(vbd);
-	if (r < 0)
-		return r;
-	if (!setting(vbd, "discard-enable", 1, 1))
-		vbd->image->discard = false;
-	return 0;
 }
 
 static uint32_t read_policy(struct vbd *vbd, const char *node, enum vbd_policy absent)
@@ -133,8 +74,8 @@ static uint32_t read_policy(struct vbd *vbd, const char *node, enum vbd_policy a
 
 void vbd_read_settings(struct vbd *vbd)
 {
-	uint64_t iops = setting(vbd, "throttle-iops", INT64_MAX, 0);
-	uint64_t bps = setting(vbd, "throttle-bps", INT64_MAX, 0);
+	uint64_t iops = vbd_setting(vbd, "throttle-iops", INT64_MAX, 0);
+	uint64_t bps = vbd_setting(vbd, "throttle-bps", INT64_MAX, 0);
 	struct timespec ts;
 	uint64_t now;
 
@@ -179,7 +120,7 @@ int vbd_publish(struct vbd *vbd)
 		{ "feature-flush-cache", 1 },
 		{ "feature-persistent", 0 },
 		{ "feature-max-indirect-segments", vbd->limits.indirect },
-		{ "multi-queue-max-queues", vbd->driver->nr_queues },
+		{ "multi-queue-max-queues", vbd->max_queues },
 		{ "max-ring-page-order", VBD_RING_ORDER_MAX },
 		{ "max-ring-pages", 1u << VBD_RING_ORDER_MAX },
 		{ "feature-discard", vbd->limits.discard },
@@ -208,8 +149,8 @@ int vbd_publish(struct vbd *vbd)
 
 static int front_error(struct vbd *vbd, int error, const char *what)
 {
-	return device_error(vbd->dev, error, "the front end's %s cannot be: %s", what,
-			    error == -ENOENT ? "it is missing" : strerror(-error));
+	return vbd_error(vbd->dev, error, "the front end's %s cannot be: %s", what,
+			 error == -ENOENT ? "it is missing" : strerror(-error));
 }
 
 static int read_number(struct vbd *vbd, const char *node, uint32_t *ret_value)
@@ -298,7 +239,7 @@ static int read_sizes(struct vbd *vbd, struct journal_key *key)
 	uint32_t order = 0;
 	int r;
 
-	r = xenhost_device_queues(vbd->dev, vbd->driver->nr_queues, &key->nr_queues);
+	r = xenhost_device_queues(vbd->dev, vbd->max_queues, &key->nr_queues);
 	if (r < 0)
 		return front_error(vbd, r, "multi-queue-num-queues");
 	r = xenhost_device_ring_order(vbd->dev, VBD_RING_ORDER_MAX, &order);
@@ -331,6 +272,18 @@ int vbd_read_front(struct vbd *vbd, struct journal_key *key)
 
 /* --- orders --- */
 
+static void __attribute__((format(printf, 3, 4)))
+reply(struct vbd *vbd, uint64_t number, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)xenhost_device_printf(vbd->dev, "xenhost-reply", "%" PRIu64 " %s", number, text);
+}
+
 /* "1:17,4:2": below so many us, so many requests */
 static void print_latencies(const uint64_t *latency, char *buf, size_t size)
 {
@@ -360,16 +313,15 @@ static void do_stat(struct vbd *vbd, uint64_t number)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, " %s=%" PRIu64, names[i],
 				       sums[i]);
 	print_latencies(sums + ARRAY_SIZE(names), latencies, sizeof(latencies));
-	order_reply(vbd->dev, number,
-		    "ok state=%s queues=%" PRIu32 " ring-pages=%" PRIu32
-		    " engine=%s cache=%s%s latency-us=%s",
-		    atomic_load(&vbd->failed)	      ? "failed"
-		    : paused & VBD_PAUSED_BY_ERROR    ? "stopped"
-		    : paused & VBD_PAUSED_BY_OPERATOR ? "paused"
-						      : "running",
-		    vbd->nr_queues, vbd->journal->header->key.pages,
-		    vbd_queue_engine(vbd->queues[0]), vbd->image->direct ? "none" : "page", text,
-		    latencies);
+	reply(vbd, number,
+	      "ok state=%s queues=%" PRIu32 " ring-pages=%" PRIu32
+	      " engine=%s cache=%s%s latency-us=%s",
+	      atomic_load(&vbd->failed)		? "failed"
+	      : paused & VBD_PAUSED_BY_ERROR	? "stopped"
+	      : paused & VBD_PAUSED_BY_OPERATOR ? "paused"
+						: "running",
+	      vbd->nr_queues, vbd->journal->header->key.pages, vbd_queue_engine(vbd->queues[0]),
+	      vbd->image->direct ? "none" : "page", text, latencies);
 }
 
 static void do_resize(struct vbd *vbd, uint64_t number, bool shrink)
@@ -377,12 +329,12 @@ static void do_resize(struct vbd *vbd, uint64_t number, bool shrink)
 	int r = vbd_resize(vbd, shrink);
 
 	if (r == -EPERM)
-		order_reply(vbd->dev, number,
-			    "error the image is smaller now; say so to make the disk smaller");
+		reply(vbd, number,
+		      "error the image is smaller now; say so to make the disk smaller");
 	else if (r < 0)
-		order_reply(vbd->dev, number, "error %s", strerror(-r));
+		reply(vbd, number, "error %s", strerror(-r));
 	else
-		order_reply(vbd->dev, number, "ok sectors=%" PRIu64, atomic_load(&vbd->sectors));
+		reply(vbd, number, "ok sectors=%" PRIu64, atomic_load(&vbd->sectors));
 }
 
 static void obey(struct vbd *vbd, uint64_t number, const char *order)
@@ -391,22 +343,30 @@ static void obey(struct vbd *vbd, uint64_t number, const char *order)
 		do_stat(vbd, number);
 	} else if (!strcmp(order, "pause")) {
 		vbd_pause(vbd, VBD_PAUSED_BY_OPERATOR);
-		order_reply(vbd->dev, number, "ok");
+		reply(vbd, number, "ok");
 	} else if (!strcmp(order, "resume")) {
 		vbd_resume(vbd);
-		order_reply(vbd->dev, number, "ok");
+		reply(vbd, number, "ok");
 	} else if (!strcmp(order, "resize") || !strcmp(order, "resize shrink")) {
 		do_resize(vbd, number, !!strchr(order, ' '));
 	} else {
-		order_reply(vbd->dev, number, "error this order is unknown");
+		reply(vbd, number, "error this order is unknown");
 	}
 }
 
 void vbd_obey(struct vbd *vbd)
 {
-	_cleanup_free_ char *order = NULL;
-	uint64_t number;
+	_cleanup_free_ char *order = NULL, *last = NULL;
+	unsigned long long number, done = 0;
+	char *text;
 
-	if (order_take(vbd->dev, &number, &order) > 0)
-		obey(vbd, number, order);
+	if (xenhost_device_read_str(vbd->dev, XENHOST_BACK, "xenhost-control", &order) < 0)
+		return;
+	number = strtoull(order, &text, 10);
+	if (text == order || *text != ' ')
+		return;
+	if (xenhost_device_read_str(vbd->dev, XENHOST_BACK, "xenhost-reply", &last) == 0)
+		done = strtoull(last, NULL, 10);
+	if (number != done)
+		obey(vbd, number, text + 1);
 }

@@ -92,7 +92,7 @@ static int lose(struct bridge_client *c, int error)
 	return error;
 }
 
-/* 1 a message, 0 none now, -errno lost */
+/* 1 a message, 0 none now, -EMFILE one whose descriptors could not be taken, -errno lost */
 static int receive(struct bridge_client *c, int flags, struct bridge_message *ret)
 {
 	uint8_t buf[BRIDGE_MESSAGE_MAX];
@@ -103,6 +103,8 @@ static int receive(struct bridge_client *c, int flags, struct bridge_message *re
 	n = fdpass_recv(c->sock, flags, buf, sizeof(buf), m.fds, &m.nr_fds);
 	if (n == -EAGAIN)
 		return 0;
+	if (n == -EMFILE)
+		return -EMFILE;
 	if (n <= 0)
 		return lose(c, n < 0 ? (int)n : -ECONNRESET);
 	r = bridge_wire_unpack(buf, (size_t)n, m.nr_fds, &m.frame);
@@ -139,7 +141,7 @@ static int wait_answer(struct bridge_client *c, uint32_t id, struct bridge_messa
 		struct bridge_message m;
 		int r = receive(c, 0, &m);
 
-		if (r < 0)
+		if (r < 0) /* -EMFILE: it was our answer, as events have no descriptors */
 			return r;
 		if (r == 0)
 			return lose(c, -ETIMEDOUT);
@@ -490,6 +492,8 @@ int bridge_client_event(struct bridge_client *c, struct bridge_message *ret_even
 		return -ECONNRESET;
 	if (c->sock >= 0) {
 		r = receive(c, MSG_DONTWAIT, ret_event);
+		if (r == -EMFILE)
+			r = lose(c, -EPROTO);
 		if (c->sock >= 0)
 			return r;
 	} else if (read(c->retry, &count, sizeof(count)) != sizeof(count)) {

@@ -93,7 +93,8 @@ ssize_t fdpass_recv(int sock, int flags, void *buf, size_t size, int *fds, size_
 	n_fds = take_fds(&msg, fds);
 	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		fdpass_close(fds, n_fds);
-		return -EMSGSIZE;
+		/* fewer than there was room for: it was not the sender who had too many */
+		return msg.msg_flags & MSG_TRUNC || n_fds == FDPASS_MAX ? -EMSGSIZE : -EMFILE;
 	}
 	if (n == 0) { /* the end, or an empty message: nobody would look at what came with it */
 		fdpass_close(fds, n_fds);

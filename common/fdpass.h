@@ -16,7 +16,8 @@ int fdpass_send(int sock, const void *buf, size_t len, const int *fds, size_t nr
 
 /*
  * Bytes received, 0 at the end of the stream, or -errno: -EMSGSIZE when the message or the set of
- * descriptors did not fit (what had arrived is closed). flags: MSG_DONTWAIT or 0.
+ * descriptors did not fit, -EMFILE when this process had no place for the descriptors (what had arrived is
+ * closed). flags: MSG_DONTWAIT or 0.
  */
 ssize_t fdpass_recv(int sock, int flags, void *buf, size_t size, int *fds, size_t *ret_nr_fds);
 

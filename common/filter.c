@@ -40,19 +40,17 @@ static void releasep(scmp_filter_ctx *ctx)
 
 static int add_lists(scmp_filter_ctx ctx, const struct filter *f)
 {
-	int r = 0;
+	int r = f->base ? add_lists(ctx, f->base) : 0;
 
 	for (size_t i = 0; i < f->nr_always && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, f->always[i], 0);
-	for (size_t i = 0; i < ARRAY_SIZE(deadly) && r == 0; i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
 	for (size_t i = 0; i < f->nr_requests && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				     SCMP_A1(SCMP_CMP_EQ, f->requests[i], 0));
 	for (size_t i = 0; i < f->nr_commands && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 				     SCMP_A1(SCMP_CMP_EQ, (uint64_t)f->commands[i], 0));
-	return r;
+	return r == 0 && f->add ? f->add(ctx) : r;
 }
 
 static int add_common(scmp_filter_ctx ctx)
@@ -60,6 +58,8 @@ static int add_common(scmp_filter_ctx ctx)
 	static const int maps[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
 	int r = 0;
 
+	for (size_t i = 0; i < ARRAY_SIZE(deadly) && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(maps) && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, maps[i], 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -84,7 +84,5 @@ int filter_enter(const struct filter *filter)
 		r = add_lists(ctx, filter);
 	if (r == 0)
 		r = add_common(ctx);
-	if (r == 0)
-		r = filter->add(ctx);
 	return r < 0 ? r : seccomp_load(ctx);
 }

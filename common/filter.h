@@ -12,13 +12,14 @@
 #include <stddef.h>
 
 struct filter {
-	const int *always; /* SCMP_SYS() of calls with whatever arguments */
+	const struct filter *base; /* all of that is permitted, too; NULL: none */
+	const int *always;	   /* SCMP_SYS() of calls with whatever arguments */
 	size_t nr_always;
 	const unsigned long *requests; /* of ioctl(2) */
 	size_t nr_requests;
 	const int *commands; /* of fcntl(2) */
 	size_t nr_commands;
-	int (*add)(scmp_filter_ctx ctx); /* what else there is; 0 or -errno */
+	int (*add)(scmp_filter_ctx ctx); /* what else there is, if not NULL; 0 or -errno */
 };
 
 /* false: built with a sanitizer, whose runtime would not work */

@@ -114,7 +114,9 @@ static int via_port_bind(void *state, uint16_t domid, uint32_t remote, struct xe
 		return -EMFILE;
 	}
 	v->ports[xenhost_port_number(port)] = port;
-	*ret = (struct xenhost_port_fds){ xenhost_port_number(port), fd, fd };
+	*ret = (struct xenhost_port_fds){ .port = xenhost_port_number(port),
+					  .wait_fd = fd,
+					  .notify_fd = fd };
 	return 0;
 }
 

@@ -34,7 +34,7 @@ static int port_new(xenhost_t *host, const struct xenhost_port_fds *fds, xenhost
 int xenhost_port_bind(xenhost_t *host, uint16_t domid, uint32_t remote_port,
 		      xenhost_port_t **ret_port)
 {
-	struct xenhost_port_fds fds;
+	struct xenhost_port_fds fds = { 0 };
 	int r;
 
 	if (!host || !ret_port)
@@ -51,7 +51,7 @@ int xenhost_port_bind(xenhost_t *host, uint16_t domid, uint32_t remote_port,
 
 int xenhost_port_alloc(xenhost_t *host, uint16_t domid, xenhost_port_t **ret_port)
 {
-	struct xenhost_port_fds fds;
+	struct xenhost_port_fds fds = { 0 };
 	int r;
 
 	if (!host || !ret_port)

@@ -15,6 +15,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 
 #include "libxenhost/direct.h"
 #include "libxenhost/internal.h"
+#include "libxenhost/notify.h"
 #include "libxenhost/stream.h"
 
 #include "common/bridge.h"
@@ -40,6 +42,7 @@ struct held {
 	uint16_t remote_domid;
 	uint32_t remote_port; /* bound */
 	uint64_t key;	      /* offered */
+	struct notify *notify;
 };
 
 struct bridge {
@@ -142,6 +145,8 @@ static void bridge_close(void *state)
 
 	direct_guests_fini(&b->guests);
 	bridge_client_close(b->client);
+	for (uint32_t i = 0; i < b->nr_held; i++)
+		notify_free(b->held[i].notify);
 	free(b->held);
 	pthread_mutex_destroy(&b->client_lock);
 	free(b);
@@ -452,32 +457,60 @@ static int hold_port(struct bridge *b, uint32_t port, const struct held *h)
 	return 0;
 }
 
+/* Before bridged makes a port whose descriptors could not be taken, and nobody would know its number. */
+static int need_two_fds(const struct bridge *b)
+{
+	const int any = bridge_client_fd(b->client);
+	_cleanup_close_ int one = fcntl(any, F_DUPFD_CLOEXEC, 0);
+	_cleanup_close_ int two = fcntl(any, F_DUPFD_CLOEXEC, 0);
+
+	return one < 0 || two < 0 ? -EMFILE : 0;
+}
+
+static void fill_in(struct bridge_message *answer, struct held *h, struct xenhost_port_fds *ret)
+{
+	*ret = (struct xenhost_port_fds){
+		.port = answer->frame->port->port,
+		.wait_fd = steal_fd(&answer->fds[0]),
+		.notify_fd = steal_fd(&answer->fds[1]),
+		.priv = h->notify,
+	};
+	notify_set_fd(h->notify, ret->notify_fd);
+}
+
 /* h->key is filled in by the call */
+static int port_call_locked(struct bridge *b, bridge_frame *frame, struct held *h,
+			    struct xenhost_port_fds *ret)
+{
+	struct bridge_message answer;
+	int r = bridge_client_call(b->client, frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
+
+	if (r < 0)
+		return r;
+	if (h->offered)
+		h->key = frame->port_alloc->key;
+	r = hold_port(b, answer.frame->port->port, h);
+	if (r == 0)
+		fill_in(&answer, h, ret);
+	bridge_message_fini(&answer);
+	return r;
+}
+
 static int port_call(struct bridge *b, bridge_frame *frame, struct held *h,
 		     struct xenhost_port_fds *ret)
 {
-	struct bridge_message answer;
-	int r;
+	int r = need_two_fds(b);
 
-	pthread_mutex_lock(&b->client_lock);
-	r = bridge_client_call(b->client, frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
-	if (r == 0) {
-		if (h->offered)
-			h->key = frame->port_alloc->key;
-		r = hold_port(b, answer.frame->port->port, h);
-		if (r < 0)
-			bridge_message_fini(&answer);
-	}
-	pthread_mutex_unlock(&b->client_lock);
+	if (r == 0)
+		r = notify_new(b, h->remote_domid, &h->notify);
 	if (r < 0)
 		return r;
-	*ret = (struct xenhost_port_fds){
-		.port = answer.frame->port->port,
-		.wait_fd = steal_fd(&answer.fds[0]),
-		.notify_fd = steal_fd(&answer.fds[1]),
-	};
-	bridge_message_fini(&answer);
-	return 0;
+	pthread_mutex_lock(&b->client_lock);
+	r = port_call_locked(b, frame, h, ret);
+	pthread_mutex_unlock(&b->client_lock);
+	if (r < 0)
+		notify_free(h->notify);
+	return r;
 }
 
 static int bridge_port_bind(void *state, uint16_t domid, uint32_t remote_port,
@@ -511,14 +544,16 @@ static int bridge_port_close(void *state, uint32_t port)
 	Bridge__PortClose msg = BRIDGE__PORT_CLOSE__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
 	struct bridge *b = state;
-	bool lost;
+	struct held h = { 0 };
 
 	pthread_mutex_lock(&b->client_lock);
-	lost = port < b->nr_held && b->held[port].lost;
-	if (port < b->nr_held)
+	if (port < b->nr_held) {
+		h = b->held[port];
 		b->held[port] = (struct held){ 0 };
+	}
 	pthread_mutex_unlock(&b->client_lock);
-	if (lost) /* it may be the number of another port by now */
+	notify_free(h.notify);
+	if (h.lost) /* it may be the number of another port by now */
 		return 0;
 	msg.port = port;
 	frame.body_case = BRIDGE__FRAME__BODY_PORT_CLOSE;
@@ -537,14 +572,9 @@ static int bridge_port_ack(void *state, const struct xenhost_port_fds *port)
 	return errno == EAGAIN ? 0 : -errno;
 }
 
-/* a full counter means that the other side has an event pending already */
 static int bridge_port_notify(void *state, const struct xenhost_port_fds *port)
 {
-	uint64_t one = 1;
-
-	if (write(port->notify_fd, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN)
-		return 0;
-	return -errno;
+	return notify_send(port->priv);
 }
 
 /* --- grants --- */

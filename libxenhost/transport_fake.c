@@ -301,7 +301,11 @@ static int our_end(const struct port *port, struct xenhost_port_fds *ret)
 
 	if (wait_fd < 0 || notify_fd < 0)
 		return -errno;
-	*ret = (struct xenhost_port_fds){ port->ours, steal_fd(&wait_fd), steal_fd(&notify_fd) };
+	*ret = (struct xenhost_port_fds){
+		.port = port->ours,
+		.wait_fd = steal_fd(&wait_fd),
+		.notify_fd = steal_fd(&notify_fd),
+	};
 	return 0;
 }
 

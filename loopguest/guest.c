@@ -223,6 +223,16 @@ void *guest_page(const struct guest *g, uint32_t frame)
 	return g->ram.addr + (size_t)frame * XEN_PAGE_SIZE;
 }
 
+size_t guest_free_frames(const struct guest *g)
+{
+	return g->ram.size / XEN_PAGE_SIZE - g->next_frame;
+}
+
+size_t guest_free_grants(const struct guest *g)
+{
+	return NR_GREFS - g->next_gref + g->nr_revoked;
+}
+
 uint32_t guest_new_frame(struct guest *g)
 {
 	(void)guest_page(g, g->next_frame);

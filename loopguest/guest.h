@@ -38,6 +38,9 @@ void *guest_store_page(const struct guest *g);
 const struct guest_port *guest_store_event(const struct guest *g);
 
 void *guest_page(const struct guest *g, uint32_t frame);
+/* pages that nobody has got yet, grants that are free */
+size_t guest_free_frames(const struct guest *g);
+size_t guest_free_grants(const struct guest *g);
 /* a page that nobody has got yet; there must be one */
 uint32_t guest_new_frame(struct guest *g);
 

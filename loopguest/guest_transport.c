@@ -84,7 +84,11 @@ static int port_alloc(void *data, uint16_t domid, struct xenhost_port_fds *ret)
 	int r = guest_port_offer(((struct state *)data)->guest, domid, &port);
 
 	if (r == 0)
-		*ret = (struct xenhost_port_fds){ port.number, port.wait_fd, port.notify_fd };
+		*ret = (struct xenhost_port_fds){
+			.port = port.number,
+			.wait_fd = port.wait_fd,
+			.notify_fd = port.notify_fd,
+		};
 	return r;
 }
 
@@ -112,8 +116,11 @@ static int do_share(void *data, uint16_t domid, size_t n, unsigned int prot, uin
 		    void **ret_addr, void **ret_share)
 {
 	struct guest *g = ((struct state *)data)->guest;
-	struct share *share = calloc(1, sizeof(*share));
+	struct share *share;
 
+	if (guest_free_frames(g) < n || guest_free_grants(g) < n)
+		return -ENOSPC;
+	share = calloc(1, sizeof(*share));
 	if (!share)
 		return -ENOMEM;
 	share->n = n;

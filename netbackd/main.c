@@ -9,6 +9,7 @@
 #include "common/log.h"
 
 #include "netbackd/vif.h"
+#include "netbackd/vif_filter.h"
 
 #define STALL_DEFAULT_MS 60000
 
@@ -61,12 +62,14 @@ static const struct option_spec options[] = {
 	{ 0 },
 };
 
-static int start(void *data, struct event_base *base)
+static int start(void *data, struct event_base *base, struct opener *opener)
 {
 	struct vif_driver *driver = data;
 	int r;
 
 	driver->base = base;
+	driver->opener = opener;
+	driver->workers.confined = true;
 	r = mailbox_init(&driver->box, base);
 	if (r == 0)
 		r = workers_start(&driver->workers, driver->nr_threads);
@@ -92,8 +95,9 @@ int main(int argc, char **argv)
 	struct vif_driver driver = { .stall_ms = STALL_DEFAULT_MS };
 	const struct backend_daemon daemon = {
 		.name = "xenhost-netbackd",
-		.purpose = "Serves guests' network cards from TAP interfaces.",
+		.purpose = "Serves guests' network cards from TAP interfaces and passt.",
 		.service = SERVICE_NETBACK,
+		.confined = &vif_filter,
 		.ops = &vif_ops,
 		.options = options,
 		.driver = &driver,

@@ -19,84 +19,6 @@
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_queue.h"
 
-#define DRAIN_MAX 4096 /* stale frames thrown away when a front end connects */
-
-static int join_bridge(xenhost_device_t *dev, const struct tap *tap)
-{
-	_cleanup_free_ char *bridge = NULL;
-	int r = xenhost_device_read_str(dev, XENHOST_BACK, "bridge", &bridge);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r == 0)
-		r = tap_join_bridge(tap, bridge);
-	if (r < 0)
-		return device_error(dev, r, "cannot put %s into the bridge %s: %s", tap->name,
-				    bridge ? bridge : "(node not readable)", strerror(-r));
-	return 0;
-}
-
-static int set_mtu(struct vif *vif)
-{
-	unsigned int mtu;
-	int r = vif_read_mtu(vif, &mtu);
-
-	if (r < 0)
-		return r;
-	r = tap_set_mtu(vif->tap, mtu);
-	if (r < 0)
-		return device_error(vif->dev, r, "cannot set the MTU of %s: %s", vif->tap->name,
-				    strerror(-r));
-	return 0;
-}
-
-static int new_tap(struct vif *vif, const char *name)
-{
-	int r = tap_open(name, &vif->tap);
-
-	if (r < 0)
-		return device_error(vif->dev, r, "cannot make the TAP interface %s: %s%s", name,
-				    strerror(-r), r == -EPERM ? " (CAP_NET_ADMIN is needed)" : "");
-	r = tap_set_mac(vif->tap);
-	if (r < 0)
-		return device_error(vif->dev, r, "cannot set the address of %s: %s", name,
-				    strerror(-r));
-	r = set_mtu(vif);
-	if (r < 0)
-		return r;
-	r = join_bridge(vif->dev, vif->tap);
-	if (r < 0)
-		return r;
-	(void)tap_set_carrier(vif->tap, false);
-	r = tap_up(vif->tap);
-	if (r < 0)
-		return device_error(vif->dev, r, "cannot bring %s up: %s", name, strerror(-r));
-	return 0;
-}
-
-static int set_up_tap(struct vif *vif)
-{
-	char name[TAP_NAME_MAX + 1];
-	int r;
-
-	r = vif_read_name(vif->dev, name);
-	if (r < 0)
-		return r;
-	r = vif_keep_adopt(vif, name);
-	if (r < 0)
-		return device_error(vif->dev, r, "cannot keep its state: %s", strerror(-r));
-	if (r > 0) {
-		log_info("%s: goes on with %s", xenhost_device_name(vif->dev), name);
-		return 0;
-	}
-	r = new_tap(vif, name);
-	if (r == 0)
-		vif_keep_tap(vif);
-	else
-		vif_keep_forget(vif);
-	return r;
-}
-
 /* What the other end of the cable sees, and what people see in the node. */
 static void update_carrier(struct vif *vif)
 {
@@ -105,7 +27,7 @@ static void update_carrier(struct vif *vif)
 	if (on == vif->carrier)
 		return;
 	vif->carrier = on;
-	(void)tap_set_carrier(vif->tap, on);
+	vif_link_carrier(vif, on);
 	(void)xenhost_device_printf(vif->dev, "carrier", "%d", on);
 }
 
@@ -124,14 +46,9 @@ static void vif_free(struct vif *vif)
 {
 	if (!vif)
 		return;
-	tap_close(vif->tap);
+	vif_link_fini(vif);
 	vif_keep_free(vif);
 	free(vif);
-}
-
-static void vif_freep(struct vif **vif)
-{
-	vif_free(*vif);
 }
 
 /* The guest is in the middle of something with a predecessor. */
@@ -150,58 +67,59 @@ static void sweep(struct vif *vif)
 	vif->driver->swept = true;
 }
 
+static struct vif *vif_new(xenhost_device_t *dev)
+{
+	struct vif *vif = calloc(1, sizeof(*vif));
+
+	if (!vif)
+		return NULL;
+	vif->dev = dev;
+	vif->driver = xenhost_backend_data(xenhost_device_backend(dev));
+	vif_link_init(vif);
+	sweep(vif);
+	return vif;
+}
+
+/* The link is there. */
+static int finish_probe(struct vif *vif)
+{
+	int r = 0;
+
+	vif->resumed = was_connected(vif->dev);
+	if (!vif->resumed)
+		r = xenhost_device_printf(vif->dev, "carrier", "0");
+	if (r == 0)
+		r = vif_publish_features(vif);
+	if (r == 0)
+		log_info("%s: interface %s", xenhost_device_name(vif->dev), vif_link_name(vif));
+	return r;
+}
+
+/* again and again, until the link is there */
 static int vif_probe(xenhost_device_t *dev)
 {
-	_cleanup_(vif_freep) struct vif *vif = calloc(1, sizeof(*vif));
+	struct vif *vif = xenhost_device_data(dev);
 	int r;
 
 	if (!vif)
+		vif = vif_new(dev);
+	if (!vif)
 		return -ENOMEM;
-	vif->dev = dev;
-	vif->driver = xenhost_backend_data(xenhost_device_backend(dev));
-	sweep(vif);
-	r = set_up_tap(vif);
-	if (r < 0)
-		return r;
-	vif->resumed = was_connected(dev);
-	if (!vif->resumed)
-		r = xenhost_device_printf(dev, "carrier", "0");
+	xenhost_device_set_data(dev, vif);
+	r = vif_link_set_up(vif);
 	if (r == 0)
-		r = vif_publish_features(vif);
-	if (r < 0)
-		return r;
-	log_info("%s: interface %s", xenhost_device_name(dev), vif->tap->name);
-	xenhost_device_set_data(dev, steal_ptr(&vif));
-	return 0;
+		r = finish_probe(vif);
+	if (r < 0) {
+		xenhost_device_set_data(dev, NULL);
+		vif_free(vif);
+	}
+	return r;
 }
 
 static void close_queues(struct vif *vif)
 {
 	for (uint32_t i = 0; i < vif->nr_queues; i++)
 		vif->queues[i] = vif_queue_close(vif->queues[i]);
-}
-
-/* The TAP as this front end wants it. */
-static int prepare_tap(struct vif *vif)
-{
-	const struct tap_offload offload = {
-		.csum = vif->features.csum4,
-		.tso4 = vif->features.gso4,
-		.tso6 = vif->features.gso6,
-	};
-	int r = tap_set_queues(vif->tap, vif->nr_queues);
-
-	if (r == 0)
-		r = tap_set_offload(vif->tap, &offload);
-	if (r < 0)
-		return device_error(vif->dev, r, "cannot set up %s for %u queues: %s",
-				    vif->tap->name, vif->nr_queues, strerror(-r));
-	r = set_mtu(vif);
-	/* frames for whoever had the card before */
-	if (r == 0 && !vif->resumed)
-		tap_drain(vif->tap, DRAIN_MAX);
-	vif_keep_tap(vif);
-	return r;
 }
 
 static int open_queues(struct vif *vif)
@@ -222,7 +140,7 @@ static int try_connect(struct vif *vif)
 	int r = vif_read_front_end(vif);
 
 	if (r == 0)
-		r = prepare_tap(vif);
+		r = vif_link_prepare(vif);
 	return r == 0 ? open_queues(vif) : r;
 }
 
@@ -287,8 +205,7 @@ static void vif_disconnect(xenhost_device_t *dev)
 	log_stats(vif, sums);
 	if (ending)
 		return;
-	(void)tap_set_queues(vif->tap, 1);
-	vif_keep_tap(vif);
+	vif_link_release(vif);
 	xenhost_device_continue(dev);
 }
 

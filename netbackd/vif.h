@@ -12,18 +12,21 @@
 
 #include <xenhost/backend.h>
 
+#include "backend/opener.h"
 #include "backend/worker.h"
 
 #include "netbackd/tap.h"
 
 struct event_base;
 struct listed;
+struct opener;
 struct vif_queue;
 struct vif_state;
 
 /* data of xenhost_backend_new() */
 struct vif_driver {
 	struct event_base *base; /* of the main thread */
+	struct opener *opener;
 	struct mailbox box;
 	struct workers workers;
 	struct listed *kept; /* see vif_keep.c */
@@ -67,10 +70,26 @@ struct vif_features {
 	bool rx_notify; /* tells us of new buffers */
 };
 
+/* the question for the TAP */
+struct vif_opening {
+	struct opener_call call;
+	enum { VIF_NOT_ASKED, VIF_ASKED, VIF_ANSWERED } state;
+	char name[TAP_NAME_MAX + 1];
+	char *bridge;
+	int error;
+	char text[OPEN_TEXT_MAX];
+	int fds[TAP_QUEUES_MAX];
+	unsigned int nr_fds;
+};
+
 struct vif {
 	xenhost_device_t *dev;
 	struct vif_driver *driver;
-	struct tap *tap;
+	struct tap *tap; /* NULL: */
+	char *passt;	 /* the socket of one */
+	struct vif_opening opening;
+	struct opener_call mtu_call;
+	unsigned int mtu; /* that was asked for last; 0: none */
 	struct vif_state
 		*state; /* outlives us; its list of addresses is for the queues' threads as well */
 	struct vif_features features;
@@ -98,6 +117,21 @@ extern const struct xenhost_backend_ops vif_ops;
 void vif_stalled(struct vif *vif, bool stalled);
 /* sum over all queues, those that are and those that were */
 void vif_sum_stats(const struct vif *vif, uint64_t sums[VIF_STATS_COUNT]);
+
+/* --- vif_link.c --- */
+
+void vif_link_init(struct vif *vif);
+/* in probe, again and again: what the nodes say, or what a predecessor left; 0, XENHOST_LATER, -errno (logged) */
+int vif_link_set_up(struct vif *vif);
+void vif_link_fini(struct vif *vif);
+/* when a front end connects, as it wants it; logged. And when it has gone */
+int vif_link_prepare(struct vif *vif);
+void vif_link_release(struct vif *vif);
+void vif_link_carrier(struct vif *vif, bool on);
+/* the most a card on it can have */
+uint32_t vif_link_queues(const struct vif *vif);
+/* for people */
+const char *vif_link_name(const struct vif *vif);
 
 /* --- vif_control.c --- */
 

@@ -47,7 +47,7 @@ static void do_stat(struct vif *vif, uint64_t number)
 	vif_sum_stats(vif, sums);
 	print_counters(sums, text, sizeof(text));
 	order_reply(vif->dev, number, "ok interface=%s queues=%" PRIu32 " carrier=%d%s",
-		    vif->tap->name, vif->connected ? vif->nr_queues : 0, vif->carrier, text);
+		    vif_link_name(vif), vif->connected ? vif->nr_queues : 0, vif->carrier, text);
 }
 
 static void do_stat_queue(struct vif *vif, uint64_t number, const char *which)

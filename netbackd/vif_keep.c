@@ -168,22 +168,23 @@ void vif_keep_sweep(struct vif *vif)
 static int adopt_tap(struct vif *vif, const char *tap_name, unsigned int nr)
 {
 	const char *card = xenhost_device_name(vif->dev);
+	int fds[TAP_QUEUES_MAX], r = 0;
+	unsigned int n;
 	char name[96];
 
-	for (unsigned int i = 0; i < nr; i++) {
-		int fd = -1, r;
-
-		tap_deposit(card, i, name, sizeof(name));
-		r = xenhost_keep_get(xenhost_device_host(vif->dev), name, &fd);
-		if (r == 0)
-			r = i == 0 ? tap_adopt(tap_name, fd, &vif->tap)
-				   : tap_adopt_queue(vif->tap, fd);
-		if (r < 0 && fd >= 0)
-			close(fd);
+	if (!tap_name)
+		return 0;
+	for (n = 0; n < nr; n++) {
+		tap_deposit(card, n, name, sizeof(name));
+		r = xenhost_keep_get(xenhost_device_host(vif->dev), name, &fds[n]);
 		if (r < 0)
-			return r;
+			break;
 	}
-	return nr ? 0 : -ENOENT;
+	if (r == 0)
+		r = nr ? tap_adopt(tap_name, fds, nr, &vif->tap) : -ENOENT;
+	while (r < 0 && n > 0)
+		close(fds[--n]);
+	return r;
 }
 
 static int adopt(struct vif *vif, const char *tap_name, uint64_t unique_id)

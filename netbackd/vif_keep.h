@@ -26,7 +26,7 @@ struct vif_state {
 
 /*
  * Takes what a predecessor left for this card of this domain, TAP and state: 1, or 0 there is nothing (any
- * more) and there is a new state. -ENOMEM
+ * more) and there is a new state. tap_name NULL: it has no TAP. -ENOMEM
  */
 int vif_keep_adopt(struct vif *vif, const char *tap_name);
 /* leaves all descriptors of the TAP as they are now; it is logged if nobody keeps them */

@@ -98,7 +98,7 @@ static int read_switches(struct vif *vif)
 
 int vif_read_front_end(struct vif *vif)
 {
-	uint32_t max = vif->tap->multi_queue ? vif->driver->nr_queues : 1;
+	uint32_t max = vif_link_queues(vif);
 	int r = read_switches(vif);
 
 	if (r < 0)
@@ -211,7 +211,7 @@ int vif_publish_features(struct vif *vif)
 		r = xenhost_device_printf(vif->dev, nodes[i].node, "%d", nodes[i].value);
 	if (r == 0)
 		r = xenhost_device_printf(vif->dev, "multi-queue-max-queues", "%u",
-					  vif->tap->multi_queue ? vif->driver->nr_queues : 1);
+					  vif_link_queues(vif));
 	if (r == 0)
 		r = xenhost_device_printf(vif->dev, "hotplug-status", "connected");
 	return r < 0 ? device_error(vif->dev, r, "cannot write the card's nodes: %s", strerror(-r))

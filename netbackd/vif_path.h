@@ -24,11 +24,12 @@
 
 enum vif_event {
 	ON_TX,
-	ON_RX,	  /* NULL with one port for both */
-	TX_AGAIN, /* the next pass, when others had their turn, or when there is credit */
-	RX_AGAIN, /* to look for buffers that nobody tells of */
-	RX_STALL, /* there were none for too long */
-	CALM,	  /* events are looked at again */
+	ON_RX,	    /* NULL with one port for both */
+	TX_AGAIN,   /* the next pass, when others had their turn, or when there is credit */
+	RX_AGAIN,   /* to look for buffers that nobody tells of */
+	RX_STALL,   /* there were none for too long */
+	CALM,	    /* events are looked at again */
+	LINK_AGAIN, /* the stream is connected anew */
 	TAP_READ,
 	TAP_WRITE,
 	VIF_NR_EVENTS,
@@ -73,8 +74,10 @@ struct vif_queue {
 	struct worker *worker;
 	unsigned int number;
 	xenhost_t *host;
-	uint16_t domid; /* the front end's */
-	int fd;		/* of the TAP, which owns it */
+	uint16_t domid;	       /* the front end's */
+	int fd;		       /* of the TAP, which owns it; -1 with a stream */
+	struct stream *stream; /* NULL: a TAP */
+	bool link_said;	       /* that the stream is lost; once */
 	xenhost_map_t *tx_map, *rx_map;
 	xenhost_port_t *tx_port, *rx_port; /* rx_port NULL: tx_port is for both */
 	struct event *events[VIF_NR_EVENTS];
@@ -105,6 +108,8 @@ void vif_break(struct vif_queue *q, const char *why);
 void vif_publish(struct vif_queue *q, struct xenhost_ring *ring, xenhost_port_t *port);
 void vif_run_later(struct event *event, uint64_t usec);
 uint64_t vif_now_usec(void);
+/* the stream is lost: it is connected again later, what is sent until then goes nowhere */
+void vif_link_lost(struct vif_queue *q, int error);
 
 /* vif_tx.c: a pass; true if there was anything to do */
 bool vif_tx_run(struct vif_queue *q);

@@ -13,12 +13,14 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
+#include "netbackd/stream.h"
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 #include "netbackd/vif_queue.h"
 
 #define SPURIOUS_MAX 32u /* events without work, one behind the other */
 #define SPURIOUS_PAUSE_USEC 2000
+#define LINK_RETRY_USEC 100000
 
 /* in the main thread */
 static void on_broke(struct letter *letter)
@@ -142,7 +144,12 @@ static void on_tx_again(evutil_socket_t fd, short what, void *data)
 
 static void on_rx_again(evutil_socket_t fd, short what, void *data)
 {
-	(void)vif_rx_refill(data);
+	struct vif_queue *q = data;
+
+	if (q->rx.starved)
+		(void)vif_rx_refill(q);
+	else
+		vif_rx_run(q);
 }
 
 static void on_rx_stall(evutil_socket_t fd, short what, void *data)
@@ -167,9 +174,57 @@ static void on_tap_read(evutil_socket_t fd, short what, void *data)
 static void on_tap_write(evutil_socket_t fd, short what, void *data)
 {
 	struct vif_queue *q = data;
+	int r = q->stream ? stream_flush(q->stream) : 0;
 
+	if (r == -EAGAIN) {
+		event_add(q->events[TAP_WRITE], NULL);
+		return;
+	}
+	if (r < 0)
+		vif_link_lost(q, r);
 	q->tx.blocked = false;
 	(void)vif_tx_run(q);
+}
+
+/* ---- the stream ---- */
+
+/* not connected (-1), they wait for nothing */
+static void watch_stream(struct vif_queue *q)
+{
+	int fd = stream_fd(q->stream);
+
+	event_del(q->events[TAP_READ]);
+	event_del(q->events[TAP_WRITE]);
+	(void)event_assign(q->events[TAP_READ], q->worker->base, fd, EV_READ | EV_PERSIST,
+			   on_tap_read, q);
+	(void)event_assign(q->events[TAP_WRITE], q->worker->base, fd, EV_WRITE, on_tap_write, q);
+	if (!q->rx.starved)
+		event_add(q->events[TAP_READ], NULL);
+}
+
+void vif_link_lost(struct vif_queue *q, int error)
+{
+	if (!q->link_said)
+		log_warning("%s: its network is not there: %s; trying again",
+			    xenhost_device_name(q->vif->dev), strerror(-error));
+	q->link_said = true;
+	stream_disconnect(q->stream);
+	watch_stream(q);
+	vif_run_later(q->events[LINK_AGAIN], LINK_RETRY_USEC);
+}
+
+static void on_link_again(evutil_socket_t fd, short what, void *data)
+{
+	struct vif_queue *q = data;
+	int r = stream_connect(q->stream);
+
+	if (r < 0) {
+		vif_link_lost(q, r);
+		return;
+	}
+	watch_stream(q);
+	/* what waited for the one before */
+	on_tap_write(-1, 0, q);
 }
 
 /* ---- letters of the main thread ---- */
@@ -180,8 +235,11 @@ static void on_start(struct letter *letter)
 	int r = 0;
 
 	for (int i = ON_TX; i <= TAP_READ && r == 0; i++)
-		if (q->events[i] && event_get_events(q->events[i]) & EV_PERSIST)
+		if (q->events[i] && event_get_events(q->events[i]) & EV_PERSIST &&
+		    (i != TAP_READ || !q->stream))
 			r = event_add(q->events[i], NULL);
+	if (q->stream && !q->broken)
+		on_link_again(-1, 0, q);
 	if (r < 0)
 		vif_break(q, "cannot watch its ports and its TAP");
 	/* a predecessor may have published answers and died before it said so */
@@ -267,6 +325,7 @@ static int make_events(struct vif_queue *q)
 		[RX_AGAIN] = { -1, 0, on_rx_again },
 		[RX_STALL] = { -1, 0, on_rx_stall },
 		[CALM] = { -1, 0, on_calm },
+		[LINK_AGAIN] = { -1, 0, on_link_again },
 		[TAP_READ] = { q->fd, EV_READ | EV_PERSIST, on_tap_read },
 		[TAP_WRITE] = { q->fd, EV_WRITE, on_tap_write },
 	};
@@ -329,7 +388,7 @@ int vif_queue_open(struct vif *vif, unsigned int number, struct vif_queue **ret_
 	q->resumed = vif->resumed;
 	q->host = xenhost_device_host(vif->dev);
 	q->domid = xenhost_device_frontend_domid(vif->dev);
-	q->fd = vif->tap->fds[number];
+	q->fd = vif->tap ? vif->tap->fds[number] : -1;
 	q->worker = workers_next(&vif->driver->workers);
 	letter_init(&q->start, on_start);
 	letter_init(&q->stop, on_stop);
@@ -337,7 +396,9 @@ int vif_queue_open(struct vif *vif, unsigned int number, struct vif_queue **ret_
 	letter_init(&q->look, on_look);
 	letter_init(&q->broke, on_broke);
 	letter_init(&q->stall, on_stall_letter);
-	r = queue_connect(q);
+	r = vif->tap ? 0 : stream_new(vif->passt, &q->stream);
+	if (r == 0)
+		r = queue_connect(q);
 	if (r < 0)
 		return r;
 	*ret_queue = steal_ptr(&q);
@@ -377,6 +438,7 @@ struct vif_queue *vif_queue_close(struct vif_queue *q)
 			event_free(q->events[i]);
 	}
 	vif_rx_fini(q);
+	q->stream = stream_free(q->stream);
 	xenhost_port_close(q->tx_port);
 	xenhost_port_close(q->rx_port);
 	xenhost_unmap(q->tx_map);

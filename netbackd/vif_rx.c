@@ -19,6 +19,7 @@
 #include "common/cleanup.h"
 #include "common/xen.h"
 
+#include "netbackd/stream.h"
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 #include "netbackd/vif_queue.h"
@@ -163,6 +164,20 @@ static unsigned int nr_slots(const struct vif_rx *rx)
 	return nr_pieces(rx) + (rx->offload.gso_type != 0);
 }
 
+/* from the stream, which has no virtio_net_hdr: as read_frame() */
+static int read_stream(struct vif_queue *q, const struct iovec *iov, size_t n)
+{
+	ssize_t r = stream_read(q->stream, iov, n);
+
+	if (r < 0 && r != -ENOTCONN)
+		vif_link_lost(q, (int)r);
+	if (r <= 0)
+		return 0;
+	q->link_said = false;
+	q->rx.len = (size_t)r;
+	return 1;
+}
+
 /* 1 a frame, 0 none, -errno of the TAP */
 static int read_frame(struct vif_queue *q)
 {
@@ -182,6 +197,8 @@ static int read_frame(struct vif_queue *q)
 	else
 		iov[n++] = (struct iovec){ &one_more, 1 };
 	memset(&rx->vnet, 0, sizeof(rx->vnet));
+	if (q->stream)
+		return read_stream(q, iov + 1, n - 1);
 	r = readv(q->fd, iov, (int)n);
 	if (r < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
@@ -389,6 +406,9 @@ void vif_rx_run(struct vif_queue *q)
 		r = rx_step(q, &why);
 	if (r < 0)
 		vif_break(q, why);
+	/* what was read already is no event of the socket's */
+	if (r > 0 && !q->broken && q->stream)
+		vif_run_later(q->events[RX_AGAIN], 0);
 	vif_publish(q, &q->rx.ring, q->rx_port ? q->rx_port : q->tx_port);
 }
 

@@ -16,8 +16,10 @@
 #include "common/options.h"
 #include "tools/commands.h"
 #include "tools/guest.h"
+#include "tools/guest_file.h"
 #include "tools/life.h"
 #include "tools/stop_signals.h"
+#include "tools/user_net.h"
 
 #define PATIENCE_DEFAULT_S 60
 
@@ -26,6 +28,7 @@ struct supervise {
 	const char *rundir, *config;
 	unsigned long long patience_s;
 	int signals;
+	struct user_net net;
 };
 
 static int set_rundir(void *data, const char *value)
@@ -46,7 +49,7 @@ static int set_stop_timeout(void *data, const char *value)
 }
 
 static const struct option_spec specs[] = {
-	{ "config", "FILE", "of the guest (default: " XENHOST_GUESTDIR "/NAME.conf)", set_config },
+	{ "config", "FILE", "of the guest (default: " XENHOST_GUESTDIR "/NAME.cfg)", set_config },
 	{ "stop-timeout", "SECONDS", "a guest has to power off when asked to (default: 60)",
 	  set_stop_timeout },
 	{ "rundir", "DIR", "run directory of the daemons (default: the system's)", set_rundir },
@@ -61,6 +64,31 @@ static const struct option_spec *spec_of(const char *name)
 	return NULL;
 }
 
+static bool has_ending(const char *path, const char *ending)
+{
+	size_t len = strlen(path), end = strlen(ending);
+
+	return len > end && !strcmp(path + len - end, ending);
+}
+
+/* What --config names; else NAME.cfg as xenhost define makes it, or options in NAME.conf. */
+static int find_config(const struct supervise *s, const char *name, char *path, size_t size)
+{
+	int n;
+
+	if (s->config) {
+		n = snprintf(path, size, "%s", s->config);
+	} else {
+		n = snprintf(path, size, "%s/%s.cfg", guest_folder(), name);
+		if (n > 0 && (size_t)n < size && access(path, F_OK) < 0) {
+			n = snprintf(path, size, "%s/%s.conf", guest_folder(), name);
+			if (n > 0 && (size_t)n < size && access(path, F_OK) < 0)
+				n = snprintf(path, size, "%s/%s.cfg", guest_folder(), name);
+		}
+	}
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
 /* The file says what the guest is; its name is the one we were given. */
 static int read_guest(struct supervise *s, const char *name)
 {
@@ -71,13 +99,18 @@ static int read_guest(struct supervise *s, const char *name)
 		log_error("%s is no name for a guest", name);
 		return -EINVAL;
 	}
-	snprintf(path, sizeof(path), "%s/%s.conf", XENHOST_GUESTDIR, name);
-	r = guest_read(&s->guest, s->config ? s->config : path);
+	r = find_config(s, name, path, sizeof(path));
+	if (r == 0)
+		r = has_ending(path, ".cfg") ? guest_file_read(&s->guest, path, NULL, 0, NULL)
+					     : guest_read(&s->guest, path);
 	if (r == 0 && strcmp(s->guest.name, name) != 0) {
-		log_error("%s is about a guest of another name, %s", s->config ? s->config : path,
-			  s->guest.name);
+		log_error("%s is about a guest of another name, %s", path, s->guest.name);
 		r = -EINVAL;
 	}
+	if (r == 0)
+		r = guest_file_boot(&s->guest);
+	if (r == 0)
+		r = guest_file_check(&s->guest, true);
 	return r < 0 ? r : guest_complete(&s->guest);
 }
 
@@ -103,6 +136,7 @@ static int on_extra(struct life *l, void *data)
 {
 	struct supervise *s = data;
 
+	user_net_check(&s->net);
 	if (stop_signals_taken(s->signals))
 		life_stop(l, (int)s->patience_s * 1000);
 	return 0;
@@ -110,11 +144,11 @@ static int on_extra(struct life *l, void *data)
 
 static int supervise(struct supervise *s)
 {
-	struct pollfd signals = { .events = POLLIN };
+	struct pollfd extra[2] = { { .events = POLLIN }, { .events = POLLIN } };
 	struct life life = { .guest = &s->guest,
 			     .rundir = s->rundir,
-			     .extra = &signals,
-			     .nr_extra = 1,
+			     .extra = extra,
+			     .nr_extra = ARRAY_SIZE(extra),
 			     .on_extra = on_extra,
 			     .data = s };
 	int r = stop_signals_open(&s->signals);
@@ -123,10 +157,15 @@ static int supervise(struct supervise *s)
 		log_error("cannot prepare the guest: %s", strerror(-r));
 		return r;
 	}
-	signals.fd = s->signals;
+	r = user_net_start(&s->net, &s->guest, s->rundir);
+	if (r < 0)
+		return r;
+	extra[0].fd = s->signals;
+	extra[1].fd = user_net_fd(&s->net);
 	sd_notify(0, "READY=1");
 	r = life_run(&life);
 	life_fini(&life);
+	user_net_stop(&s->net);
 	return r;
 }
 

@@ -17,7 +17,8 @@
 #include "tools/keeper.h"
 #include "tools/private_set.h"
 
-static const char *const names[SET_MAX] = { "bridged", "xenstored", "blkbackd", "netbackd" };
+static const char *const names[SET_MAX] = { "bridged", "xenstored", "opend", "blkbackd",
+					    "netbackd" };
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -58,7 +59,9 @@ static int make_rundir(struct private_set *set, const char *rundir)
 /* Guests and their tables survive the loss of bridged: it leaves what it needs with the keeper. */
 static int start_daemon(struct private_set *set, int i)
 {
-	const char *const args[] = { "--rundir", set->rundir, NULL };
+	/* of opend: a set of one user's processes keeps nothing from itself */
+	const char *const args[] = { "--rundir", set->rundir, i == SET_OPEND ? "--any" : NULL,
+				     NULL };
 	struct epoll_event ev = { .events = EPOLLIN };
 	struct process *p = &set->daemons[i];
 	int r;

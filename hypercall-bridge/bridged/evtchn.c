@@ -12,6 +12,7 @@
 
 #include "common/bridge.h"
 #include "common/cleanup.h"
+#include "hypercall-bridge/bridged/kick.h"
 #include "hypercall-bridge/bridged/state.h"
 
 struct channel {
@@ -223,7 +224,7 @@ static int join(struct port_table *t, struct port_table *remote, uint32_t remote
 	far->state = PORT_INTERDOMAIN;
 	far->remote_port = (uint32_t)number;
 	channel_write(far->channel);
-	(void)eventfd_write(far->channel->fds[!far->end], 1); /* full: pending already */
+	(void)kick_eventfd(far->channel->fds[!far->end]);
 	return number;
 }
 
@@ -240,7 +241,7 @@ int evtchn_bind(struct port_table *t, struct port_table *remote, uint32_t remote
 		return join(t, remote, remote_port, want);
 	if (want && want != far->remote_port)
 		return -EEXIST;
-	(void)eventfd_write(far->channel->fds[!far->end], 1);
+	(void)kick_eventfd(far->channel->fds[!far->end]);
 	return (int)far->remote_port;
 }
 

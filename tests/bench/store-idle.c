@@ -85,7 +85,7 @@ static int idle_port_bind(void *state, uint16_t domid, uint32_t port, struct xen
 
 	if (fd < 0)
 		return -errno;
-	*ret = (struct xenhost_port_fds){ 1000u + domid, fd, fd };
+	*ret = (struct xenhost_port_fds){ .port = 1000u + domid, .wait_fd = fd, .notify_fd = fd };
 	return 0;
 }
 

@@ -2,6 +2,8 @@
 /*
  * Records of a predecessor's journal, which may be damaged: what is taken lies inside of the input or of
  * what the records before left, and comes back when it is written and read again.
+ * Planted: bytes whose number is not held against what is left, and a number written that ends too early
+ * (put_number()), were each found in 1 s. (A path longer than all paths was not, within 60 s: test-xs-journal has it.)
  */
 #include "config.h"
 

@@ -2,6 +2,7 @@
 # Back ends driven by loopback guests; each is a Check program that starts a set of daemons of this build.
 LOOPBACK_TESTS = \
 	integ/loopback-blk \
+	integ/loopback-blk-nbd \
 	integ/loopback-blk-restart \
 	integ/loopback-blk-tool \
 	integ/loopback-net \
@@ -10,6 +11,7 @@ LOOPBACK_TESTS = \
 	integ/loopback-net-keys \
 	integ/loopback-net-restart \
 	integ/loopback-net-tool \
+	integ/loopback-net-user \
 	integ/loopback-restart \
 	integ/loopback-store \
 	integ/loopback-store-kills
@@ -36,6 +38,11 @@ integ_loopback_blk_restart_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_restart_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_restart_LDADD = $(LOOPBACK_LIBS)
 
+integ_loopback_blk_nbd_SOURCES = integ/loopback-blk-nbd.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
+integ_loopback_blk_nbd_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_nbd_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_blk_nbd_LDADD = $(LOOPBACK_LIBS)
+
 integ_loopback_blk_tool_SOURCES = integ/loopback-blk-tool.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
 integ_loopback_blk_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_tool_CFLAGS = $(LOOPBACK_CFLAGS)
@@ -49,7 +56,7 @@ LOOPBACK_NET_SOURCES = \
 integ_loopback_net_SOURCES = integ/loopback-net.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_CFLAGS = $(LOOPBACK_CFLAGS)
-integ_loopback_net_LDADD = $(LOOPBACK_LIBS)
+integ_loopback_net_LDADD = $(LIBFILTER) $(LOOPBACK_LIBS)
 
 integ_loopback_net_hostile_SOURCES = integ/loopback-net-hostile.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_hostile_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
@@ -60,6 +67,12 @@ integ_loopback_net_tool_SOURCES = integ/loopback-net-tool.c $(LOOPBACK_NET_SOURC
 integ_loopback_net_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_net_tool_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_net_tool_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_net_user_SOURCES = integ/loopback-net-user.c support/tcp.c support/tcp.h ../tools/passt.c ../tools/passt.h \
+	$(LOOPBACK_NET_SOURCES)
+integ_loopback_net_user_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_net_user_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_net_user_LDADD = $(LOOPBACK_LIBS)
 
 integ_loopback_net_keys_SOURCES = integ/loopback-net-keys.c $(LOOPBACK_NET_SOURCES)
 integ_loopback_net_keys_CPPFLAGS = $(LOOPBACK_CPPFLAGS)

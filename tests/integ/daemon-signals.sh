@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# SIGTERM ends a daemon also when whoever started it had its signals blocked, as Debian's xenstored has.
+# SIGTERM ends a daemon also when whoever started it had its signals blocked: a mask goes through fork and exec.
 # shellcheck source-path=SCRIPTDIR
 . "$SRCDIR/tests/support/daemon.sh"
 

@@ -383,6 +383,7 @@ START_TEST(bad_images)
 		{ "relative", "w", "absolute" },
 		{ "/dev/null", "r", "neither a file nor a block device" },
 		{ "/etc/passwd", "rw", "neither r nor w" },
+		{ "/etc/passwd", "r", "opend.conf does not let blkback read it" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

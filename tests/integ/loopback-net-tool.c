@@ -71,7 +71,7 @@ START_TEST(attach_and_detach)
 	EXPECT(0, "waiting", "list bare");
 	EXPECT(0, "\"mac\": \"00:16:3e:11:22:33\", \"interface\": \"t-bare\"", "--json list");
 	EXPECT(0, "\"card\": 1", "--json --set anti-spoof=1 attach bare");
-	EXPECT(1, "cannot put", "--bridge nobridge attach bare");
+	EXPECT(1, "no bridge nobridge", "--bridge nobridge attach bare");
 	EXPECT(1, "no such card", "detach bare 7");
 	EXPECT(1, "not connected", "stat bare 0");
 	EXPECT(0, "", "--timeout 2 --force detach bare 0");

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/ethernet.h>
@@ -25,6 +26,7 @@
 #include <linux/sockios.h>
 
 #include "common/cleanup.h"
+#include "common/filter.h"
 #include "common/xen.h"
 
 #include "tests/support/front.h"
@@ -598,6 +600,49 @@ START_TEST(dies_under_traffic)
 }
 END_TEST
 
+/* one line of a thread's status */
+static void assert_status_line(const char *path, const char *key, const char *wanted)
+{
+	char line[256] = "", want[128];
+	FILE *f = fopen(path, "re");
+
+	ck_assert_ptr_nonnull(f);
+	snprintf(want, sizeof(want), "%s:\t%s\n", key, wanted);
+	while (fgets(line, sizeof(line), f) && strcmp(line, want))
+		;
+	fclose(f);
+	ck_assert_msg(!strcmp(line, want), "%s: no %s", path, want);
+}
+
+/* The daemon has no capabilities and a filter of its system calls in all threads, and makes TAPs all the same. */
+START_TEST(confined)
+{
+	char path[320];
+	struct dirent *entry;
+	unsigned int threads = 0;
+	DIR *dir;
+
+	open_nic(&nic, "confined", true);
+	check_send(&nic, 500, 500);
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)set.services[0].pid);
+	dir = opendir(path);
+	ck_assert_ptr_nonnull(dir);
+	for (; (entry = readdir(dir)); threads++) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", (int)set.services[0].pid,
+			 entry->d_name);
+		assert_status_line(path, "CapEff", "0000000000000000");
+		assert_status_line(path, "CapPrm", "0000000000000000");
+		assert_status_line(path, "NoNewPrivs", "1");
+		assert_status_line(path, "Seccomp", "2");
+	}
+	ck_assert_uint_ge(threads, 2);
+	closedir(dir);
+	nic_close(&nic);
+}
+END_TEST
+
 static int run_tests(void)
 {
 	Suite *s = suite_create("loopback-net");
@@ -623,6 +668,8 @@ static int run_tests(void)
 	tcase_add_test(tc, bad_keys);
 	tcase_add_test(tc, bad_interfaces);
 	tcase_add_test(tc, dies_under_traffic);
+	if (filter_works())
+		tcase_add_test(tc, confined);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

@@ -92,10 +92,11 @@ class Service:
     def expect(self, line):
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            lines = self.receive(1)
+            ended = self.process.poll() is not None # all that it said is there then
+            lines = self.receive(0 if ended else 1)
             if lines and line in lines:
                 return
-            if self.process.poll() is not None:
+            if ended and lines is None:
                 fail(f"{self.name} ended with status {self.process.returncode}, without {line}")
         fail(f"{self.name} does not say {line}")
 

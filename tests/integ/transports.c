@@ -35,6 +35,7 @@
 #include "libxenhost/transport_fake.h"
 #else
 #include "loopguest/guest.h"
+#include "loopguest/guest_transport.h"
 #include "tests/support/set.h"
 #endif
 
@@ -490,6 +491,28 @@ START_TEST(test_bridge)
 }
 END_TEST
 
+/* the offering side has an end */
+START_TEST(test_full_guest)
+{
+	xenhost_share_t *shares[8];
+	xenhost_t *host;
+	char uri[128];
+	int n = 0, r;
+
+	ck_assert_int_eq(guest_transport_register(), 0);
+	snprintf(uri, sizeof(uri), "guest:%s,small,8", sides[0].set.rundir);
+	ck_assert_int_eq(xenhost_open(uri, 0, &host), 0);
+	do
+		r = xenhost_share(host, SERVICE, 3, RW, &shares[n]);
+	while (r == 0 && ++n < 8);
+	ck_assert_int_eq(r, -ENOSPC);
+	ck_assert_int_eq(n, 2);
+	while (n > 0)
+		ck_assert_int_eq(xenhost_unshare(shares[--n]), 0);
+	xenhost_close(host);
+}
+END_TEST
+
 /* its player is this process as well: the domain is there, and somebody says so */
 static void make_files(struct side *s)
 {
@@ -540,6 +563,7 @@ static int run(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_bridge);
 	tcase_add_test(tc, test_files);
+	tcase_add_test(tc, test_full_guest);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

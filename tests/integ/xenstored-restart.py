@@ -54,6 +54,34 @@ class Zero:
         return xs.receive(self.s)[1]
 
 
+class Bulk:
+    """Writes so much that the journal is written anew under the guests; each value says which round it is of."""
+    NODES, TIMES, SIZE = 400, 2, 3000
+
+    def __init__(self):
+        self.round = 0
+
+    def value(self, i):
+        return b"%d,%d " % (self.round, i) + b"x" * self.SIZE
+
+    def write(self):
+        zero = Zero()
+        for _ in range(self.TIMES):
+            self.round += 1
+            zero.s.sendall(b"".join(xs.message(WRITE, b"/bulk/%d/n\0" % i + self.value(i))
+                                    for i in range(self.NODES)))
+            for i in range(self.NODES):
+                if xs.receive(zero.s)[1] != b"OK\0":
+                    sys.exit("bulk: a write was refused")
+
+    def check(self):
+        zero = Zero()
+        zero.s.sendall(b"".join(xs.message(READ, b"/bulk/%d/n\0" % i) for i in range(self.NODES)))
+        for i in range(self.NODES):
+            if xs.receive(zero.s)[1] != self.value(i):
+                sys.exit("bulk: node %d is not what was written" % i)
+
+
 class Guest:
     def __init__(self, domid, rng):
         self.domid, self.rng = domid, rng
@@ -197,10 +225,12 @@ def main():
     nr = int(os.environ.get("GUESTS", 2))
     guests = [Guest(d, random.Random(SEED + d)) for d in range(5, 5 + nr)]
     stop = threading.Event()
-    threads = [threading.Thread(target=g.work, args=[stop]) for g in guests]
+    threads = [threading.Thread(target=g.work, args=[stop], daemon=True) for g in guests]
     for t in threads:
         t.start()
+    bulk = Bulk()
     for _ in range(KILLS):
+        bulk.write()
         before = [g.answers for g in guests]
         end = time.monotonic() + 30
         while any(g.answers < b + 5 for g, b in zip(guests, before)) and time.monotonic() < end:
@@ -210,6 +240,7 @@ def main():
         time.sleep(rng.random() * 0.03)
         daemon.kill()
         daemon.start()
+        bulk.check()
     stop.set()
     for t in threads:
         t.join()

@@ -33,6 +33,30 @@ int set_start_bridged(struct set *set)
 	return process_start_kept(&set->bridged, "bridged", args, set->keeper);
 }
 
+int set_start_opend(struct set *set)
+{
+	const char *bench = getenv("XENHOST_BENCH_DIR");
+	const char *args[] = { "--config", NULL, NULL };
+	char path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/opend.conf", set->rundir);
+	args[1] = path;
+	f = fopen(path, "we");
+	if (!f)
+		return -errno;
+	fprintf(f, "[service blkback]\nwritable = %s/\nwritable = /nonexistent/\n", set->rundir);
+	fprintf(f,
+		"writable = /dev/\nwritable = /var/tmp/\nnbd = unix:%s/*\nnbd = tcp:127.0.0.1:*\n",
+		set->rundir);
+	if (bench)
+		fprintf(f, "writable = %s/\n", bench);
+	fprintf(f, "[service netback]\ntap = t-*\ntap = vif*\ntap = lo\nbridge = *\n");
+	if (fclose(f) != 0)
+		return -EIO;
+	return start(set, &set->opend, "opend", args);
+}
+
 int set_kill_bridged(struct set *set)
 {
 	return process_kill(&set->bridged);
@@ -51,6 +75,8 @@ static int start_set(struct set *set, bool kept)
 		r = set_start_bridged(set);
 	if (r == 0)
 		r = start(set, &set->xenstored, "xenstored", NULL);
+	if (r == 0)
+		r = set_start_opend(set);
 	if (r < 0)
 		set_stop(set);
 	return r;
@@ -113,6 +139,7 @@ int set_stop(struct set *set)
 
 	while (set->nr_services > 0)
 		r |= stop(&set->services[--set->nr_services]);
+	r |= stop(&set->opend);
 	r |= stop(&set->xenstored);
 	r |= stop(&set->bridged);
 	set->keeper = keeper_free(set->keeper);

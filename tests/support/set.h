@@ -17,18 +17,23 @@
 
 struct set {
 	char rundir[64];
-	struct process bridged, xenstored, services[SET_SERVICES_MAX];
+	struct process bridged, xenstored, opend, services[SET_SERVICES_MAX];
 	unsigned int nr_services;
 	struct keeper *keeper; /* of bridged's descriptors, NULL: they end with it */
 };
 
-/* bridged and xenstored. 0 or -errno; what is wrong was printed */
+/*
+ * bridged, xenstored, and opend, which opens images in the run directory, /dev, /var/tmp and
+ * $XENHOST_BENCH_DIR. 0 or -errno; what is wrong was printed
+ */
 int set_start(struct set *set);
 /* the same with a keeper, as xenhost run has one */
 int set_start_kept(struct set *set);
 /* bridged is killed; the next one gets what it left. 0 or -errno */
 int set_kill_bridged(struct set *set);
 int set_start_bridged(struct set *set);
+/* opend again, after its end */
+int set_start_opend(struct set *set);
 /* one more daemon, with arguments of its own behind --rundir, ended by NULL */
 int set_add(struct set *set, const char *name, const char *const *args);
 /* both */

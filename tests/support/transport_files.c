@@ -214,7 +214,7 @@ static int files_port_bind(void *state, uint16_t domid, uint32_t port, struct xe
 	if (fd < 0)
 		return -errno;
 	f->domains[domid].wait_fd = fd;
-	*ret = (struct xenhost_port_fds){ KICKS + domid, fd, fd };
+	*ret = (struct xenhost_port_fds){ .port = KICKS + domid, .wait_fd = fd, .notify_fd = fd };
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # hypercall-bridge/bridged, and the library's half of grants
 LIBBRIDGED = $(top_builddir)/hypercall-bridge/bridged/libbridged.la
-check_PROGRAMS += test-evtchn test-domain test-direct
+check_PROGRAMS += test-evtchn test-domain test-direct test-direct-changes
 
 test_evtchn_SOURCES = test-evtchn.c
 test_evtchn_LDADD = $(LIBBRIDGED) $(LDADD)
@@ -11,6 +11,15 @@ test_domain_LDADD = $(LIBBRIDGED) $(LDADD)
 
 test_direct_SOURCES = test-direct.c
 test_direct_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
+
+# eventfds that peers abuse
+check_PROGRAMS += test-notify
+test_notify_SOURCES = test-notify.c
+test_notify_LDADD = $(LIBBRIDGED) $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
+
+# with direct.c compiled in, see there
+test_direct_changes_SOURCES = test-direct-changes.c
+test_direct_changes_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
 
 # the real daemon
 TEST_BRIDGED = ../support/bridged.c ../support/bridged.h ../support/peer.c ../support/peer.h $(TEST_DAEMON)

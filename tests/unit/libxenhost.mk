@@ -39,3 +39,10 @@ test_faults_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray \
 	-Wl,--wrap=strdup,--wrap=asprintf,--wrap=vasprintf
 test_faults_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
+
+# the errors that no other test produces: see tests/ERRORS.tsv
+check_PROGRAMS += test-errors
+test_errors_SOURCES = test-errors.c $(TEST_BRIDGED)
+test_errors_CPPFLAGS = $(DAEMON_CPPFLAGS)
+test_errors_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
+test_errors_LDADD = $(LIBCORE) $(LIBDAEMON) $(LDADD) -lpthread

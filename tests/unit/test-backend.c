@@ -760,12 +760,15 @@ START_TEST(maps_and_binds)
 	attach();
 	start_backend(&quiet_ops);
 	settle();
-	ck_assert_int_eq(fake_domain_new(svc, FRONT, 8, &guest), 0);
 	ck_assert_int_eq(xenhost_device_map_ring(driver.dev, "ring-ref", 1, &map), -ENOENT);
 	write_node(FRONT_DIR, "ring-ref", "9");
+	ck_assert_int_eq(xenhost_device_map_ring(driver.dev, "ring-ref", 1, &map), -ESRCH);
+	ck_assert_int_eq(fake_domain_new(svc, FRONT, 8, &guest), 0);
 	ck_assert_int_eq(xenhost_device_map_ring(driver.dev, "ring-ref", 1, &map), -EPERM);
 	fake_grant(guest, 9, 3, US, true);
 	ck_assert_int_eq(xenhost_device_map_ring(driver.dev, "ring-ref", 1, &map), -EACCES);
+	fake_grant(guest, 9, 99, US, false);
+	ck_assert_int_eq(xenhost_device_map_ring(driver.dev, "ring-ref", 1, &map), -EFAULT);
 	fake_grant(guest, 9, 3, US, false);
 	write_node(FRONT_DIR, "ring-ref", "4294967296");
 	ck_assert_int_eq(xenhost_device_map_ring(driver.dev, "ring-ref", 1, &map), -ERANGE);

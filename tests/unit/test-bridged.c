@@ -8,11 +8,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <xenhost/evtchn.h>
+#include <xenhost/gnttab.h>
 #include <xenhost/xenhost.h>
 
 #include "common/bridge.h"
@@ -363,6 +366,87 @@ START_TEST(test_port_held_once)
 }
 END_TEST
 
+/* as a vmm that was taken over can leave them: the next write waits for ever */
+static void abuse(int fd)
+{
+	ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0);
+	ck_assert_int_eq(eventfd_write(fd, UINT64_MAX - 1), 0);
+}
+
+/* neither bridged nor the service waits for a guest that abuses its eventfds, and other guests are served */
+START_TEST(test_hostile_eventfds)
+{
+	struct bridge_client *bad = bridged_peer("vmm"), *good = bridged_peer("vmm");
+	xenhost_t *host = bridged_host("blkback");
+	struct bridge_message theirs, others;
+	xenhost_port_t *port, *other;
+
+	ck_assert_int_eq(peer_create(bad, "bad"), 1);
+	ck_assert_int_eq(peer_create(good, "good"), 2);
+	ck_assert_int_eq(peer_port_alloc(bad, 3, 32000, &theirs), 0);
+	ck_assert_int_eq(peer_port_alloc(good, 3, 32000, &others), 0);
+	abuse(theirs.fds[1]); /* what bridged makes pending */
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &port), 0);
+	ck_assert_int_eq(xenhost_port_ack(port), 1);
+	ck_assert_int_eq(xenhost_port_ack(port), 0); /* a read would wait for ever */
+	abuse(theirs.fds[1]);
+	xenhost_port_close(port);
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &port), 0);
+	abuse(theirs.fds[0]); /* what the service writes to */
+	ck_assert_int_eq(xenhost_port_notify(port), -EPIPE);
+	ck_assert_int_eq(xenhost_port_notify(port), -EPIPE);
+
+	ck_assert_int_eq(xenhost_port_bind(host, 2, 3, &other), 0);
+	ck_assert_int_eq(xenhost_port_notify(other), 0);
+	ck_assert(readable(others.fds[0]));
+	xenhost_port_close(other);
+	xenhost_port_close(port);
+	xenhost_close(host);
+	bridge_message_fini(&theirs);
+	bridge_message_fini(&others);
+	bridge_client_close(bad);
+	bridge_client_close(good);
+}
+END_TEST
+
+/* for a client without a free descriptor a port is not made, and the connection goes on */
+START_TEST(test_no_descriptors)
+{
+	struct bridge_client *vmm = bridged_peer("vmm"), *tool = bridged_peer("tool");
+	xenhost_t *host = bridged_host("blkback");
+	const uint32_t gref = 8;
+	struct rlimit before, now;
+	xenhost_port_t *port;
+	xenhost_map_t *map;
+	struct bridge_message m;
+	int next;
+
+	ck_assert_int_eq(peer_create(vmm, "a"), 1);
+	ck_assert_int_eq(peer_port_alloc(vmm, 3, 32000, &m), 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	now = before;
+	next = dup(0);
+	ck_assert_int_ge(next, 0);
+	now.rlim_cur = (rlim_t)next; /* all below it are taken */
+	close(next);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &port), -EMFILE);
+	ck_assert_int_eq(xenhost_port_alloc(host, 1, &port), -EMFILE);
+	ck_assert_int_eq(xenhost_map_grants(host, 1, &gref, 1, XENHOST_READ, &map), -EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(peer_port_query(tool, 32000, 0, &m), 0);
+	ck_assert_uint_eq(m.frame->port_list->n_ports, 0);
+	bridge_message_fini(&m);
+	ck_assert_int_eq(xenhost_port_bind(host, 1, 3, &port), 0);
+	ck_assert_int_eq(xenhost_map_grants(host, 1, &gref, 1, XENHOST_READ, &map), -EPERM);
+	xenhost_port_close(port);
+	xenhost_close(host);
+	bridge_client_close(vmm);
+	bridge_client_close(tool);
+}
+END_TEST
+
 /* one run directory has one bridged */
 START_TEST(test_second_instance)
 {
@@ -379,4 +463,5 @@ UNIT_MAIN_WITH("bridged", bridged_setup, bridged_teardown, test_roles,
 	       test_attach_gives_what_the_role_needs, test_watch, test_service_comes_back,
 	       test_ports_of_others, test_garbage, test_reader_that_does_not,
 	       test_empty_message_with_descriptors, test_updates, test_updates_back,
-	       test_port_limit, test_port_held_once, test_second_instance)
+	       test_port_limit, test_port_held_once, test_hostile_eventfds, test_no_descriptors,
+	       test_second_instance)

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include <xenhost/frontend.h>
+#include <xenhost/transport.h>
 
+#include "libxenhost/stream.h"
 #include "libxenhost/transport_fake.h"
 #include "tests/support/daemon.h"
 #include "tests/support/tempdir.h"
@@ -435,8 +437,103 @@ START_TEST(bad_arguments)
 	ck_assert_int_eq(xenhost_frontend_read_u64(front, 2, "x", 9, &v), -EINVAL);
 	ck_assert_int_eq(xenhost_frontend_read_u64(front, XENHOST_BACK, "/x", 9, &v), -EINVAL);
 	ck_assert_int_eq(xenhost_frontend_read_u64(front, XENHOST_BACK, "none", 9, &v), -ENOENT);
+	ck_assert_int_eq(xenhost_frontend_read_u64(front, XENHOST_FRONT, "backend-id", 9, &v),
+			 -ERANGE);
+	ck_assert_int_eq(xenhost_frontend_printf(front, "x", "%4096d", 0), -E2BIG);
+}
+END_TEST
+
+/* --- transports with a store and no pages or ports --- */
+
+static int other_open(xenhost_t *host, const char *address, void **ret_state)
+{
+	*ret_state = host;
+	return 0;
+}
+
+static void other_close(void *state)
+{
+}
+
+static uint16_t other_domid(void *state)
+{
+	return FRONT;
+}
+
+static int other_store(void *state)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/xenstored.sock", rundir);
+	return xh_stream_connect(path);
+}
+
+static int full_share(void *state, uint16_t domid, size_t n, unsigned int prot, uint32_t *grefs,
+		      void **ret_addr, void **ret_share)
+{
+	return -ENOSPC;
+}
+
+static int no_unshare(void *state, void *share)
+{
+	return 0;
+}
+
+static int full_port(void *state, uint16_t domid, struct xenhost_port_fds *ret)
+{
+	return -ENOSPC;
+}
+
+static int no_port_close(void *state, uint32_t port)
+{
+	return 0;
+}
+
+static int no_port_call(void *state, const struct xenhost_port_fds *port)
+{
+	return 0;
+}
+
+static void expect_of_other(const struct xenhost_transport_ops *ops, const char *uri, int error)
+{
+	xenhost_share_t *share = NULL;
+	xenhost_port_t *port = NULL;
+	xenhost_t *other;
+
+	ck_assert_int_eq(xenhost_register_transport(ops), 0);
+	ck_assert_int_eq(xenhost_open(uri, 0, &other), 0);
+	ck_assert_int_eq(xenhost_frontend_new(other, FRONT_DIR, &front_ops, &t, &front), 0);
+	ck_assert_int_eq(xenhost_frontend_share_ring(front, "ring-ref", 1, &share), error);
+	ck_assert_int_eq(xenhost_frontend_offer_port(front, "event-channel", &port), error);
+	ck_assert_ptr_null(share);
+	ck_assert_ptr_null(port);
+	front = xenhost_frontend_free(front);
+	xenhost_close(other);
+}
+
+START_TEST(nothing_to_share)
+{
+	struct xenhost_transport_ops ops = {
+		.size = sizeof(ops),
+		.scheme = "none",
+		.open = other_open,
+		.close = other_close,
+		.domid = other_domid,
+		.store_connect = other_store,
+	};
+
+	expect_of_other(&ops, "none:", -EOPNOTSUPP);
+	ops.scheme = "full";
+	ops.share = full_share;
+	ops.unshare = no_unshare;
+	ops.port_alloc = full_port;
+	ops.port_close = no_port_close;
+	ops.port_ack = no_port_call;
+	ops.port_notify = no_port_call;
+	expect_of_other(&ops, "full:", -ENOSPC);
 }
 END_TEST
 
 UNIT_MAIN_WITH("frontend", setup, teardown, whole_life, after_predecessor, unplugged,
-	       folders_vanish, driver_fails, freed_in_callbacks, store_dies, bad_arguments)
+	       folders_vanish, driver_fails, freed_in_callbacks, store_dies, bad_arguments,
+	       nothing_to_share)

@@ -35,6 +35,14 @@ static void teardown(void)
 	rmdir(dir);
 }
 
+static int open_image(const char *name, bool readonly, struct image **ret_image)
+{
+	int fd = open(name, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	return image_adopt(name, fd, readonly, 0, ret_image);
+}
+
 static void resize(off_t bytes)
 {
 	ck_assert_int_eq(truncate(path, bytes), 0);
@@ -44,7 +52,7 @@ START_TEST(opens_a_file)
 {
 	struct image *img = NULL;
 
-	ck_assert_int_eq(image_open(path, false, &img), 0);
+	ck_assert_int_eq(open_image(path, false, &img), 0);
 	ck_assert_uint_eq(img->sectors, 100);
 	ck_assert_uint_eq(img->sector_size, 512);
 	ck_assert_uint_eq(img->physical_size, 512);
@@ -62,16 +70,16 @@ START_TEST(null_disk)
 	struct image *img = NULL;
 	uint64_t sectors;
 
-	ck_assert_int_eq(image_open("null:8M", false, &img), 0);
+	ck_assert_int_eq(image_null("8M", false, &img), 0);
 	ck_assert_uint_eq(img->sectors, 16384);
 	ck_assert_int_eq(img->fd, -1);
 	ck_assert_int_eq(image_size(img, &sectors), 0);
 	ck_assert_uint_eq(sectors, 16384);
 	image_set_direct(img);
 	image_close(img);
-	ck_assert_int_eq(image_open("null:", false, &img), -EINVAL);
-	ck_assert_int_eq(image_open("null:100", false, &img), -EINVAL);
-	ck_assert_int_eq(image_open("null:x", false, &img), -EINVAL);
+	ck_assert_int_eq(image_null("", false, &img), -EINVAL);
+	ck_assert_int_eq(image_null("100", false, &img), -EINVAL);
+	ck_assert_int_eq(image_null("x", false, &img), -EINVAL);
 }
 END_TEST
 
@@ -80,7 +88,7 @@ START_TEST(other_sectors)
 	struct image *img = NULL;
 	uint64_t sectors;
 
-	ck_assert_int_eq(image_open(path, false, &img), 0);
+	ck_assert_int_eq(open_image(path, false, &img), 0);
 	ck_assert_int_eq(image_set_sector_size(img, 1024, 1024), -EINVAL);
 	ck_assert_int_eq(image_set_sector_size(img, 4096, 512), -EINVAL);
 	ck_assert_int_eq(image_set_sector_size(img, 512, 3000), -EINVAL);
@@ -102,7 +110,7 @@ START_TEST(gives_space_back)
 	uint8_t buf[8192];
 
 	memset(buf, 0x55, sizeof(buf));
-	ck_assert_int_eq(image_open(path, false, &img), 0);
+	ck_assert_int_eq(open_image(path, false, &img), 0);
 	ck_assert(img->discard && img->discard_granularity >= 512);
 	ck_assert_int_eq(pwrite(img->fd, buf, sizeof(buf), 0), sizeof(buf));
 	ck_assert_int_eq(image_discard(img, 4096, 4096), 0);
@@ -111,7 +119,7 @@ START_TEST(gives_space_back)
 	ck_assert_uint_eq(buf[4096], 0);
 	image_close(img);
 	/* and one that may not be written does not offer it */
-	ck_assert_int_eq(image_open(path, true, &img), 0);
+	ck_assert_int_eq(open_image(path, true, &img), 0);
 	ck_assert(!img->discard);
 	image_close(img);
 }
@@ -121,27 +129,11 @@ START_TEST(readonly_cannot_write)
 {
 	struct image *img = NULL;
 
-	ck_assert_int_eq(image_open(path, true, &img), 0);
+	ck_assert_int_eq(open_image(path, true, &img), 0);
 	ck_assert(img->readonly);
 	ck_assert_int_eq(write(img->fd, "x", 1), -1);
 	ck_assert_int_eq(errno, EBADF);
 	image_close(img);
-}
-END_TEST
-
-START_TEST(takes_prefixes_off)
-{
-	static const char *const prefixes[] = { "raw:", "aio:" };
-	char spec[128];
-
-	for (size_t i = 0; i < 2; i++) {
-		struct image *img = NULL;
-
-		snprintf(spec, sizeof(spec), "%s%s", prefixes[i], path);
-		ck_assert_int_eq(image_open(spec, false, &img), 0);
-		ck_assert_str_eq(img->path, path);
-		image_close(img);
-	}
 }
 END_TEST
 
@@ -150,61 +142,32 @@ START_TEST(a_rest_of_a_sector_is_not_there)
 	struct image *img = NULL;
 
 	resize(512 * 3 + 511);
-	ck_assert_int_eq(image_open(path, false, &img), 0);
+	ck_assert_int_eq(open_image(path, false, &img), 0);
 	ck_assert_uint_eq(img->sectors, 3);
 	image_close(img);
 	resize(511);
-	ck_assert_int_eq(image_open(path, false, &img), -EINVAL);
+	ck_assert_int_eq(open_image(path, false, &img), -EINVAL);
 	resize(0);
-	ck_assert_int_eq(image_open(path, false, &img), -EINVAL);
-}
-END_TEST
-
-START_TEST(locks)
-{
-	struct image *a = NULL, *b = NULL;
-
-	ck_assert_int_eq(image_open(path, false, &a), 0);
-	ck_assert_int_eq(image_open(path, false, &b), -EBUSY);
-	ck_assert_int_eq(image_open(path, true, &b), -EBUSY);
-	ck_assert_ptr_null(b);
-	image_close(a);
-	ck_assert_int_eq(image_open(path, true, &a), 0);
-	ck_assert_int_eq(image_open(path, true, &b), 0);
-	image_close(b);
-	ck_assert_int_eq(image_open(path, false, &b), -EBUSY);
-	image_close(a);
-	ck_assert_int_eq(image_open(path, false, &a), 0);
-	image_close(a);
+	ck_assert_int_eq(open_image(path, false, &img), -EINVAL);
 }
 END_TEST
 
 START_TEST(refuses_what_is_no_disk)
 {
 	struct image *img = NULL;
-	char fifo[128];
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
-	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
-	ck_assert_int_eq(image_open(fifo, false, &img), -ENOTBLK);
-	unlink(fifo);
-	ck_assert_int_eq(image_open(dir, true, &img), -ENOTBLK);
-	/* not even opened: EISDIR would come from open() */
-	ck_assert_int_eq(image_open(dir, false, &img), -ENOTBLK);
-	ck_assert_int_eq(image_open("/dev/null", false, &img), -ENOTBLK);
-	ck_assert_int_eq(image_open("disk", false, &img), -EINVAL);
-	ck_assert_int_eq(image_open("", false, &img), -EINVAL);
-	ck_assert_int_eq(image_open("qcow2:/disk", false, &img), -EINVAL);
-	ck_assert_int_eq(image_open("/nonexistent/disk", false, &img), -ENOENT);
+	ck_assert_int_eq(image_adopt("/dev/null", fd, false, 0, &img), -ENOTBLK);
+	/* it was taken over all the same */
+	ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
 	ck_assert_ptr_null(img);
 }
 END_TEST
 
 START_TEST(errors_have_words)
 {
-	ck_assert_ptr_nonnull(strstr(image_strerror(-EBUSY), "in use"));
 	ck_assert_ptr_nonnull(strstr(image_strerror(-ENOTBLK), "block device"));
-	ck_assert_ptr_nonnull(strstr(image_strerror(-EINVAL), "absolute"));
+	ck_assert_ptr_nonnull(strstr(image_strerror(-EINVAL), "sector"));
 	ck_assert_str_eq(image_strerror(-ENOENT), strerror(ENOENT));
 }
 END_TEST
@@ -220,9 +183,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, opens_a_file);
 	tcase_add_test(tc, readonly_cannot_write);
-	tcase_add_test(tc, takes_prefixes_off);
 	tcase_add_test(tc, a_rest_of_a_sector_is_not_there);
-	tcase_add_test(tc, locks);
 	tcase_add_test(tc, refuses_what_is_no_disk);
 	tcase_add_test(tc, errors_have_words);
 	tcase_add_test(tc, null_disk);

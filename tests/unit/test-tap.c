@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A real TAP in a network of our own; skipped where the system allows no user namespaces. */
+/*
+ * A real TAP, as xenhost-opend makes it and xenhost-netbackd uses it, in a network of our own; skipped where the
+ * system allows no user namespaces.
+ */
 #include "config.h"
 
 #include <arpa/inet.h>
@@ -7,6 +10,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +21,48 @@
 #include <check.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <linux/virtio_net.h>
 #include <net/ethernet.h>
 
 #include "common/cleanup.h"
 
 #include "netbackd/tap.h"
+#include "opend/opend.h"
 #include "tests/support/netns.h"
+
+static struct conf conf = { .any = true };
+static struct result result;
+
+int result_error(struct result *res, int error, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(res->text, sizeof(res->text), fmt, ap);
+	va_end(ap);
+	return error;
+}
+
+static int ask(const char *name, const char *bridge, unsigned int nr, unsigned int mtu)
+{
+	const struct open_request request = {
+		.op = OPEN_TAP,
+		.flags = OPEN_MTU(mtu),
+		.count = nr,
+		.nr_strings = 2,
+		.strings = { name, bridge },
+	};
+
+	memset(&result, 0, sizeof(result));
+	return tap_op(&conf, "netback", &request, &result);
+}
+
+static void close_result(void)
+{
+	while (result.nr_fds > 0)
+		close(result.fds[--result.nr_fds]);
+}
 
 START_TEST(names)
 {
@@ -34,41 +73,76 @@ START_TEST(names)
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		ck_assert(tap_name_ok(good[i]));
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct tap *tap = NULL;
-
 		ck_assert(!tap_name_ok(bad[i]));
-		ck_assert_int_eq(tap_open(bad[i], &tap), -EINVAL);
-		ck_assert_ptr_null(tap);
+		ck_assert_int_eq(ask(bad[i], "", 1, 0), -EINVAL);
+		if (*bad[i])
+			ck_assert_int_eq(ask("vif7.0", bad[i], 1, 0), -EINVAL);
+		ck_assert_uint_eq(result.nr_fds, 0);
 	}
+	ck_assert_int_eq(ask("vif7.0", "", 17, 0), -EINVAL);
+	ck_assert_int_eq(ask("vif7.0", "", 1, 67), -EINVAL);
 }
 END_TEST
 
-static struct tap *open_up(const char *name)
+/* what opend.conf does not allow */
+START_TEST(refused)
+{
+	static const char text[] = "[service netback]\ntap = vif*\nbridge = xbr0\n"
+				   "[service other]\ntap = other*\n";
+	static struct conf strict;
+	const char *why;
+	unsigned int line;
+
+	ck_assert_int_eq(conf_parse(&strict, text, strlen(text), &line, &why), 0);
+	conf = strict;
+	ck_assert_int_eq(ask("other0", "", 1, 0), -EPERM);
+	ck_assert_ptr_nonnull(strstr(result.text, "other0"));
+	ck_assert_int_eq(ask("lo", "", 0, 9000), -EPERM);
+	ck_assert_int_eq(ask("vif7.0", "xbr1", 1, 0), -EPERM);
+	ck_assert_ptr_nonnull(strstr(result.text, "xbr1"));
+	ck_assert_int_eq(ask("vif7.0", "xbr0", 1, 0), -ENODEV);
+}
+END_TEST
+
+static struct tap *open_up(const char *name, unsigned int nr)
 {
 	struct tap *tap = NULL;
 
-	ck_assert_int_eq(tap_open(name, &tap), 0);
-	ck_assert_int_eq(tap_set_mac(tap), 0);
-	ck_assert_int_eq(tap_set_mtu(tap, 1400), 0);
-	ck_assert_int_eq(tap_up(tap), 0);
+	ck_assert_msg(ask(name, "", nr, 1400) == 0, "%s", result.text);
+	ck_assert_int_eq(tap_adopt(name, result.fds, result.nr_fds, &tap), 0);
+	result.nr_fds = 0;
+	ck_assert_int_eq(tap_set_carrier(tap, true), 0);
 	return tap;
+}
+
+static int mtu_of(const char *name)
+{
+	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+	struct ifreq ifr = { 0 };
+
+	strcpy(ifr.ifr_name, name);
+	ck_assert_int_eq(ioctl(s, SIOCGIFMTU, &ifr), 0);
+	return ifr.ifr_mtu;
 }
 
 START_TEST(is_set_up)
 {
-	struct tap *tap = open_up("vif7.0"), *other = NULL;
+	struct tap *tap = open_up("vif7.0", 1);
 	struct ifreq ifr = { .ifr_name = "vif7.0" };
 	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
 
-	ck_assert_int_eq(ioctl(s, SIOCGIFMTU, &ifr), 0);
-	ck_assert_int_eq(ifr.ifr_mtu, 1400);
+	ck_assert_int_eq(mtu_of("vif7.0"), 1400);
+	ck_assert_int_eq(ask("vif7.0", "", 0, 65521), 0);
+	ck_assert_uint_eq(result.nr_fds, 0);
+	ck_assert_int_eq(mtu_of("vif7.0"), 65521);
+	ck_assert_int_eq(ask("vif8.0", "", 0, 1500), -ENODEV);
 	ck_assert_int_eq(ioctl(s, SIOCGIFHWADDR, &ifr), 0);
 	ck_assert_mem_eq(ifr.ifr_hwaddr.sa_data, "\xfe\xff\xff\xff\xff\xff", 6);
 	ck_assert_int_eq(ioctl(s, SIOCGIFFLAGS, &ifr), 0);
 	ck_assert(ifr.ifr_flags & IFF_UP);
-	ck_assert(ifr.ifr_flags & IFF_RUNNING);
 	ck_assert_int_eq(fcntl(tap->fds[0], F_GETFD), FD_CLOEXEC);
-	ck_assert_int_eq(tap_open("vif7.0", &other), -EBUSY);
+	ck_assert_int_eq(fcntl(tap->fds[0], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	ck_assert_int_eq(ask("vif7.0", "", 1, 0), -EBUSY);
 	tap_close(tap);
 	ck_assert_uint_eq(if_nametoindex("vif7.0"), 0);
 }
@@ -76,7 +150,7 @@ END_TEST
 
 START_TEST(carrier)
 {
-	struct tap *tap = open_up("vif7.0");
+	struct tap *tap = open_up("vif7.0", 1);
 	struct ifreq ifr = { .ifr_name = "vif7.0" };
 	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
 
@@ -94,19 +168,25 @@ END_TEST
 
 START_TEST(queues)
 {
-	struct tap *tap = open_up("vif7.0");
+	struct tap *tap = open_up("vif7.0", TAP_QUEUES_MAX);
 	struct ifreq ifr = { 0 };
 
-	ck_assert(tap->multi_queue);
-	ck_assert_int_eq(tap_set_queues(tap, TAP_QUEUES_MAX), 0);
 	ck_assert_uint_eq(tap->nr, TAP_QUEUES_MAX);
-	for (unsigned int i = 0; i < tap->nr; i++) {
+	ck_assert_int_eq(tap_set_queues(tap, 1), 0);
+	ck_assert_int_eq(ioctl(tap->fds[0], TUNGETIFF, &ifr), 0);
+	ck_assert(!(ifr.ifr_flags & IFF_DETACH_QUEUE));
+	ck_assert_int_eq(ioctl(tap->fds[1], TUNGETIFF, &ifr), 0);
+	ck_assert(ifr.ifr_flags & IFF_DETACH_QUEUE);
+	ck_assert_int_eq(tap_set_queues(tap, 3), 0);
+	for (unsigned int i = 0; i < 3; i++) {
 		ck_assert_int_eq(ioctl(tap->fds[i], TUNGETIFF, &ifr), 0);
 		ck_assert_str_eq(ifr.ifr_name, "vif7.0");
 	}
+	ck_assert_int_eq(tap_set_queues(tap, TAP_QUEUES_MAX + 1), -EOPNOTSUPP);
 	ck_assert_int_eq(tap_set_queues(tap, 1), 0);
 	ck_assert_uint_ne(if_nametoindex("vif7.0"), 0);
 	tap_close(tap);
+	ck_assert_uint_eq(if_nametoindex("vif7.0"), 0);
 }
 END_TEST
 
@@ -115,15 +195,15 @@ START_TEST(persistent)
 {
 	for (int multi = 0; multi < 2; multi++) {
 		struct ifreq ifr = { .ifr_name = "vif7.0" };
-		struct tap *tap = NULL;
 		int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+		struct tap *tap;
 
 		ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | (multi ? IFF_MULTI_QUEUE : 0));
 		ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
 		ck_assert_int_eq(ioctl(fd, TUNSETPERSIST, 1), 0);
 		close(fd);
-		ck_assert_int_eq(tap_open("vif7.0", &tap), 0);
-		ck_assert_int_eq(tap->multi_queue, multi);
+		tap = open_up("vif7.0", 2);
+		ck_assert_uint_eq(tap->nr, multi ? 2 : 1);
 		ck_assert_int_eq(tap_set_queues(tap, 2), multi ? 0 : -EOPNOTSUPP);
 		ck_assert_int_eq(ioctl(tap->fds[0], TUNSETPERSIST, 0), 0);
 		tap_close(tap);
@@ -132,24 +212,23 @@ START_TEST(persistent)
 }
 END_TEST
 
-/* a successor goes on with the descriptors */
+/* a successor goes on with the descriptors, of which some are detached */
 START_TEST(adopted)
 {
-	struct tap *tap = open_up("vif7.0"), *next = NULL;
-	int first, second;
+	struct tap *tap = open_up("vif7.0", 3), *next = NULL;
+	int fds[3], other[1] = { 0 };
 
-	ck_assert_int_eq(tap_set_queues(tap, 2), 0);
-	first = dup(tap->fds[0]);
-	second = dup(tap->fds[1]);
+	ck_assert_int_eq(tap_set_queues(tap, 1), 0);
+	for (int i = 0; i < 3; i++)
+		fds[i] = dup(tap->fds[i]);
 	tap_close(tap);
-	ck_assert_int_eq(tap_adopt("vif8.0", first, &next), -EINVAL);
-	ck_assert_int_lt(tap_adopt("vif7.0", 0, &next), 0);
+	ck_assert_int_eq(tap_adopt("vif8.0", fds, 3, &next), -EINVAL);
+	ck_assert_int_lt(tap_adopt("vif7.0", other, 1, &next), 0);
+	ck_assert_int_eq(tap_adopt("vif7.0", fds, 0, &next), -EINVAL);
 	ck_assert_ptr_null(next);
-	ck_assert_int_eq(tap_adopt("vif7.0", first, &next), 0);
-	ck_assert_int_eq(tap_adopt_queue(next, second), 0);
-	ck_assert_uint_eq(next->nr, 2);
-	ck_assert_int_eq(tap_set_queues(next, 3), 0);
-	ck_assert_int_eq(tap_set_mtu(next, 65521), 0);
+	ck_assert_int_eq(tap_adopt("vif7.0", fds, 3, &next), 0);
+	ck_assert_uint_eq(next->nr, 3);
+	ck_assert_int_eq(tap_set_queues(next, 2), 0);
 	tap_close(next);
 	ck_assert_uint_eq(if_nametoindex("vif7.0"), 0);
 }
@@ -186,7 +265,7 @@ static void expect(int fd, size_t skip, const uint8_t *frame, size_t len)
 
 START_TEST(frames_both_ways)
 {
-	struct tap *tap = open_up("vif7.0");
+	struct tap *tap = open_up("vif7.0", 1);
 	uint8_t out[sizeof(struct virtio_net_hdr) + 1000] = { 0 };
 	uint8_t *frame = out + sizeof(struct virtio_net_hdr);
 	int s = packet_socket("vif7.0");
@@ -211,13 +290,23 @@ END_TEST
 
 START_TEST(bridges)
 {
-	struct tap *tap = open_up("vif7.0");
+	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+	struct ifreq ifr = { 0 };
+	struct tap *tap = NULL;
 
-	ck_assert_int_eq(tap_join_bridge(tap, "nobridge0"), -ENODEV);
-	ck_assert_int_eq(tap_join_bridge(tap, "no bridge"), -EINVAL);
-	/* an interface, but none */
-	ck_assert_int_eq(tap_join_bridge(tap, "lo"), -EOPNOTSUPP);
+	ck_assert_int_eq(ask("vif7.0", "nobridge0", 1, 0), -ENODEV);
+	/* an interface, but none; and nothing of it is left */
+	ck_assert_int_lt(ask("vif7.0", "lo", 1, 0), 0);
+	close_result();
+	ck_assert_uint_eq(if_nametoindex("vif7.0"), 0);
+	ck_assert_int_eq(ioctl(s, SIOCBRADDBR, "xbr0"), 0);
+	ck_assert_int_eq(ask("vif7.0", "xbr0", 1, 0), 0);
+	ck_assert_int_eq(tap_adopt("vif7.0", result.fds, result.nr_fds, &tap), 0);
+	strcpy(ifr.ifr_name, "xbr0");
+	ifr.ifr_ifindex = (int)if_nametoindex("vif7.0");
+	ck_assert_int_eq(ioctl(s, SIOCBRDELIF, &ifr), 0);
 	tap_close(tap);
+	ck_assert_int_eq(ioctl(s, SIOCBRDELBR, "xbr0"), 0);
 }
 END_TEST
 
@@ -233,6 +322,7 @@ int main(void)
 	have_net = netns_enter();
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, names);
+	tcase_add_test(tc, refused);
 	if (have_net) {
 		tcase_add_test(tc, is_set_up);
 		tcase_add_test(tc, carrier);

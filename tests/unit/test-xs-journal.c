@@ -178,6 +178,30 @@ START_TEST(test_past)
 }
 END_TEST
 
+/* A path that is as long as one can be, put together of two records; and one byte more. */
+START_TEST(test_long_path)
+{
+	static struct journal_past to, from;
+	static char path[WIRE_PATH_MAX + 1], buf[2 * WIRE_PATH_MAX];
+	struct journal_record r = { .type = JOURNAL_GONE, .part = { { path, 3000 } } };
+	size_t first, second;
+
+	memset(path, 'a', sizeof(path));
+	path[0] = '/';
+	first = journal_encode(&to, &r, buf);
+	r.part[0].len = WIRE_PATH_MAX;
+	second = journal_encode(&to, &r, buf + first);
+	ck_assert_int_eq(journal_decode(&from, buf, first, &r), (int64_t)first);
+	ck_assert_int_eq(journal_decode(&from, buf + first, second, &r), (int64_t)second);
+	ck_assert_uint_eq(r.part[0].len, WIRE_PATH_MAX);
+	ck_assert_int_eq(memcmp(r.part[0].data, path, WIRE_PATH_MAX), 0);
+	/* the same record again, but one more of the bytes before are the same: 3001 and 72 */
+	ck_assert_int_eq((uint8_t)buf[first + 2], 0x80 | (3000 & 0x7f));
+	buf[first + 2]++;
+	ck_assert_int_eq(journal_decode(&from, buf + first, second, &r), -EPROTO);
+}
+END_TEST
+
 /* As short as that is what makes a node with its journal no larger than others' nodes. */
 START_TEST(test_is_short)
 {
@@ -279,5 +303,5 @@ START_TEST(test_damaged)
 }
 END_TEST
 
-UNIT_MAIN("xs-journal", test_records, test_bad_records, test_bad_bytes, test_past, test_is_short,
-	  test_committed, test_grows, test_version, test_damaged)
+UNIT_MAIN("xs-journal", test_records, test_bad_records, test_bad_bytes, test_past, test_long_path,
+	  test_is_short, test_committed, test_grows, test_version, test_damaged)

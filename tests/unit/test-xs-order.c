@@ -98,7 +98,7 @@ static int order_bind(void *state, uint16_t domid, uint32_t port, struct xenhost
 	const int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	host.event[domid - FIRST] = fd;
-	*ret = (struct xenhost_port_fds){ domid, fd, fd };
+	*ret = (struct xenhost_port_fds){ .port = domid, .wait_fd = fd, .notify_fd = fd };
 	return 0;
 }
 

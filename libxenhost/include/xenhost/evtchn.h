@@ -17,7 +17,8 @@ typedef struct xenhost_port xenhost_port_t;
 /*
  * Joins the port that domid offers to us; it is pending at once, so look at what it stands for after
  * binding. Binding again what our domain had bound (after a restart) gives the same channel.
- * -ESRCH (domain), -EINVAL (no such port), -EPERM (offered to another domain), -EBUSY (this handle has it)
+ * -ESRCH (domain), -EINVAL (no such port), -EPERM (offered to another domain), -EBUSY (this handle has it),
+ * -ENOSPC (no free port), -EMFILE
  */
 XENHOST_API int xenhost_port_bind(xenhost_t *host, uint16_t domid, uint32_t remote_port,
 				  xenhost_port_t **ret_port);
@@ -30,7 +31,7 @@ XENHOST_API uint32_t xenhost_port_number(const xenhost_port_t *port);
 XENHOST_API int xenhost_port_fd(const xenhost_port_t *port);
 /* 1 was pending and is not any more, 0 was not. Never blocks. Any thread */
 XENHOST_API int xenhost_port_ack(xenhost_port_t *port);
-/* Notifies the other end. Never blocks. Any thread */
+/* Notifies the other end. Never blocks. Any thread. -EPIPE: it had made its descriptor hang, see the page */
 XENHOST_API int xenhost_port_notify(xenhost_port_t *port);
 
 #ifdef __cplusplus

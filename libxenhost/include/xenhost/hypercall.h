@@ -22,7 +22,8 @@ extern "C" {
 
 /*
  * nr_args and nr_results must be what the table says (-EINVAL). -ENOSYS no such operation, -EOPNOTSUPP
- * not on this transport, -EPERM, -EINVAL, -ESRCH as the hypervisor would say.
+ * not on this transport, -EPERM, -EINVAL as the hypervisor would say, and when the host is gone
+ * -ECONNRESET, -ENOTCONN, -ETIMEDOUT.
  */
 XENHOST_API int xenhost_hypercall(xenhost_t *host, unsigned int op, const uint64_t *args,
 				  size_t nr_args, uint64_t *ret_results, size_t nr_results);

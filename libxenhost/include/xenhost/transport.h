@@ -21,6 +21,7 @@ struct xenhost_port_fds {
 	uint32_t port;
 	int wait_fd;
 	int notify_fd; /* may be equal to wait_fd */
+	void *priv;    /* of the transport */
 };
 
 struct xenhost_transport_ops {

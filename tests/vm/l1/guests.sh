@@ -10,6 +10,8 @@
 . "${XH_HARNESS:-/harness.sh}"
 # shellcheck source-path=SCRIPTDIR source=toolstack.sh
 . "${XH_TOOLSTACK:-/toolstack.sh}"
+# shellcheck source-path=SCRIPTDIR source=guests-net.sh
+. "${XH_GUESTS_NET:-/guests-net.sh}"
 
 boot_limit=120
 
@@ -186,13 +188,36 @@ nothing_left()
 	same "$(xenhost domain list | grep -c ' guest ')" 0 && same "$(xenhost store ls /vm | wc -l)" 0
 }
 
-modprobe -a kvm-amd tun loop ext4 2>/dev/null
+# A back end of somebody's own (examples/, built outside against an installed copy) and a program in the guest,
+# which has its pages, events and store of its own kernel alone.
+upper_device()
+{
+	upper-backend bridge:$run/bridge/upper.sock 2>>$results/upper.log &
+	upper=$!
+	attach_front_nodes='' attach_back_nodes=''
+	attach one upper 0 $upper_domid || return
+	ask one upper device/upper/0 somebody.elses.protocol || return
+	same "$answer" SOMEBODY.ELSES.PROTOCOL || return
+	# the guest has all its pages back
+	xenhost grant list one >$tmp/grants || return
+	not grep -q ' upper ' $tmp/grants || return
+	kill $upper
+	wait $upper
+	same $? 143
+}
+
+modprobe -a kvm-amd tun bridge loop ext4 2>/dev/null
+upper_domid=32010
+args_bridged=--service=upper=$upper_domid
+args_xenstored=$args_bridged
 check daemons start_daemons
 check image make_image
 tunctl -t xh0 >/dev/null
+check net/prepare net_prepare
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
 	'on-crash = preserve' "console-pty = $tmp/pty-one"
-configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
+configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve' 'net = user' \
+	'publish = 5301:5201'
 watch_releases
 xenhost domain watch >$results/domains &
 supervise one
@@ -207,10 +232,13 @@ check too-much-memory too_much_memory
 check confined confined
 cat <$tmp/pty-one >$tmp/tty &
 check console-tty test "$(readlink $tmp/pty-one)" = "$(xenhost store read /local/domain/$(domid_of one)/console/tty)"
+check one/own-back-end upper_device
 check console-shows console_shows
 check console-takes console_takes
 check two/balloon balloon
 check two/pause pause_and_go_on
+
+net_steps
 
 # a new domain, the same guest
 before=$(identity one)
@@ -251,7 +279,8 @@ check one/finished finished one 30
 check one/status same $supervisor_status 4
 check one/crash-known same "$(reason_of $old)" crash
 check nothing-left nothing_left
-for daemon in netbackd blkbackd xenstored bridged; do
+check net/sends-stay-in-kernel net_sends
+for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done
 [ "$failed" = 0 ] || tail -n 20 $results/*.log

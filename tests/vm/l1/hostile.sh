@@ -63,7 +63,7 @@ attacks()
 
 daemons_live()
 {
-	for daemon in bridged xenstored blkbackd netbackd; do
+	for daemon in bridged xenstored opend blkbackd netbackd; do
 		eval "kill -0 \$pid_$daemon" || {
 			echo "$daemon has ended"
 			return 1
@@ -103,7 +103,7 @@ check good/log ask good log
 check logs-are-small logs_are_small
 check good/poweroff xenhost domain shutdown good
 check good/finished finished good 120
-for daemon in netbackd blkbackd xenstored bridged; do
+for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done
 check no-sanitizer-report no_sanitizer_report

@@ -14,7 +14,7 @@ host=10.77.0.1
 boot_limit=90
 steps_limit=120
 live_end='--- end of the console'
-services='xenhost-bridged xenhost-xenstored xenhost-vmm xenhost-blkbackd xenhost-netbackd'
+services='xenhost-bridged xenhost-xenstored xenhost-vmm xenhost-opend xenhost-blkbackd xenhost-netbackd'
 
 network_up()
 {
@@ -118,7 +118,7 @@ pids_of()
 }
 
 # Each service is a process, and no process is two services.
-five_processes()
+one_process_each()
 {
 	: >$tmp/pids
 	for service in $services; do
@@ -129,7 +129,7 @@ five_processes()
 		}
 		echo "$pids" >>$tmp/pids
 	done
-	same "$(sort -u $tmp/pids | wc -l)" 5
+	same "$(sort -u $tmp/pids | wc -l)" "$(echo $services | wc -w)"
 }
 
 fetch_back()
@@ -154,7 +154,7 @@ talk_to_guest()
 	check "$kernel/serving" wait_line '^guest: serving on' "$log" "$pid" $steps_limit || return
 	guest=$(tr -d '\r' <"$log" | sed -n 's/^guest: serving on //p')
 	ps | grep '[x]enhost'
-	check "$kernel/five-processes" five_processes
+	check "$kernel/five-processes" one_process_each
 	check "$kernel/ping-guest" ping -c 3 -W 10 $guest
 	check "$kernel/get-from-guest" fetch_back
 	check "$kernel/release" release_guest

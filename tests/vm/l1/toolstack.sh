@@ -8,13 +8,14 @@ guests=$tmp/guests
 mkdir -p $run $guests
 export XENHOST_RUNDIR=$run
 
-# start_daemon NAME: and wait until it is ready
+# start_daemon NAME: with $args_NAME, and wait until it is ready
 start_daemon()
 {
 	rm -f $tmp/ready-$1
 	mkfifo $tmp/ready-$1
 	exec 8<>$tmp/ready-$1
-	xenhost-$1 --ready-fd 9 9>&8 8>&- 2>>$results/$1.log &
+	eval "args=\${args_$1:-}"
+	xenhost-$1 $args --ready-fd 9 9>&8 8>&- 2>>$results/$1.log &
 	eval "pid_$1=$!"
 	read -r -t 60 ready <&8
 	exec 8>&-
@@ -35,7 +36,9 @@ stop_daemon()
 
 start_daemons()
 {
-	for daemon in bridged xenstored blkbackd netbackd; do
+	printf '[service blkback]\nwritable = %s/\n[service netback]\ntap = *\nbridge = *\n' $tmp >$tmp/opend.conf
+	args_opend="--config $tmp/opend.conf"
+	for daemon in bridged xenstored opend blkbackd netbackd; do
 		start_daemon $daemon || return
 	done
 }
@@ -159,38 +162,47 @@ finished()
 	wait $supervisor || supervisor_status=$?
 }
 
-# attach_disk NAME DEVID FILE: the nodes of one more disk, as a toolstack writes them
-attach_disk()
+# attach NAME TYPE DEVID SERVICE: the nodes of a device as a toolstack writes them, both states last; what is in
+# $attach_front_nodes and $attach_back_nodes, "NODE VALUE" line by line, beside those that all have
+attach()
 {
 	attach_id=$(domid_of $1) || return
-	attach_front=/local/domain/$attach_id/device/vbd/$2
-	attach_back=/local/domain/32000/backend/vbd/$attach_id/$2
-	xenhost store write $attach_front '' && xenhost store chmod $attach_front n$attach_id,r32000 &&
+	attach_front=/local/domain/$attach_id/device/$2/$3
+	attach_back=/local/domain/$4/backend/$2/$attach_id/$3
+	xenhost store write $attach_front '' && xenhost store chmod $attach_front n$attach_id,r$4 &&
 		xenhost store write $attach_back '' &&
-		xenhost store chmod $attach_back n32000,r$attach_id || return
+		xenhost store chmod $attach_back n$4,r$attach_id || return
 	while read -r attach_node attach_value; do
-		xenhost store write $attach_back/$attach_node "$attach_value" || return
+		[ -z "$attach_node" ] || xenhost store write $attach_back/$attach_node "$attach_value" || return
 	done <<-EOF
 		frontend $attach_front
 		frontend-id $attach_id
 		online 1
-		params $3
-		type file
-		mode w
-		dev xvdb
-		device-type disk
-		removable 0
+		$attach_back_nodes
 		state 1
 	EOF
 	while read -r attach_node attach_value; do
-		xenhost store write $attach_front/$attach_node "$attach_value" || return
+		[ -z "$attach_node" ] || xenhost store write $attach_front/$attach_node "$attach_value" || return
 	done <<-EOF
 		backend $attach_back
-		backend-id 32000
-		virtual-device $2
-		device-type disk
+		backend-id $4
+		$attach_front_nodes
 		state 1
 	EOF
+}
+
+# attach_disk NAME DEVID FILE: one more disk
+attach_disk()
+{
+	attach_front_nodes="virtual-device $2
+device-type disk"
+	attach_back_nodes="params $3
+type file
+mode w
+dev xvdb
+device-type disk
+removable 0"
+	attach $1 vbd $2 32000
 }
 
 # detach_disk NAME DEVID: asks both ends to close, then removes what is left
