@@ -35,6 +35,7 @@ forbid() {
 	check backend backend/ common/
 	check blkbackd blkbackd/ backend/ common/
 	check netbackd netbackd/ backend/ common/
+	check dbusd dbusd/ common/
 	check tools tools/ common/
 	check loopguest loopguest/ common/
 	check hypercall-bridge/guest hypercall-bridge/guest/ common/
@@ -47,7 +48,7 @@ forbid() {
 	forbid opend 'xenhost/'
 	# event.h is the one that is for users of another library
 	forbid libxenhost/include/xenhost 'xen/|event2/' | grep -v '/event.h:.*<event2/event.h' || :
-	for folder in common libxenhost xenstored opend backend blkbackd netbackd loopguest tools hypercall-bridge/guest \
+	for folder in common libxenhost xenstored opend backend blkbackd netbackd loopguest dbusd tools hypercall-bridge/guest \
 		hypercall-bridge/bridged hypercall-bridge/vmm; do
 		# Xen's headers come through common/xen.h, in one interface version
 		forbid $folder 'xen/'

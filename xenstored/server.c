@@ -27,7 +27,7 @@
 #include "xenstored/state.h"
 #include "xenstored/transfer.h"
 
-#define UNSETTLED_MAX 64 /* then it is done at once */
+#define UNSETTLED_MAX 4 /* then it is done at once: who reads has work while we go on */
 #define LOCK_FILE "xenstored.lock"
 
 /* --- telling watchers --- */

@@ -84,8 +84,8 @@ int server_first_nodes(struct server *s);
 
 void server_settle(struct server *s);
 /*
- * The same once for all callbacks of this pass of the loop: with many clients at once their answers leave
- * one behind the other, so whoever reads them is woken once and not for each.
+ * The same once for a few callbacks of this pass of the loop: their answers leave one behind the other, so
+ * who reads those of many connections is woken less often; and has something to do while we go on.
  */
 void server_settle_soon(struct server *s);
 

@@ -11,6 +11,7 @@
 #include "hypercall-bridge/vmm/cpuid.h"
 
 #define HYPERVISOR_BIT (1u << 31)
+#define TSC_DEADLINE_BIT (1u << 24)
 #define HYPERVISOR_RANGE 0xffff0000u
 #define ADDRESS_WIDTH 46
 
@@ -52,6 +53,8 @@ static void adapt(struct kvm_cpuid_entry2 *e, const struct cpuid_vcpu *v)
 	case 0x1:
 		e->ebx = (e->ebx & 0x0000ffff) | v->nr_vcpus << 16 | v->id << 24;
 		e->ecx |= HYPERVISOR_BIT;
+		if (v->tsc_deadline) /* a guest need not measure the timer against another one */
+			e->ecx |= TSC_DEADLINE_BIT;
 		break;
 	case 0x4: /* caches: shared by no other thread, one core number per vCPU */
 		if (e->eax & 0x1f)

@@ -3,6 +3,7 @@
 #ifndef HYPERCALL_BRIDGE_VMM_CPUID_H
 #define HYPERCALL_BRIDGE_VMM_CPUID_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CPUID_XEN_BASE 0x40000000u
@@ -15,6 +16,7 @@ struct cpuid_vcpu {
 	unsigned int nr_vcpus;
 	uint16_t domid;
 	uint32_t xen_version;
+	bool tsc_deadline; /* KVM has it, which it does not say among its leaves */
 };
 
 /* Writes at most `max` entries to `out`; how many, or -E2BIG. */

@@ -102,6 +102,7 @@ int kvm_open(uint32_t xen_version, struct kvm *ret)
 	if (k.sys_fd < 0)
 		return k.sys_fd;
 	r = check_xen(&k);
+	k.tsc_deadline = ioctl(k.sys_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 	if (r == 0)
 		r = create_vm(&k, xen_version);
 	if (r < 0) {

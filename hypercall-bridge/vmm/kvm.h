@@ -23,6 +23,7 @@ struct kvm {
 	int vm_fd;
 	uint32_t xen; /* KVM_XEN_HVM_CONFIG_* that this kernel has */
 	size_t run_size;
+	bool tsc_deadline; /* the LAPIC's timer can be told a TSC value */
 };
 
 int kvm_open(uint32_t xen_version, struct kvm *ret);

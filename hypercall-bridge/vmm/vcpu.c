@@ -30,7 +30,8 @@ static int set_cpuid(const struct vcpu *v, const struct kvm_cpuid2 *host)
 	const struct cpuid_vcpu ids = { .id = v->id,
 					.nr_vcpus = v->vm->nr_vcpus,
 					.domid = v->vm->guest.domid,
-					.xen_version = HYPERCALL_XEN_VERSION };
+					.xen_version = HYPERCALL_XEN_VERSION,
+					.tsc_deadline = v->vm->kvm.tsc_deadline };
 	_cleanup_free_ struct kvm_cpuid2 *c = NULL;
 	int n;
 

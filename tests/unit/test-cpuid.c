@@ -85,6 +85,15 @@ START_TEST(ids)
 }
 END_TEST
 
+START_TEST(deadline_timer)
+{
+	struct cpuid_vcpu v = { .nr_vcpus = 1, .tsc_deadline = true };
+
+	ck_assert_int_gt(cpuid_build(host, NR_HOST, &v, out, MAX), 0);
+	ck_assert_uint_eq(leaf(NR_HOST - 2 + CPUID_XEN_LEAVES, 1, 0)->ecx, 0x81000001);
+}
+END_TEST
+
 /* a table that is too small is never overrun */
 START_TEST(room)
 {
@@ -100,4 +109,4 @@ START_TEST(room)
 }
 END_TEST
 
-UNIT_MAIN_WITH("cpuid", setup, teardown, xen_leaves, ids, room)
+UNIT_MAIN_WITH("cpuid", setup, teardown, xen_leaves, ids, deadline_timer, room)

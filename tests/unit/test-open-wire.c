@@ -15,7 +15,7 @@ START_TEST(requests)
 	struct open_request r = {
 		.op = OPEN_TAP,
 		.number = 7,
-		.flags = OPEN_VNET_HDR,
+		.flags = OPEN_MTU(9000),
 		.count = 4,
 		.nr_strings = 2,
 		.strings = { "xh0", "br0" },
@@ -27,7 +27,7 @@ START_TEST(requests)
 	ck_assert_int_eq(open_request_parse(buf, (size_t)n, &got), 0);
 	ck_assert_uint_eq(got.op, OPEN_TAP);
 	ck_assert_uint_eq(got.number, 7);
-	ck_assert_uint_eq(got.flags, OPEN_VNET_HDR);
+	ck_assert_uint_eq(got.flags, OPEN_MTU(9000));
 	ck_assert_uint_eq(got.count, 4);
 	ck_assert_uint_eq(got.nr_strings, 2);
 	ck_assert_str_eq(got.strings[0], "xh0");

@@ -10,6 +10,8 @@
 . "${XH_HARNESS:-/harness.sh}"
 # shellcheck source-path=SCRIPTDIR source=toolstack.sh
 . "${XH_TOOLSTACK:-/toolstack.sh}"
+# shellcheck source-path=SCRIPTDIR source=guests-net.sh
+. "${XH_GUESTS_NET:-/guests-net.sh}"
 
 boot_limit=120
 
@@ -134,7 +136,8 @@ has_now()
 	ask two balloon && same "$answer" "$1"
 }
 
-# memory/target is answered by the guest's kernel, and the host has what was given away
+# memory/target is answered by the guest's kernel, and the host has what was given away; but for a page now and
+# then: the host cannot take one out of a huge page that is in use at that moment
 balloon()
 {
 	id=$(domid_of two)
@@ -148,7 +151,7 @@ balloon()
 	wait_for 60 has_now $all || return
 	after=$(given)
 	note "memory of the guest in the host, KiB: $before, $small, $after"
-	same "$before $small $after" "229376 180224 229376"
+	[ $small -ge 180224 ] && [ $small -le 181248 ] && same "$before $after" "229376 229376"
 }
 
 # A paused guest does nothing: what it is told before is answered when it goes on.
@@ -204,16 +207,18 @@ upper_device()
 	same $? 143
 }
 
-modprobe -a kvm-amd tun loop ext4 2>/dev/null
+modprobe -a kvm-amd tun bridge loop ext4 2>/dev/null
 upper_domid=32010
 args_bridged=--service=upper=$upper_domid
 args_xenstored=$args_bridged
 check daemons start_daemons
 check image make_image
 tunctl -t xh0 >/dev/null
+check net/prepare net_prepare
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
 	'on-crash = preserve' "console-pty = $tmp/pty-one"
-configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
+configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve' 'net = user' \
+	'publish = 5301:5201'
 watch_releases
 xenhost domain watch >$results/domains &
 supervise one
@@ -233,6 +238,8 @@ check console-shows console_shows
 check console-takes console_takes
 check two/balloon balloon
 check two/pause pause_and_go_on
+
+net_steps
 
 # a new domain, the same guest
 before=$(identity one)
@@ -273,6 +280,7 @@ check one/finished finished one 30
 check one/status same $supervisor_status 4
 check one/crash-known same "$(reason_of $old)" crash
 check nothing-left nothing_left
+check net/sends-stay-in-kernel net_sends
 for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done

@@ -8,17 +8,15 @@ guests=$tmp/guests
 mkdir -p $run $guests
 export XENHOST_RUNDIR=$run
 
-# start_daemon NAME OPTION...: with $args_NAME, too, and wait until it is ready
+# start_daemon NAME: with $args_NAME, and wait until it is ready
 start_daemon()
 {
-	name=$1
-	shift
-	rm -f $tmp/ready-$name
-	mkfifo $tmp/ready-$name
-	exec 8<>$tmp/ready-$name
-	eval "args=\${args_$name:-}"
-	xenhost-$name $args "$@" --ready-fd 9 9>&8 8>&- 2>>$results/$name.log &
-	eval "pid_$name=$!"
+	rm -f $tmp/ready-$1
+	mkfifo $tmp/ready-$1
+	exec 8<>$tmp/ready-$1
+	eval "args=\${args_$1:-}"
+	xenhost-$1 $args --ready-fd 9 9>&8 8>&- 2>>$results/$1.log &
+	eval "pid_$1=$!"
 	read -r -t 60 ready <&8
 	exec 8>&-
 	same "$ready" READY
@@ -39,8 +37,10 @@ stop_daemon()
 start_daemons()
 {
 	printf '[service blkback]\nwritable = %s/\n[service netback]\ntap = *\nbridge = *\n' $tmp >$tmp/opend.conf
-	start_daemon bridged && start_daemon xenstored && start_daemon opend --config $tmp/opend.conf &&
-		start_daemon blkbackd && start_daemon netbackd
+	args_opend="--config $tmp/opend.conf"
+	for daemon in bridged xenstored opend blkbackd netbackd; do
+		start_daemon $daemon || return
+	done
 }
 
 # configure NAME LINE...: its configuration, with the lines that all have

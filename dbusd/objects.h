@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains as objects of D-Bus: /org/xenhost is the host (org.xenhost.Host1), below it one object per domain
+ * (org.xenhost.Domain1), by its unique id. Owns the list of them, which follows bridged's.
+ */
+#ifndef DBUSD_OBJECTS_H
+#define DBUSD_OBJECTS_H
+
+#include <xenhost/xenhost.h>
+
+#include "common/list.h"
+
+struct bus;
+
+struct objects {
+	struct bus *bus;
+	xenhost_t *host;
+	struct list all;
+};
+
+/* Fills what follows bus and host. 0 or -errno, logged. Both must outlive it */
+int objects_start(struct objects *o);
+void objects_stop(struct objects *o);
+
+#endif
