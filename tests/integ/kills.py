@@ -99,10 +99,6 @@ def counts(daemons, backend):
             "ports": len(ask("evtchn", "--json", "list")), "guests": len(guests()), "marks": len(marks())}
 
 
-def is_more(now, before):
-    return any(now[name] > before[name] for name in before)
-
-
 def pause():
     time.sleep(random.choice((0, 0.001, 0.01, 0.05)) * random.random())
 
@@ -134,17 +130,16 @@ def main():
     backend = start_backend()
     wait_for("the back end is ready", lambda: ask("store", "--json", "ls", "/local/domain/32010") is not None)
     adopted = 0
-    before = None
+    fewest = None
     for i in range(ROUNDS):
         backend, n = one_round(daemons, backend)
         adopted += n
         now = counts(daemons, backend)
-        if before is None:
-            before = now
-        if is_more(now, before):
-            # daemons learn of it in their own time; so before may have been counted a little too early
-            wait_for(f"nothing is left over in round {i}: {before}, at first {now}",
-                     lambda: not is_more(counts(daemons, backend), before),
+        # daemons learn of it in their own time, so what was counted once may be too much, never too little
+        fewest = {name: min(n, (fewest or now)[name]) for name, n in now.items()}
+        if now != fewest:
+            wait_for(f"nothing is left over in round {i}: {fewest}, at first {now}",
+                     lambda: all(n <= fewest[name] for name, n in counts(daemons, backend).items()),
                      lambda: counts(daemons, backend))
     print(f"{ROUNDS} rounds: {adopted} data grants were left in use by killed back ends and settled; left over: nothing")
     end(backend)
