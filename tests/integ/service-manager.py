@@ -92,11 +92,11 @@ class Service:
     def expect(self, line):
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            ended = self.process.poll() is not None # what it said is there then
-            lines = self.receive(1)
+            ended = self.process.poll() is not None # all that it said is there then
+            lines = self.receive(0 if ended else 1)
             if lines and line in lines:
                 return
-            if ended:
+            if ended and lines is None:
                 fail(f"{self.name} ended with status {self.process.returncode}, without {line}")
         fail(f"{self.name} does not say {line}")
 

@@ -92,15 +92,15 @@ strangers_refused()
 # Debian's own xenstored, or whatever has its socket: ours says so, and does not take it
 clash()
 {
-	systemctl stop 'xenhost-*' &&
+	systemctl stop xenhost.target &&
 		systemd-run --quiet --unit=other-xenstored --socket-property=ListenStream=/run/xenstored/socket \
-			cat || return
+			sleep 9999 || return
 	! systemctl start xenhost-xenstored 2>/dev/null || return
 	journalctl --no-pager -u xenhost-xenstored | grep 'cannot serve /run/xenstored/socket: .* does; end that' &&
 		systemctl is-active other-xenstored.socket || return
 	# it tries again and again, and wants bridged: first of all
-	systemctl stop xenhost-xenstored
-	systemctl stop other-xenstored.socket 'xenhost-*'
+	systemctl stop xenhost-xenstored xenhost-xenstored.socket
+	systemctl stop other-xenstored.socket other-xenstored.service xenhost.target
 	systemctl reset-failed
 	systemctl start xenhost.target && wait_for 60 active
 }
