@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for check-vm, a machine each. In a tree that is built with sanitizers the daemons of
 # the machine have them too.
-LONG_TARGETS += long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted
+LONG_TARGETS += long-vm-disks long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted
 EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
@@ -15,6 +15,9 @@ long-vm-smp:
 	$(RUN_L1) --limit 1200 --cpus 2 $(srcdir)/vm/l1/smp.sh 300
 long-vm-kexec:
 	$(RUN_L1) --limit 1200 $(srcdir)/vm/l1/kexec.sh 10
+# blkbackd is killed 20 times under a guest that verifies its disk
+long-vm-disks:
+	$(RUN_L1) --limit 1800 $(srcdir)/vm/l1/disks.sh 20
 # breaks the code in one place after another: each must be noticed
 long-planted:
 	$(srcdir)/planted
@@ -36,4 +39,4 @@ long-vm-net:
 		add_program vm/net-tools $$(command -v $$tool) usr/bin/$$tool || exit; done'
 	$(RUN_L1) --limit 1500 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
 		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh
-.PHONY: long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted
+.PHONY: long-vm-disks long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted
