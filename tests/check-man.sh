@@ -63,7 +63,24 @@ check_options xenhost-grant.1.pod "$RUN" xenhost grant
 check_options xenhost-trace.1.pod "$RUN" xenhost trace
 check_options xenhost-start.1.pod "$RUN" xenhost start
 check_options xenhost-store.1.pod "$RUN" xenhost store
+check_options xenhost-doctor.1.pod "$RUN" xenhost doctor
+check_options xenhost-report.1.pod "$RUN" xenhost report
+check_options xenhost-top.1.pod "$RUN" xenhost top
 check_options xenhost-run.1.pod "$RUN" xenhost run
 check_options xenhost-supervise.1.pod "$RUN" xenhost supervise
 check_options xenhost-console.1.pod "$RUN" xenhost console
+# one page for several commands: each option of one of them is there, and the reverse
+for verb in define undefine edit list info pause resume shutdown reboot destroy sysrq log; do
+	"$RUN" xenhost $verb --help || fail "xenhost $verb --help does not end with status 0"
+done > "${TMPDIR:-/tmp}/xenhost-man.$$"
+check_options xenhost-guest.1.pod sh -c 'cat "${TMPDIR:-/tmp}/xenhost-man.'$$'"' sh
+rm -f "${TMPDIR:-/tmp}/xenhost-man.$$"
+# every command of xenhost is in its page, and the reverse
+commands=$("$RUN" xenhost --help | sed -n 's/^  \([a-z]*\)  .*/\1/p')
+for command in $commands; do
+	grep -q "^=item.*B<$command>" "$man/xenhost.1.pod" || fail "xenhost $command is not in xenhost.1.pod"
+done
+for command in $(sed -n '/^=head1 COMMANDS/,/^=head1 OPTIONS/s/^=item //p' "$man/xenhost.1.pod" | sed 's/B<\([a-z-]*\)>,*/\1/g'); do
+	echo "$commands" | grep -qx "$command" || fail "xenhost.1.pod has $command, which is no command"
+done
 exit $failed

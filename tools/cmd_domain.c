@@ -18,7 +18,7 @@
 #include "common/options.h"
 #include "tools/commands.h"
 #include "tools/connect.h"
-#include "tools/json.h"
+#include "tools/domain_show.h"
 
 struct domain_command {
 	const char *rundir;
@@ -45,67 +45,15 @@ static const struct option_spec specs[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
-static const char *state_name(const struct xenhost_domain_info *info)
-{
-	static const char *const names[] = { "gone", "paused", "running", "shutdown" };
-
-	return info->state < ARRAY_SIZE(names) ? names[info->state] : "unknown";
-}
-
-static const char *kind_name(const struct xenhost_domain_info *info)
-{
-	static const char *const names[] = { "control", "service", "guest" };
-
-	return info->kind < ARRAY_SIZE(names) ? names[info->kind] : "unknown";
-}
-
-/* as Xen's public/sched.h */
-static const char *reason_name(const struct xenhost_domain_info *info)
-{
-	static const char *const names[] = { "poweroff", "reboot",   "suspend",
-					     "crash",	 "watchdog", "soft-reset" };
-
-	if (!(info->flags & XENHOST_DOMAIN_F_ENDED))
-		return "";
-	return info->shutdown_reason < ARRAY_SIZE(names) ? names[info->shutdown_reason] : "unknown";
-}
-
-static void print_json(const struct xenhost_domain_info *info)
-{
-	printf("{\"domid\": %u, \"name\": ", info->domid);
-	json_string(stdout, info->name);
-	printf(", \"kind\": \"%s\", \"state\": \"%s\", \"shutdown_reason\": \"%s\", \"unique_id\": \"%016llx\", "
-	       "\"memory_bytes\": %llu, \"store_port\": %u, \"console_port\": %u}",
-	       kind_name(info), state_name(info), reason_name(info),
-	       (unsigned long long)info->unique_id, (unsigned long long)info->memory_bytes,
-	       info->store_port, info->console_port);
-}
-
 static void print_row(const struct xenhost_domain_info *info)
 {
 	const bool over =
 		info->state == XENHOST_DOMAIN_SHUTDOWN || info->state == XENHOST_DOMAIN_GONE;
-	const char *reason = over ? reason_name(info) : "";
+	const char *reason = over ? domain_reason_name(info) : "";
 
-	printf("%6u  %-24s %-8s %8llu  %s%s%s\n", info->domid, info->name, kind_name(info),
-	       (unsigned long long)(info->memory_bytes >> 20), state_name(info),
+	printf("%6u  %-24s %-8s %8llu  %s%s%s\n", info->domid, info->name, domain_kind_name(info),
+	       (unsigned long long)(info->memory_bytes >> 20), domain_state_name(info),
 	       *reason ? ": " : "", reason);
-}
-
-static void print_all(const struct xenhost_domain_info *info)
-{
-	printf("domid:           %u\nname:            %s\nkind:            %s\n", info->domid,
-	       info->name, kind_name(info));
-	printf("state:           %s\n", state_name(info));
-	if (info->flags & XENHOST_DOMAIN_F_ENDED)
-		printf("shutdown reason: %s\n", reason_name(info));
-	printf("unique id:       %016llx\n", (unsigned long long)info->unique_id);
-	if (info->kind != XENHOST_DOMAIN_GUEST || info->state == XENHOST_DOMAIN_GONE)
-		return;
-	printf("memory:          %llu MiB\n", (unsigned long long)(info->memory_bytes >> 20));
-	printf("store port:      %u\nstore frame:     %#llx\n", info->store_port,
-	       (unsigned long long)info->store_gfn);
-	printf("grants:          direct: back ends hold the guest's memory and check its grants themselves\n");
 }
 
 static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, void *data)
@@ -116,7 +64,7 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 		return;
 	if (c->json) {
 		printf("%s", c->printed ? ",\n " : "");
-		print_json(info);
+		domain_print_json(info);
 	} else {
 		print_row(info);
 	}
@@ -144,29 +92,13 @@ static int list(struct domain_command *c, const char *which)
 	return r;
 }
 
-/* Of a domid also the guest that had it last; a name is that of a guest, which may have many domains. */
-static int find(struct domain_command *c, const char *which, struct xenhost_domain_info *ret)
-{
-	unsigned long long domid;
-	int r;
-
-	if (options_number(which, 0, 32767, &domid) == 0)
-		r = xenhost_domain_ended(c->host, (uint16_t)domid, ret);
-	else
-		r = xenhost_domain_by_name(c->host, which, ret);
-	if (r < 0)
-		log_error("there is no domain %s: %s; xenhost domain list shows those there are",
-			  which, strerror(-r));
-	return r;
-}
-
 /* Every change that comes, a line each, until we are ended. */
 static void on_change(xenhost_t *host, const struct xenhost_domain_info *info, void *data)
 {
 	struct domain_command *c = data;
 
 	if (c->json) {
-		print_json(info);
+		domain_print_json(info);
 		printf("\n");
 	} else {
 		print_row(info);
@@ -195,7 +127,7 @@ static int ask(struct domain_command *c, const char *which, const char *what)
 {
 	struct xenhost_domain_info found;
 	char node[64];
-	int r = find(c, which, &found);
+	int r = domain_find(c->host, which, &found);
 
 	if (r < 0)
 		return r;
@@ -220,7 +152,7 @@ static int control(struct domain_command *c, const char *which, const char *what
 		   int (*fn)(xenhost_t *host, uint16_t domid))
 {
 	struct xenhost_domain_info found;
-	int r = find(c, which, &found);
+	int r = domain_find(c->host, which, &found);
 
 	if (r < 0)
 		return r;
@@ -249,15 +181,15 @@ static int destroy_guest(struct domain_command *c, const char *which)
 static int info(struct domain_command *c, const char *which)
 {
 	struct xenhost_domain_info found;
-	int r = find(c, which, &found);
+	int r = domain_find(c->host, which, &found);
 
 	if (r < 0)
 		return r;
 	if (!c->json) {
-		print_all(&found);
+		domain_print_all(&found);
 		return 0;
 	}
-	print_json(&found);
+	domain_print_json(&found);
 	printf("\n");
 	return 0;
 }

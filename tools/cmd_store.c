@@ -282,7 +282,7 @@ static int cmd_live_update(struct store_command *c, char **args)
 	return store_live_update(c->rundir, args[0]);
 }
 
-static int cmd_top(struct store_command *c, char **args)
+static int cmd_store_top(struct store_command *c, char **args)
 {
 	return store_top(c->rundir, c->count, c->json);
 }
@@ -298,7 +298,7 @@ static const struct {
 	{ "chmod", 2, cmd_chmod, false },  { "tree", 1, cmd_tree, false },
 	{ "watch", 1, cmd_watch, false },  { "export", 1, cmd_export, true },
 	{ "import", 1, cmd_import, true }, { "live-update", 1, cmd_live_update, true },
-	{ "top", 0, cmd_top, true },
+	{ "top", 0, cmd_store_top, true },
 };
 
 int cmd_store(int argc, char **argv)

@@ -16,6 +16,7 @@
 #include "common/options.h"
 #include "tools/commands.h"
 #include "tools/guest.h"
+#include "tools/guest_file.h"
 #include "tools/life.h"
 #include "tools/stop_signals.h"
 #include "tools/user_net.h"
@@ -48,7 +49,7 @@ static int set_stop_timeout(void *data, const char *value)
 }
 
 static const struct option_spec specs[] = {
-	{ "config", "FILE", "of the guest (default: " XENHOST_GUESTDIR "/NAME.conf)", set_config },
+	{ "config", "FILE", "of the guest (default: " XENHOST_GUESTDIR "/NAME.cfg)", set_config },
 	{ "stop-timeout", "SECONDS", "a guest has to power off when asked to (default: 60)",
 	  set_stop_timeout },
 	{ "rundir", "DIR", "run directory of the daemons (default: the system's)", set_rundir },
@@ -63,6 +64,31 @@ static const struct option_spec *spec_of(const char *name)
 	return NULL;
 }
 
+static bool has_ending(const char *path, const char *ending)
+{
+	size_t len = strlen(path), end = strlen(ending);
+
+	return len > end && !strcmp(path + len - end, ending);
+}
+
+/* What --config names; else NAME.cfg as xenhost define makes it, or options in NAME.conf. */
+static int find_config(const struct supervise *s, const char *name, char *path, size_t size)
+{
+	int n;
+
+	if (s->config) {
+		n = snprintf(path, size, "%s", s->config);
+	} else {
+		n = snprintf(path, size, "%s/%s.cfg", guest_folder(), name);
+		if (n > 0 && (size_t)n < size && access(path, F_OK) < 0) {
+			n = snprintf(path, size, "%s/%s.conf", guest_folder(), name);
+			if (n > 0 && (size_t)n < size && access(path, F_OK) < 0)
+				n = snprintf(path, size, "%s/%s.cfg", guest_folder(), name);
+		}
+	}
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
 /* The file says what the guest is; its name is the one we were given. */
 static int read_guest(struct supervise *s, const char *name)
 {
@@ -73,13 +99,18 @@ static int read_guest(struct supervise *s, const char *name)
 		log_error("%s is no name for a guest", name);
 		return -EINVAL;
 	}
-	snprintf(path, sizeof(path), "%s/%s.conf", XENHOST_GUESTDIR, name);
-	r = guest_read(&s->guest, s->config ? s->config : path);
+	r = find_config(s, name, path, sizeof(path));
+	if (r == 0)
+		r = has_ending(path, ".cfg") ? guest_file_read(&s->guest, path, NULL, 0, NULL)
+					     : guest_read(&s->guest, path);
 	if (r == 0 && strcmp(s->guest.name, name) != 0) {
-		log_error("%s is about a guest of another name, %s", s->config ? s->config : path,
-			  s->guest.name);
+		log_error("%s is about a guest of another name, %s", path, s->guest.name);
 		r = -EINVAL;
 	}
+	if (r == 0)
+		r = guest_file_boot(&s->guest);
+	if (r == 0)
+		r = guest_file_check(&s->guest, true);
 	return r < 0 ? r : guest_complete(&s->guest);
 }
 

@@ -16,28 +16,55 @@
 #include "tools/guest.h"
 
 #define MEMORY_DEFAULT (256ULL << 20)
-#define VCPUS_MAX 32
+#define XVDA 51712 /* 202 << 8: xvda */
 
 _Static_assert(sizeof(((struct guest_disk *)0)->path) >= PATH_MAX, "realpath needs PATH_MAX");
 
-int guest_add_disk(struct guest *g, const char *spec)
+static bool has_devid(const struct guest *g, unsigned int devid)
 {
-	struct guest_disk *disk = &g->disks[g->nr_disks];
-	_cleanup_free_ char *path = NULL;
-	size_t len = strlen(spec);
+	for (unsigned int i = 0; i < g->nr_disks; i++)
+		if (g->disks[i].devid == devid)
+			return true;
+	return false;
+}
 
+int guest_new_disk(struct guest *g, unsigned int devid, struct guest_disk **ret_disk)
+{
 	if (g->nr_disks == GUEST_DISKS_MAX)
 		return -ENOSPC;
-	path = strdup(spec);
+	if (devid && has_devid(g, devid))
+		return -EEXIST;
+	/* there are as many names as disks: one is free */
+	for (unsigned int i = 0; !devid; i++)
+		if (!has_devid(g, XVDA + i * 16))
+			devid = XVDA + i * 16;
+	g->disks[g->nr_disks] = (struct guest_disk){ .devid = devid };
+	*ret_disk = &g->disks[g->nr_disks++];
+	return 0;
+}
+
+int guest_add_disk(struct guest *g, const char *spec)
+{
+	_cleanup_free_ char *path = strdup(spec);
+	size_t len = strlen(spec);
+	struct guest_disk *disk;
+	char real[PATH_MAX];
+	bool read_only = false;
+	int r;
+
 	if (!path)
 		return -ENOMEM;
 	if (len > 3 && !strcmp(spec + len - 3, ",ro")) {
-		disk->read_only = true;
+		read_only = true;
 		path[len - 3] = '\0';
 	}
-	if (!realpath(path, disk->path))
+	if (!realpath(path, real))
 		return -errno;
-	g->nr_disks++;
+	r = guest_new_disk(g, 0, &disk);
+	if (r < 0)
+		return r;
+	strcpy(disk->path, real);
+	disk->read_only = read_only;
 	return 0;
 }
 
@@ -82,28 +109,39 @@ static int set_vif_key(struct guest_vif *vif, const char *item)
 	return -EINVAL;
 }
 
-int guest_add_vif(struct guest *g, const char *spec)
+int guest_new_vif(struct guest *g, int devid, struct guest_vif **ret_vif)
 {
-	struct guest_vif *vif = &g->vifs[g->nr_vifs];
-	_cleanup_free_ char *copy = NULL;
-	char *save, *item;
-	int r = 0;
+	unsigned int number = devid < 0 ? g->nr_vifs : (unsigned int)devid;
 
 	if (g->nr_vifs == GUEST_VIFS_MAX)
 		return -ENOSPC;
-	copy = strdup(spec);
+	for (unsigned int i = 0; i < g->nr_vifs; i++)
+		if (g->vifs[i].devid == number)
+			return -EEXIST;
+	g->vifs[g->nr_vifs] = (struct guest_vif){ .devid = number };
+	*ret_vif = &g->vifs[g->nr_vifs++];
+	return 0;
+}
+
+int guest_add_vif(struct guest *g, const char *spec)
+{
+	_cleanup_free_ char *copy = strdup(spec);
+	struct guest_vif *vif;
+	char *save, *item;
+	int r;
+
 	if (!copy)
 		return -ENOMEM;
-	for (item = strtok_r(copy, ",", &save); item && r == 0; item = strtok_r(NULL, ",", &save))
+	r = guest_new_vif(g, -1, &vif);
+	for (item = r == 0 ? strtok_r(copy, ",", &save) : NULL; item && r == 0;
+	     item = strtok_r(NULL, ",", &save))
 		r = set_vif_key(vif, item);
 	if (r == 0 && (vif->user ? *vif->tap || *vif->bridge : !*vif->tap))
 		r = -EINVAL;
-	if (r == 0)
-		g->nr_vifs++;
 	return r;
 }
 
-static int make_uuid(char *uuid)
+int guest_make_uuid(char *uuid)
 {
 	uint8_t b[16];
 
@@ -117,19 +155,23 @@ static int make_uuid(char *uuid)
 	return 0;
 }
 
-/* in Xen's range, 00:16:3e */
-static int complete_mac(uint8_t *mac)
+/* in Xen's range, 00:16:3e; made from the guest's identity and the card's number (FNV-1a) */
+static void complete_mac(const struct guest *g, struct guest_vif *vif)
 {
 	static const uint8_t none[6];
+	uint32_t hash = 2166136261u;
 
-	if (memcmp(mac, none, sizeof(none)) != 0)
-		return 0;
-	mac[1] = 0x16;
-	mac[2] = 0x3e;
-	if (getrandom(mac + 3, 3, 0) != 3)
-		return -errno;
-	mac[3] &= 0x7f;
-	return 0;
+	if (memcmp(vif->mac, none, sizeof(none)) != 0)
+		return;
+	for (const char *c = g->uuid; *c; c++)
+		hash = (hash ^ (uint8_t)*c) * 16777619u;
+	hash = (hash ^ vif->devid) * 16777619u;
+	hash ^= hash >> 24; /* the last steps reach the high bits only */
+	vif->mac[1] = 0x16;
+	vif->mac[2] = 0x3e;
+	vif->mac[3] = (uint8_t)(hash >> 16 & 0x7f);
+	vif->mac[4] = (uint8_t)(hash >> 8);
+	vif->mac[5] = (uint8_t)hash;
 }
 
 /* Who publishes a port wants a card for it. */
@@ -149,22 +191,16 @@ static int give_ports(struct guest *g)
 
 int guest_complete(struct guest *g)
 {
-	int r = 0;
+	int r = give_ports(g);
 
-	if (!g->kernel) {
-		log_error(
-			"--kernel is missing: name a Linux kernel image, for example /boot/vmlinuz-$(uname -r)");
-		return -EINVAL;
-	}
-	r = give_ports(g);
 	if (r < 0)
 		return r;
 	if (!*g->uuid)
-		r = make_uuid(g->uuid);
+		r = guest_make_uuid(g->uuid);
 	if (!*g->name)
 		snprintf(g->name, sizeof(g->name), "guest-%d", (int)getpid());
-	for (unsigned int i = 0; i < g->nr_vifs && r == 0; i++)
-		r = complete_mac(g->vifs[i].mac);
+	for (unsigned int i = 0; i < g->nr_vifs; i++)
+		complete_mac(g, &g->vifs[i]);
 	if (r < 0)
 		log_error("cannot make up an identity for the guest: %s", strerror(-r));
 	return r;
@@ -172,7 +208,7 @@ int guest_complete(struct guest *g)
 
 /* --- options --- */
 
-static int set_string(char **where, const char *value)
+int guest_set_text(char **where, const char *value)
 {
 	char *copy = strdup(value);
 
@@ -185,17 +221,17 @@ static int set_string(char **where, const char *value)
 
 static int set_kernel(void *data, const char *value)
 {
-	return set_string(&((struct guest *)data)->kernel, value);
+	return guest_set_text(&((struct guest *)data)->kernel, value);
 }
 
 static int set_initrd(void *data, const char *value)
 {
-	return set_string(&((struct guest *)data)->initrd, value);
+	return guest_set_text(&((struct guest *)data)->initrd, value);
 }
 
 static int set_append(void *data, const char *value)
 {
-	return set_string(&((struct guest *)data)->append, value);
+	return guest_set_text(&((struct guest *)data)->append, value);
 }
 
 static int set_memory(void *data, const char *value)
@@ -211,21 +247,27 @@ static int set_sparse(void *data, const char *value)
 
 static int set_vcpus(void *data, const char *value)
 {
-	return options_number(value, 1, VCPUS_MAX, &((struct guest *)data)->vcpus);
+	return options_number(value, 1, GUEST_VCPUS_MAX, &((struct guest *)data)->vcpus);
 }
 
-/* a name becomes part of paths and of the store */
-static int set_name(void *data, const char *value)
+/* a name becomes part of paths and of the store, and is shown to people */
+int guest_set_name(struct guest *g, const char *value)
 {
-	struct guest *g = data;
-
 	if (!*value || strlen(value) >= sizeof(g->name) || strchr(value, '/') || *value == '.')
 		return -EINVAL;
+	for (const char *c = value; *c; c++)
+		if (*c <= ' ' || *c > '~')
+			return -EINVAL;
 	strcpy(g->name, value);
 	return 0;
 }
 
-static int set_uuid(void *data, const char *value)
+static int set_name(void *data, const char *value)
+{
+	return guest_set_name(data, value);
+}
+
+int guest_set_uuid(struct guest *g, const char *value)
 {
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
@@ -235,8 +277,13 @@ static int set_uuid(void *data, const char *value)
 		if (form[i] == '-' ? value[i] != '-' : !isxdigit((unsigned char)value[i]))
 			return -EINVAL;
 	for (size_t i = 0; i < sizeof(form); i++)
-		((struct guest *)data)->uuid[i] = (char)tolower((unsigned char)value[i]);
+		g->uuid[i] = (char)tolower((unsigned char)value[i]);
 	return 0;
+}
+
+static int set_uuid(void *data, const char *value)
+{
+	return guest_set_uuid(data, value);
 }
 
 static int set_disk(void *data, const char *value)
@@ -256,15 +303,15 @@ static int set_publish(void *data, const char *value)
 
 static int set_console_pty(void *data, const char *value)
 {
-	return set_string(&((struct guest *)data)->console_pty, value);
+	return guest_set_text(&((struct guest *)data)->console_pty, value);
 }
 
 static int set_console_log(void *data, const char *value)
 {
-	return set_string(&((struct guest *)data)->console_log, value);
+	return guest_set_text(&((struct guest *)data)->console_log, value);
 }
 
-static int set_action(enum guest_action *where, const char *value)
+int guest_parse_action(const char *value, enum guest_action *ret_action)
 {
 	static const char *const names[] = {
 		[GUEST_DESTROY] = "destroy",
@@ -274,7 +321,7 @@ static int set_action(enum guest_action *where, const char *value)
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(value, names[i])) {
-			*where = (enum guest_action)i;
+			*ret_action = (enum guest_action)i;
 			return 0;
 		}
 	return -EINVAL;
@@ -282,17 +329,22 @@ static int set_action(enum guest_action *where, const char *value)
 
 static int set_on_poweroff(void *data, const char *value)
 {
-	return set_action(&((struct guest *)data)->on_poweroff, value);
+	return guest_parse_action(value, &((struct guest *)data)->on_poweroff);
 }
 
 static int set_on_reboot(void *data, const char *value)
 {
-	return set_action(&((struct guest *)data)->on_reboot, value);
+	return guest_parse_action(value, &((struct guest *)data)->on_reboot);
+}
+
+static int set_on_watchdog(void *data, const char *value)
+{
+	return guest_parse_action(value, &((struct guest *)data)->on_watchdog);
 }
 
 static int set_on_crash(void *data, const char *value)
 {
-	return set_action(&((struct guest *)data)->on_crash, value);
+	return guest_parse_action(value, &((struct guest *)data)->on_crash);
 }
 
 const struct option_spec guest_specs[] = {
@@ -317,6 +369,7 @@ const struct option_spec guest_specs[] = {
 	  set_on_poweroff },
 	{ "on-reboot", "ACTION", "the same (default: restart)", set_on_reboot },
 	{ "on-crash", "ACTION", "the same (default: destroy)", set_on_crash },
+	{ "on-watchdog", "ACTION", "the same (default: destroy)", set_on_watchdog },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -326,7 +379,8 @@ void guest_init(struct guest *g)
 			     .vcpus = 1,
 			     .on_poweroff = GUEST_DESTROY,
 			     .on_reboot = GUEST_RESTART,
-			     .on_crash = GUEST_DESTROY };
+			     .on_crash = GUEST_DESTROY,
+			     .on_watchdog = GUEST_DESTROY };
 }
 
 void guest_fini(struct guest *g)

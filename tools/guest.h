@@ -9,19 +9,26 @@
 #include "common/options.h"
 #include "tools/passt.h"
 
-#define GUEST_DISKS_MAX 1 /* of the skeleton */
-#define GUEST_VIFS_MAX 1
+#define GUEST_DISKS_MAX 16
+#define GUEST_VIFS_MAX 8
+#define GUEST_VCPUS_MAX 32
 
 struct guest_disk {
 	char path[4096]; /* absolute */
-	bool read_only;
+	unsigned int devid;
+	bool read_only, cdrom, no_discard, untrusted;
 };
 
 struct guest_vif {
 	bool user;	 /* user-mode networking, by passt; else: */
-	char tap[16];	 /* name of the TAP device */
+	char tap[16];	 /* name of the TAP device; "" for vifDOMID.DEVID */
 	char bridge[16]; /* "" for none */
 	uint8_t mac[6];
+	unsigned int devid;
+	unsigned long long rate_bytes; /* that the guest may send in rate_us; 0: no limit */
+	unsigned int rate_us;
+	unsigned int mtu; /* 0: the front end's default */
+	bool untrusted;
 	struct passt passt;
 };
 
@@ -37,10 +44,12 @@ struct guest {
 	char uuid[37];
 	char *kernel, *initrd, *append; /* NULL: not given */
 	unsigned long long memory_bytes;
+	unsigned long long target_bytes; /* what it shall use of that; 0: all */
 	unsigned long long vcpus;
+	unsigned long long vcpus_online; /* at the start; 0: all */
 	char *console_pty, *console_log; /* NULL: none */
 	bool sparse;			 /* memory is allocated when it is touched */
-	enum guest_action on_poweroff, on_reboot, on_crash;
+	enum guest_action on_poweroff, on_reboot, on_crash, on_watchdog;
 	struct guest_disk disks[GUEST_DISKS_MAX];
 	unsigned int nr_disks;
 	struct guest_vif vifs[GUEST_VIFS_MAX];
@@ -56,10 +65,25 @@ void guest_fini(struct guest *g);
 
 /* FILE[,ro]: -EINVAL, -ENOSPC (too many), -errno of realpath(3) */
 int guest_add_disk(struct guest *g, const char *spec);
+/* Makes place for one; devid 0: the first xvd name that is free. -ENOSPC, -EEXIST */
+int guest_new_disk(struct guest *g, unsigned int devid, struct guest_disk **ret_disk);
+/* the same; devid -1: the next number */
+int guest_new_vif(struct guest *g, int devid, struct guest_vif **ret_vif);
 /* tap=NAME[,bridge=NAME][,mac=XX:XX:XX:XX:XX:XX] or user[,mac=...]: -EINVAL, -ENOSPC */
 int guest_add_vif(struct guest *g, const char *spec);
-/* What was not given: name, uuid, mac addresses. -EINVAL, logged: what has to be given */
+/*
+ * What was not given: name, uuid, and addresses of cards, which are made from the uuid: the same guest has always
+ * the same. -EINVAL, logged: what has to be given
+ */
 int guest_complete(struct guest *g);
+
+/* setters of options; -EINVAL */
+int guest_set_name(struct guest *g, const char *name);
+int guest_set_uuid(struct guest *g, const char *uuid);
+int guest_make_uuid(char *uuid);
+/* destroy, restart, preserve. -EINVAL */
+int guest_parse_action(const char *text, enum guest_action *ret_action);
+int guest_set_text(char **where, const char *text); /* -ENOMEM */
 
 /*
  * Reads options from a file: "name = value" lines, # comments. -EINVAL, logged: which line is wrong;

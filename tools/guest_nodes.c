@@ -15,7 +15,8 @@
 #include "tools/guest.h"
 #include "tools/guest_nodes.h"
 
-#define XVDA 51712 /* 202 << 8: xvda */
+#define SD 2048u /* 8 << 8: sda */
+#define EXTENDED (1u << 28)
 
 /* Where nodes are being written. The first error sticks, so that a list of writes needs one check. */
 struct writer {
@@ -120,7 +121,8 @@ static void write_cpus(struct writer *w)
 		char name[32];
 
 		snprintf(name, sizeof(name), "cpu/%u/availability", i);
-		node(w, name, "online");
+		node(w, name, "%s",
+		     w->guest->vcpus_online && i >= w->guest->vcpus_online ? "offline" : "online");
 	}
 }
 
@@ -128,6 +130,7 @@ static void write_home(struct writer *w)
 {
 	const struct xenhost_domain_info *info = w->info;
 	unsigned long long kib = info->memory_bytes / 1024;
+	unsigned long long target = w->guest->target_bytes / 1024;
 
 	base(w, "/local/domain/%u", info->domid);
 	folder(w, "", 0, info->domid);
@@ -135,12 +138,14 @@ static void write_home(struct writer *w)
 	node(w, "name", "%s", w->guest->name);
 	node(w, "domid", "%u", info->domid);
 	node(w, "memory/static-max", "%llu", kib);
-	node(w, "memory/target", "%llu", kib);
+	node(w, "memory/target", "%llu", target && target < kib ? target : kib);
 	node(w, "store/ring-ref", "%llu", (unsigned long long)info->store_gfn);
 	node(w, "store/port", "%u", info->store_port);
 	node(w, "console/ring-ref", "%llu", (unsigned long long)info->console_gfn);
 	node(w, "console/port", "%u", info->console_port);
 	node(w, "console/type", "xenhost-vmm");
+	if (w->guest->console_log)
+		node(w, "console/log", "%s", w->guest->console_log);
 	write_tty(w);
 	write_cpus(w);
 	write_control(w);
@@ -170,46 +175,84 @@ static void write_device(struct writer *w, uint16_t service, const char *class, 
 	node(w, "online", "1");
 }
 
-static void write_disk(struct writer *w, const struct guest_disk *disk, unsigned int i)
+/* for people, in the node dev: those of the first number, with a partition */
+static void disk_name(unsigned int devid, char *name, size_t size)
 {
-	unsigned int devid = XVDA + i * 16;
-	char number[16];
+	unsigned int disk = (devid & 0xff) >> 4, part = devid & 0xf;
+	const char *kind = "xvd";
 
-	snprintf(number, sizeof(number), "%u", devid);
-	write_device(w, service_builtin[SERVICE_BLKBACK].domid, "vbd", devid, "virtual-device",
-		     number);
-	node(w, "dev", "xvd%c", (int)('a' + i));
+	if (devid & EXTENDED) {
+		disk = devid >> 8 & 0xfffff;
+		part = devid & 0xff;
+	} else if (devid >> 8 == 3 || devid >> 8 == 22) {
+		kind = "hd";
+		disk = (devid >> 6 & 3) + (devid >> 8 == 22 ? 2 : 0);
+		part = devid & 0x3f;
+	} else if (devid >> 8 == SD >> 8) {
+		kind = "sd";
+	}
+	if (disk < 26)
+		snprintf(name, size, "%s%c", kind, (char)('a' + disk));
+	else
+		snprintf(name, size, "d%u", disk);
+	if (part)
+		snprintf(name + strlen(name), size - strlen(name), "%s%u", disk < 26 ? "" : "p",
+			 part);
+}
+
+static void write_disk(struct writer *w, const struct guest_disk *disk)
+{
+	const char *type = disk->cdrom ? "cdrom" : "disk";
+	char number[16], name[32];
+
+	snprintf(number, sizeof(number), "%u", disk->devid);
+	disk_name(disk->devid, name, sizeof(name));
+	write_device(w, service_builtin[SERVICE_BLKBACK].domid, "vbd", disk->devid,
+		     "virtual-device", number);
+	node(w, "dev", "%s", name);
 	node(w, "type", "file");
 	node(w, "params", "%s", disk->path);
 	node(w, "mode", "%s", disk->read_only ? "r" : "w");
-	node(w, "device-type", "disk");
-	node(w, "bootable", "1");
+	node(w, "device-type", "%s", type);
+	node(w, "bootable", "%d", disk == w->guest->disks);
 	node(w, "removable", "0");
+	if (disk->no_discard)
+		node(w, "discard-enable", "0");
 	node(w, "state", "%u", XENHOST_STATE_INITIALISING);
-	base(w, "/local/domain/%u/device/vbd/%u", w->info->domid, devid);
-	node(w, "device-type", "disk");
+	base(w, "/local/domain/%u/device/vbd/%u", w->info->domid, disk->devid);
+	node(w, "device-type", "%s", type);
+	if (disk->untrusted)
+		node(w, "trusted", "0");
 }
 
-static void write_vif(struct writer *w, const struct guest_vif *vif, unsigned int i)
+static void write_vif(struct writer *w, const struct guest_vif *vif)
 {
 	const uint8_t *m = vif->mac;
 	char mac[18];
 
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
 		 m[5]);
-	write_device(w, service_builtin[SERVICE_NETBACK].domid, "vif", i, "mac", mac);
+	write_device(w, service_builtin[SERVICE_NETBACK].domid, "vif", vif->devid, "mac", mac);
 	node(w, "mac", "%s", mac);
-	node(w, "handle", "%u", i);
+	node(w, "handle", "%u", vif->devid);
 	node(w, "type", "vif");
 	if (vif->user)
 		node(w, "passt", "%s", vif->passt.socket);
-	else
+	else if (*vif->tap)
 		node(w, "vifname", "%s", vif->tap);
+	else
+		node(w, "vifname", "vif%u.%u", w->info->domid, vif->devid);
 	if (*vif->bridge)
 		node(w, "bridge", "%s", vif->bridge);
+	if (vif->rate_bytes)
+		node(w, "rate", "%llu,%u", vif->rate_bytes, vif->rate_us);
 	node(w, "state", "%u", XENHOST_STATE_INITIALISING);
-	base(w, "/local/domain/%u/device/vif/%u", w->info->domid, i);
-	node(w, "handle", "%u", i);
+	base(w, "/local/domain/%u/device/vif/%u", w->info->domid, vif->devid);
+	node(w, "handle", "%u", vif->devid);
+	if (vif->mtu)
+		node(w, "mtu", "%u", vif->mtu);
+	if (vif->untrusted)
+		node(w, "trusted", "0");
 }
 
 static int write_all(xenhost_t *host, xenhost_txn_t txn, void *data)
@@ -220,9 +263,9 @@ static int write_all(xenhost_t *host, xenhost_txn_t txn, void *data)
 	w->error = 0;
 	write_home(w);
 	for (unsigned int i = 0; i < w->guest->nr_disks; i++)
-		write_disk(w, &w->guest->disks[i], i);
+		write_disk(w, &w->guest->disks[i]);
 	for (unsigned int i = 0; i < w->guest->nr_vifs; i++)
-		write_vif(w, &w->guest->vifs[i], i);
+		write_vif(w, &w->guest->vifs[i]);
 	return w->error;
 }
 
@@ -239,10 +282,11 @@ int guest_nodes_backend(const struct guest *g, uint16_t domid, unsigned int i, c
 {
 	if (i < g->nr_disks)
 		snprintf(path, size, "/local/domain/%u/backend/vbd/%u/%u",
-			 service_builtin[SERVICE_BLKBACK].domid, domid, XVDA + i * 16);
+			 service_builtin[SERVICE_BLKBACK].domid, domid, g->disks[i].devid);
 	else if (i - g->nr_disks < g->nr_vifs)
 		snprintf(path, size, "/local/domain/%u/backend/vif/%u/%u",
-			 service_builtin[SERVICE_NETBACK].domid, domid, i - g->nr_disks);
+			 service_builtin[SERVICE_NETBACK].domid, domid,
+			 g->vifs[i - g->nr_disks].devid);
 	else
 		return -ENOENT;
 	return 0;

@@ -267,7 +267,10 @@ static int build(struct life *l)
 		return r;
 	log_info("domain %u (%s) starts", l->info.domid, l->guest->name);
 	l->started_ms = now_ms();
-	return unpause(l);
+	r = unpause(l);
+	if (r == 0 && l->on_started)
+		l->on_started(l, l->data);
+	return r;
 }
 
 /* --- its end --- */
@@ -370,7 +373,10 @@ static enum guest_action decide(const struct life *l)
 	const struct guest *g = l->guest;
 	enum guest_action action;
 
-	if (has_crashed(l))
+	if (l->info.state == XENHOST_DOMAIN_SHUTDOWN &&
+	    l->info.shutdown_reason == SHUTDOWN_watchdog)
+		action = g->on_watchdog;
+	else if (has_crashed(l))
 		action = g->on_crash;
 	else if (l->info.state != XENHOST_DOMAIN_SHUTDOWN)
 		action = GUEST_DESTROY; /* on request */

@@ -28,6 +28,8 @@ struct life {
 	unsigned int nr_extra;
 	/* one of extra is ready, or the wait was interrupted. < 0 ends the guest and life_run() */
 	int (*on_extra)(struct life *l, void *data);
+	void (*on_started)(struct life *l,
+			   void *data); /* it runs, for the first time or again; NULL */
 	void *data;
 
 	xenhost_t *host;

@@ -56,10 +56,17 @@ static bool find_beside_us(char *path, const char *name)
 	return slash && try_program(path, self, (size_t)(slash - self), name);
 }
 
+int process_find(const char *name, char *path)
+{
+	return find_in_list(path, getenv("XENHOST_DAEMONS"), name) || find_beside_us(path, name) ||
+			       try_program(path, XENHOST_SBINDIR, strlen(XENHOST_SBINDIR), name)
+		       ? 0
+		       : -ENOENT;
+}
+
 static int find_program(char *path, const char *name)
 {
-	if (find_in_list(path, getenv("XENHOST_DAEMONS"), name) || find_beside_us(path, name) ||
-	    try_program(path, XENHOST_SBINDIR, strlen(XENHOST_SBINDIR), name))
+	if (process_find(name, path) == 0)
 		return 0;
 	log_error(
 		"cannot find xenhost-%s in $XENHOST_DAEMONS, beside this program or in %s; is it installed?",

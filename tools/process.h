@@ -26,6 +26,9 @@ int process_start(struct process *p, const char *name, const char *const *args, 
 int process_start_kept(struct process *p, const char *name, const char *const *args,
 		       struct keeper *keeper);
 
+/* where xenhost-NAME is: 0 and its path (PATH_MAX), or -ENOENT */
+int process_find(const char *name, char *path);
+
 /* has it ended? Then its status is filled in */
 bool process_ended(struct process *p);
 

@@ -371,6 +371,11 @@ static void list_all(struct pv_device *d, void (*print)(struct pv_device *d, uns
 	}
 }
 
+void pv_each(struct pv_device *d, void (*fn)(struct pv_device *d, unsigned int state))
+{
+	list_all(d, fn);
+}
+
 int pv_list(struct pv_device *d, bool all, const char *head,
 	    void (*print)(struct pv_device *d, unsigned int state))
 {
@@ -394,35 +399,64 @@ static bool has_reply(struct pv_device *d, void *data)
 	return reply && !strncmp(reply, number, strlen(number)) && reply[strlen(number)] == ' ';
 }
 
-/* *ret_text: what stands behind "ok", to be freed */
-static int give_order(struct pv_device *d, const char *order, char **ret_text)
+/* *ret_reply: "ok ..." or "error ...", to be freed */
+static int get_reply(struct pv_device *d, const char *order, char **ret_reply)
 {
 	_cleanup_free_ char *reply = NULL;
 	char number[32], text[64];
-	const char *answer;
+	int r;
+
+	snprintf(number, sizeof(number), "%" PRId64, now_ms() * 1000 + getpid() % 1000);
+	snprintf(text, sizeof(text), "%s %s", number, order);
+	r = write_node(d, 0, d->back, "xenhost-control", text);
+	if (r == 0)
+		r = wait_until(d, has_reply, number);
+	if (r < 0)
+		return r;
+	reply = pv_read_node(d, d->back, "xenhost-reply");
+	*ret_reply = strdup(reply ? reply + strlen(number) + 1 : "");
+	return *ret_reply ? 0 : -ENOMEM;
+}
+
+static char *behind_ok(const char *answer)
+{
+	return strdup(answer[2] == ' ' ? answer + 3 : "");
+}
+
+/* *ret_text: what stands behind "ok", to be freed */
+static int give_order(struct pv_device *d, const char *order, char **ret_text)
+{
+	_cleanup_free_ char *answer = NULL;
 	int r;
 
 	if (pv_back_state(d) != XENHOST_STATE_CONNECTED) {
 		log_error("the %s is not connected (%s)", d->what, pv_state_name(pv_back_state(d)));
 		return -ENOTCONN;
 	}
-	snprintf(number, sizeof(number), "%" PRId64, now_ms() * 1000 + getpid() % 1000);
-	snprintf(text, sizeof(text), "%s %s", number, order);
-	r = write_node(d, 0, d->back, "xenhost-control", text);
-	if (r == 0)
-		r = wait_until(d, has_reply, number);
+	r = get_reply(d, order, &answer);
 	if (r < 0) {
 		log_error("no answer to %s: %s; is the back end a %s, and does it run?", order,
 			  strerror(-r), d->program);
 		return r;
 	}
-	reply = pv_read_node(d, d->back, "xenhost-reply");
-	answer = reply ? reply + strlen(number) + 1 : "";
 	if (strncmp(answer, "ok", 2)) {
 		log_error("%s: %s", order, answer + strcspn(answer, " ") + (*answer ? 1 : 0));
 		return -EIO;
 	}
-	*ret_text = strdup(answer[2] == ' ' ? answer + 3 : "");
+	*ret_text = behind_ok(answer);
+	return *ret_text ? 0 : -ENOMEM;
+}
+
+int pv_stat(struct pv_device *d, char **ret_text)
+{
+	_cleanup_free_ char *answer = NULL;
+	int r = get_reply(d, "stat", &answer);
+
+	if (r < 0)
+		return r;
+	if (strncmp(answer, "ok", 2))
+		return -EIO;
+	*ret_text = behind_ok(answer);
 	return *ret_text ? 0 : -ENOMEM;
 }
 

@@ -34,6 +34,7 @@ struct pv_device {
 	unsigned int devid;
 	char back[96], front[96];
 	unsigned int printed; /* rows of a JSON list */
+	void *data;	      /* the caller's */
 };
 
 typedef int pv_txn_fn(xenhost_t *host, xenhost_txn_t txn, void *data);
@@ -72,6 +73,10 @@ int pv_detach(struct pv_device *d);
 /* print is called for each device of d->domid, or of all guests */
 int pv_list(struct pv_device *d, bool all, const char *head,
 	    void (*print)(struct pv_device *d, unsigned int state));
+/* the same for all guests, without a heading */
+void pv_each(struct pv_device *d, void (*fn)(struct pv_device *d, unsigned int state));
+/* the answer to stat, for the caller to free; quiet. -errno */
+int pv_stat(struct pv_device *d, char **ret_text);
 /* gives an order and prints the answer's pairs */
 int pv_order(struct pv_device *d, const char *order);
 

@@ -49,6 +49,23 @@ static int __attribute__((format(printf, 2, 3))) block(const char **ret_text, co
 			      got_, said_);                                                   \
 	} while (0)
 
+/* xenhost top, once: does what it says of the one disk that there is have this? */
+static void check_top(const char *want)
+{
+	char command[128], text[2048];
+	size_t len;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "xenhost top --rundir %s --json 2>&1", set.rundir);
+	f = popen(command, "re");
+	ck_assert_ptr_nonnull(f);
+	len = fread(text, 1, sizeof(text) - 1, f);
+	text[len] = '\0';
+	ck_assert_int_eq(pclose(f), 0);
+	ck_assert_msg(strstr(text, want) && !strstr(text, "\"requests\": 0,"), "top says: %s",
+		      text);
+}
+
 /* a guest without disks; d->front is where its front end will be */
 static void make_guest(struct disk *d, const char *name, unsigned int devid)
 {
@@ -78,6 +95,7 @@ START_TEST(whole_life)
 	disk_random_io(&disk, 50, 0);
 	EXPECT(0, "connected", "list");
 	EXPECT(0, "\nrequests         ", "stat life xvdb");
+	check_top("\"name\": \"life\", \"kind\": \"disk\", \"devid\": 51728, \"requests\": ");
 	EXPECT(0, "\"state\": \"running\"", "--json stat life xvdb");
 	EXPECT(0, "", "pause life 51728");
 	EXPECT(0, "\"state\": \"paused\"", "--json stat life xvdb");

@@ -20,7 +20,7 @@ expect 2 'there is no command' xenhost frobnicate
 expect 2 'a command is missing' xenhost
 expect 2 'takes list, or info' xenhost domain --rundir "$dir" list more
 expect 2 'unknown option --what' xenhost domain --what
-expect 2 '--kernel is missing' xenhost run
+expect 2 'there is nothing to boot' xenhost run
 expect 2 'bad value: --memory lots' xenhost run --memory lots
 expect 2 'bad value: --disk /nowhere/disk' xenhost run --disk /nowhere/disk
 expect 2 'bad value: --net bridge=x' xenhost run --net bridge=x

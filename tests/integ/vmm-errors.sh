@@ -79,6 +79,6 @@ config 'line 1: bad value (on-crash)' 'on-crash = weep'
 config 'line 1: bad value (uuid)' 'uuid = 1234'
 config 'line 1: bad value (vcpus)' 'vcpus = 33'
 config 'is about a guest of another name, b' 'name = b' "kernel = $dir/good"
-config 'is missing: name a Linux kernel image' 'memory = 64M'
+config 'there is nothing to boot: name a kernel' 'memory = 64M'
 config 'does it run?' "kernel = $dir/good"
 refused 'cannot reach the console of a' xenhost console --rundir "$dir" a

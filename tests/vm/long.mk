@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for check-vm, a machine each. In a tree that is built with sanitizers the daemons of
 # the machine have them too.
-LONG_TARGETS += long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted
+LONG_TARGETS += long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted
 EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
@@ -24,4 +24,9 @@ long-vm-systemd:
 	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
 	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --results vm/systemd.results \
 		$(srcdir)/vm/l1/systemd.sh
-.PHONY: long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted
+# the same packages without a machine: a container, loopback guests; as root
+long-systemd:
+	$(top_srcdir)/scripts/build-packages vm/debs
+	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
+	$(srcdir)/vm/run-systemd-here vm/debs vm/debs-newer $(srcdir)/vm/l1/systemd-loop.sh
+.PHONY: long-systemd long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted

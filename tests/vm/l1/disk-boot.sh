@@ -1,0 +1,76 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A guest of which there is nothing but a disk: GRUB, as a PVH image, finds the disk's own configuration and boots
+# the kernel that lies there. Then a guest by a configuration as Xen's xl has it, in the background.
+#
+# shellcheck disable=SC2086,SC2154 # no blanks in our paths
+
+# shellcheck source-path=SCRIPTDIR source=harness.sh
+. "${XH_HARNESS:-/harness.sh}"
+
+# make_disk FILE: a file system with a kernel, its initramfs and GRUB's configuration
+make_disk()
+{
+	truncate -s 160M $1
+	mkfs.ext4 -q -F -O ^metadata_csum,^64bit $1
+	mkdir -p $tmp/disk
+	mount -o loop $1 $tmp/disk
+	mkdir -p $tmp/disk/boot/grub
+	cp $l2/vmlinuz-6.12 $tmp/disk/boot/vmlinuz
+	cp $l2/initrd-6.12 $tmp/disk/boot/initrd
+	cat >$tmp/disk/boot/grub/grub.cfg <<-EOT
+		set timeout=0
+		echo "the disk's own configuration"
+		linux /boot/vmlinuz console=hvc0 quiet panic=-1 xh_steps=xen
+		initrd /boot/initrd
+		boot
+	EOT
+	umount $tmp/disk
+}
+
+ended_well()
+{
+	wait_exit $pid 60 || return
+	wait $pid
+}
+
+domain_gone()
+{
+	wait_end=$(($(uptime_s) + 60 * patience))
+	while xenhost info --rundir $1 $2 >/dev/null 2>&1; do
+		[ "$(uptime_s)" -lt "$wait_end" ] || return 1
+		usleep 100000
+	done
+}
+
+modprobe -a kvm-amd tun loop ext4 2>/dev/null
+export XENHOST_GRUB=$l2/grub-pvh
+check disk make_disk $tmp/disk.img
+: >$results/disk.log
+xenhost run --rundir $tmp/run --memory 384M $tmp/disk.img >$results/disk.log 2>$results/disk.errors </dev/null &
+pid=$!
+check grub wait_line "the disk's own configuration" $results/disk.log $pid 120 ||
+	tail -n 40 $results/disk.log $results/disk.errors
+check kernel wait_line '^ok xen' $results/disk.log $pid 240 || tail -n 40 $results/disk.log $results/disk.errors
+check powers-off ended_well || tail -n 5 $results/disk.errors
+
+cat >$tmp/xl.cfg <<EOT
+type = "pvh"
+name = "by-file"
+kernel = "$l2/vmlinuz-6.12"
+ramdisk = "$l2/initrd-6.12"
+extra = "console=hvc0 quiet panic=-1 xh_steps=xen,memory,input xh_wait=600"
+memory = 256
+vcpus = 1
+disk = [ '$tmp/disk.img,raw,xvda,r', '$tmp/disk.img,raw,xvdb,r' ]
+console_log = "$results/by-file.log"
+EOT
+: >$results/by-file.log
+check detached xenhost run --detach --rundir $tmp/run2 $tmp/xl.cfg memory=192
+check two-disks test "$(xenhost block --rundir $tmp/run2 list by-file | grep -c /disk.img)" = 2
+check its-kernel wait_line '^ok xen' $results/by-file.log 1 120 || tail $results/by-file.log $tmp/run2/log
+check log-command sh -c "xenhost log --rundir $tmp/run2 by-file | grep -q '^ok xen'"
+check memory-of-the-command-line test "$(xenhost domain --rundir $tmp/run2 info by-file | sed -n 's/^memory: *//p')" = '192 MiB'
+check destroy xenhost destroy --rundir $tmp/run2 --wait 60 by-file
+check gone domain_gone $tmp/run2 by-file
+finish

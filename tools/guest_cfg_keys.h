@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keys of a guest's configuration: K(name, form, use, setter, text). Included once, by guest_cfg.c, inside
+ * of a table. A refused key whose value is 0, "" or [] is as one that is not there.
+ */
+/* clang-format off: a line for each */
+#define HVM "it is for HVM guests"
+#define SCREEN "there is no screen; see xenhost-console(1)"
+#define PASS "no devices are passed through"
+#define MODEL "there is no device model"
+#define SHIM "there is no Xen to be PV under; Linux kernels since 4.11 run as PVH guests"
+
+/* what the guest is */
+K("name", "STRING", XL_USED, set_name, "the guest's name: at most 63 characters, no slash")
+K("uuid", "UUID", XL_USED, set_uuid, "its identity; xenhost-guest(1) makes one up and keeps it")
+K("type", "STRING", XL_USED, set_type,
+  "pvh, which is also what is taken without it; pv and hvm are refused")
+K("builder", "STRING", XL_REFUSED, set_builder,
+  "it asks for a PV or an HVM guest: leave it out and write type = \"pvh\"")
+/* processors and memory */
+K("vcpus", "NUMBER", XL_USED, set_vcpus, "processors online at the start, 1 to 32")
+K("maxvcpus", "NUMBER", XL_USED, set_maxvcpus,
+  "processors that it may bring online, not less than vcpus")
+K("memory", "MBYTES", XL_USED, set_memory, "its memory; 256 without it")
+K("maxmem", "MBYTES", XL_USED, set_maxmem,
+  "it is built with so much and gives what exceeds memory back as soon as its balloon works")
+K("cpus", "CPULIST", XL_IGNORED, NULL, "write AllowedCPUs= for xenhost-vm@NAME.service")
+K("cpus_soft", "CPULIST", XL_IGNORED, NULL, "the host's scheduler knows no soft affinity")
+K("cpu_weight", "NUMBER", XL_IGNORED, NULL, "write CPUWeight= for xenhost-vm@NAME.service")
+K("cap", "NUMBER", XL_IGNORED, NULL, "write CPUQuota= for xenhost-vm@NAME.service")
+K("pool", "STRING", XL_IGNORED, NULL, "there are no pools of processors; slices of systemd do that")
+K("vnuma", "LIST", XL_REFUSED, NULL, "a guest has one node of memory")
+/* its boot */
+K("kernel", "PATH", XL_USED, set_kernel,
+  "Linux kernel with a PVH entry; without it GRUB boots what the first disk says")
+K("ramdisk", "PATH", XL_USED, set_ramdisk, "its initial RAM disk")
+K("cmdline", "STRING", XL_USED, set_cmdline, "its command line; then root and extra do not count")
+K("root", "STRING", XL_USED, set_root, "root=STRING on its command line")
+K("extra", "STRING", XL_USED, set_extra, "the rest of its command line")
+K("bootloader", "STRING", XL_REFUSED, NULL,
+  "no program of the host reads guests' disks: leave it out, and without kernel GRUB boots what the disk's own configuration says")
+K("bootloader_args", "LIST", XL_IGNORED, NULL, "it is for bootloader")
+K("firmware", "STRING", XL_REFUSED, NULL,
+  "there is no firmware: leave it out, and without kernel GRUB boots what the disk's own configuration says")
+K("pvshim", "BOOLEAN", XL_REFUSED, NULL, SHIM)
+K("pvshim_path", "PATH", XL_IGNORED, NULL, "it is for pvshim")
+K("pvshim_cmdline", "STRING", XL_IGNORED, NULL, "it is for pvshim")
+K("pvshim_extra", "STRING", XL_IGNORED, NULL, "it is for pvshim")
+/* its end */
+K("on_poweroff", "ACTION", XL_USED, set_on_poweroff,
+  "destroy, restart or preserve; destroy without it")
+K("on_reboot", "ACTION", XL_USED, set_on_reboot, "the same; restart without it")
+K("on_crash", "ACTION", XL_USED, set_on_crash, "the same; destroy without it")
+K("on_watchdog", "ACTION", XL_USED, set_on_watchdog, "the same; destroy without it")
+K("on_soft_reset", "ACTION", XL_REFUSED, set_on_soft_reset,
+  "a guest that starts another kernel goes on; only soft-reset is taken")
+/* its devices */
+K("disk", "LIST", XL_USED, set_disk, "disks: see DISKS")
+K("vif", "LIST", XL_USED, set_vif, "network cards: see NETWORK CARDS")
+K("publish", "LIST", XL_USED, set_publish,
+  "not of xl: ports of the host that are the guest's, [ADDRESS:]HOST:GUEST[/udp], with a card that has user")
+K("console_log", "PATH", XL_USED, set_console_log,
+  "not of xl: a file that gets what the guest prints")
+K("console_pty", "PATH", XL_USED, set_console_pty,
+  "not of xl: a link to a pseudoterminal for the console")
+K("sparse", "BOOLEAN", XL_USED, set_sparse,
+  "not of xl: memory is allocated when the guest touches it")
+K("channel", "LIST", XL_REFUSED, NULL, "there are no channels; use the network")
+K("p9", "LIST", XL_REFUSED, NULL, "no folders are shared")
+K("pci", "LIST", XL_REFUSED, NULL, PASS)
+K("pvcalls", "LIST", XL_REFUSED, NULL, "there is no such back end")
+K("usbctrl", "LIST", XL_REFUSED, NULL, "there is no USB")
+K("usbdev", "LIST", XL_REFUSED, NULL, "there is no USB")
+K("vdispl", "LIST", XL_REFUSED, NULL, SCREEN)
+K("vfb", "LIST", XL_REFUSED, NULL, SCREEN)
+K("vkb", "LIST", XL_REFUSED, NULL, SCREEN)
+K("vsnd", "LIST", XL_REFUSED, NULL, "there is no sound")
+K("vtpm", "LIST", XL_REFUSED, NULL, "there is no TPM")
+K("virtio", "LIST", XL_REFUSED, NULL, "devices are Xen's own")
+K("dtdev", "LIST", XL_REFUSED, NULL, PASS)
+K("ioports", "LIST", XL_REFUSED, NULL, PASS)
+K("iomem", "LIST", XL_REFUSED, NULL, PASS)
+K("irqs", "LIST", XL_REFUSED, NULL, PASS)
+K("gfx_passthru", "STRING", XL_REFUSED, NULL, PASS)
+K("passthrough", "STRING", XL_REFUSED, set_passthrough,
+  "no devices are passed through; disabled is taken")
+K("pci_msitranslate", "BOOLEAN", XL_IGNORED, NULL, PASS)
+K("pci_permissive", "BOOLEAN", XL_IGNORED, NULL, PASS)
+K("pci_power_mgmt", "BOOLEAN", XL_IGNORED, NULL, PASS)
+K("pci_seize", "BOOLEAN", XL_IGNORED, NULL, PASS)
+K("rdm", "STRING", XL_IGNORED, NULL, PASS)
+K("rdm_mem_boundary", "MBYTES", XL_IGNORED, NULL, PASS)
+K("device_tree", "PATH", XL_REFUSED, NULL, "it is for Arm")
+/* what it is among others */
+K("driver_domain", "BOOLEAN", XL_REFUSED, NULL, "back ends are processes of the host")
+K("init_seclabel", "STRING", XL_REFUSED, NULL,
+  "there are no labels; bridge.conf(5) says who may have to do with whom")
+K("seclabel", "STRING", XL_REFUSED, NULL,
+  "there are no labels; bridge.conf(5) says who may have to do with whom")
+K("nomigrate", "BOOLEAN", XL_IGNORED, NULL, "no guest migrates")
+K("max_event_channels", "NUMBER", XL_IGNORED, NULL, "write ports into bridge.conf(5)")
+K("max_grant_frames", "NUMBER", XL_IGNORED, NULL, "a guest may have 32")
+K("max_grant_version", "NUMBER", XL_IGNORED, NULL, "grants are version 1")
+K("max_maptrack_frames", "NUMBER", XL_IGNORED, NULL, "guests map no grants of others")
+K("xend_suspend_evtchn_compat", "BOOLEAN", XL_IGNORED, NULL, "no guest is suspended")
+/* its machine */
+K("cpuid", "STRING", XL_REFUSED, NULL, "what processors show cannot be changed")
+K("nestedhvm", "BOOLEAN", XL_REFUSED, NULL, "guests cannot be hosts")
+K("altp2m", "STRING", XL_REFUSED, set_altp2m,
+  "there is one view of a guest's memory; disabled is taken")
+K("altp2mhvm", "BOOLEAN", XL_REFUSED, NULL, "there is one view of a guest's memory")
+K("localtime", "BOOLEAN", XL_REFUSED, NULL, "a guest's clock begins with UTC")
+K("rtc_timeoffset", "SECONDS", XL_REFUSED, NULL, "a guest's clock begins with UTC")
+K("vmtrace_buf_kb", "KBYTES", XL_REFUSED, NULL, "guests are not traced")
+K("e820_host", "BOOLEAN", XL_REFUSED, NULL, PASS)
+K("tee", "STRING", XL_REFUSED, set_none, "it is for Arm; none is taken")
+K("gic_version", "STRING", XL_REFUSED, set_default, "it is for Arm; default is taken")
+K("vuart", "STRING", XL_REFUSED, NULL, "it is for Arm")
+K("tsc_mode", "STRING", XL_IGNORED, NULL, "the time stamp counter is the host's")
+K("vpmu", "BOOLEAN", XL_IGNORED, NULL, "performance counters are as KVM gives them")
+K("hap", "BOOLEAN", XL_IGNORED, NULL, "KVM decides")
+K("oos", "BOOLEAN", XL_IGNORED, NULL, "KVM decides")
+K("shadow_memory", "MBYTES", XL_IGNORED, NULL, "KVM decides")
+K("mca_caps", "LIST", XL_IGNORED, NULL, "machine checks are not passed on")
+K("msr_relaxed", "BOOLEAN", XL_IGNORED, NULL, "KVM decides")
+K("acpi", "BOOLEAN", XL_IGNORED, NULL, "a guest has always ACPI's tables")
+K("apic", "BOOLEAN", XL_IGNORED, NULL, "a guest has always local APICs")
+/* of HVM guests and their device model */
+K("acpi_firmware", "PATH", XL_IGNORED, NULL, HVM)
+K("acpi_laptop_slate", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("acpi_s3", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("acpi_s4", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("bios", "STRING", XL_IGNORED, NULL, HVM)
+K("bios_path_override", "PATH", XL_IGNORED, NULL, HVM)
+K("boot", "STRING", XL_IGNORED, NULL, HVM)
+K("device_model_args", "LIST", XL_IGNORED, NULL, MODEL)
+K("device_model_args_hvm", "LIST", XL_IGNORED, NULL, MODEL)
+K("device_model_args_pv", "LIST", XL_IGNORED, NULL, MODEL)
+K("device_model_override", "PATH", XL_IGNORED, NULL, MODEL)
+K("device_model_stubdomain_override", "BOOLEAN", XL_IGNORED, NULL, MODEL)
+K("device_model_stubdomain_seclabel", "STRING", XL_IGNORED, NULL, MODEL)
+K("device_model_user", "STRING", XL_IGNORED, NULL, MODEL)
+K("device_model_version", "STRING", XL_IGNORED, NULL, MODEL)
+K("dm_restrict", "BOOLEAN", XL_IGNORED, NULL, MODEL)
+K("hdtype", "STRING", XL_IGNORED, NULL, HVM)
+K("hpet", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("keymap", "STRING", XL_IGNORED, NULL, HVM)
+K("mmio_hole", "MBYTES", XL_IGNORED, NULL, HVM)
+K("ms_vm_genid", "STRING", XL_IGNORED, NULL, HVM)
+K("nographic", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("nx", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("opengl", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("pae", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("sdl", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("serial", "STRING", XL_IGNORED, NULL, HVM)
+K("smbios_firmware", "PATH", XL_IGNORED, NULL, HVM)
+K("soundhw", "STRING", XL_IGNORED, NULL, HVM)
+K("spice", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("spice_clipboard_sharing", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("spice_image_compression", "STRING", XL_IGNORED, NULL, HVM)
+K("spice_streaming_video", "STRING", XL_IGNORED, NULL, HVM)
+K("spiceagent_mouse", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("spicedisable_ticketing", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("spicehost", "ADDRESS", XL_IGNORED, NULL, HVM)
+K("spicepasswd", "STRING", XL_IGNORED, NULL, HVM)
+K("spiceport", "NUMBER", XL_IGNORED, NULL, HVM)
+K("spicetls_port", "NUMBER", XL_IGNORED, NULL, HVM)
+K("spiceusbredirection", "NUMBER", XL_IGNORED, NULL, HVM)
+K("spicevdagent", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("stdvga", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("stubdomain_cmdline", "STRING", XL_IGNORED, NULL, MODEL)
+K("stubdomain_kernel", "PATH", XL_IGNORED, NULL, MODEL)
+K("stubdomain_memory", "MBYTES", XL_IGNORED, NULL, MODEL)
+K("stubdomain_ramdisk", "PATH", XL_IGNORED, NULL, MODEL)
+K("timer_mode", "STRING", XL_IGNORED, NULL, HVM)
+K("usb", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("usbdevice", "LIST", XL_IGNORED, NULL, HVM)
+K("usbversion", "NUMBER", XL_IGNORED, NULL, HVM)
+K("vendor_device", "STRING", XL_IGNORED, NULL, HVM)
+K("vga", "STRING", XL_IGNORED, NULL, HVM)
+K("videoram", "MBYTES", XL_IGNORED, NULL, HVM)
+K("viridian", "LIST", XL_IGNORED, NULL, HVM)
+K("vkb_device", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("vnc", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("vncdisplay", "NUMBER", XL_IGNORED, NULL, HVM)
+K("vnclisten", "ADDRESS", XL_IGNORED, NULL, HVM)
+K("vncpasswd", "STRING", XL_IGNORED, NULL, HVM)
+K("vncunused", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("vpt_align", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("xen_platform_pci", "BOOLEAN", XL_IGNORED, NULL, HVM)
+K("display", "DISPLAY", XL_IGNORED, NULL, HVM)
+K("xauthority", "PATH", XL_IGNORED, NULL, HVM)
