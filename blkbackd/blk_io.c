@@ -22,6 +22,7 @@
 #include "common/log.h"
 
 #include "blkbackd/blk_io.h"
+#include "blkbackd/blk_nbd.h"
 
 #define MERGE_MAX (1u << 20)
 
@@ -41,6 +42,7 @@ struct blk_io {
 	struct list todo, flush_waiting, flush_running;
 	void (*batch)(void *data);
 	void *data;
+	struct blk_nbd *nbd; /* instead of fd */
 
 	bool uring;
 	bool fixed_file; /* the image is registered as file 0, the fence as 1 */
@@ -237,6 +239,71 @@ static void sync_kick(struct blk_io *io)
 	}
 }
 
+/* --- by a server --- */
+
+static void on_nbd_done(void *data, struct blk_io_op *op, int result)
+{
+	struct blk_io *io = data;
+
+	if (!op)
+		flush_done(io, result);
+	else if (list_empty(&op->merged))
+		op_done(io, op, result);
+	else if (result == 0)
+		merged_done(io, op);
+	else
+		split_op(io, op);
+}
+
+static void nbd_kick(struct blk_io *io)
+{
+	do {
+		while (!list_empty(&io->todo))
+			blk_nbd_submit(io->nbd, take_op(io));
+		if (flush_begin(io))
+			blk_nbd_flush(io->nbd);
+		blk_nbd_kick(io->nbd);
+	} while (!list_empty(&io->todo) || (!io->flushing && !list_empty(&io->flush_waiting)));
+}
+
+static void on_nbd_batch(void *data)
+{
+	struct blk_io *io = data;
+
+	nbd_kick(io);
+	io->batch(io->data);
+}
+
+static int nbd_open(struct blk_io *io, const struct blk_io_config *config)
+{
+	const struct blk_nbd_config nbd = {
+		.depth = config->depth,
+		.done = on_nbd_done,
+		.batch = on_nbd_batch,
+		.lost = config->lost,
+		.lost_data = config->data,
+		.data = io,
+	};
+
+	return blk_nbd_new(&nbd, &io->nbd);
+}
+
+void blk_io_connect(struct blk_io *io, struct nbd_handle *handle)
+{
+	if (io->nbd)
+		blk_nbd_connect(io->nbd, handle);
+}
+
+void blk_io_give_up(struct blk_io *io)
+{
+	if (!io->nbd)
+		return;
+	blk_nbd_give_up(io->nbd);
+	nbd_kick(io);
+}
+
+/* --- by io_uring --- */
+
 static void prepare_op(struct blk_io *io, struct io_uring_sqe *sqe, struct blk_io_op *op)
 {
 	int fd = io->fixed_file ? 0 : io->fd;
@@ -367,6 +434,8 @@ void blk_io_kick(struct blk_io *io)
 {
 	if (io->uring)
 		uring_kick(io, 0);
+	else if (io->nbd)
+		nbd_kick(io);
 	else
 		sync_kick(io);
 }
@@ -374,10 +443,14 @@ void blk_io_kick(struct blk_io *io)
 void blk_io_drain(struct blk_io *io)
 {
 	while (io->nr_ops > 0) {
-		if (io->uring)
+		if (io->uring) {
 			uring_kick(io, 1);
-		else
+		} else if (io->nbd) {
+			nbd_kick(io);
+			blk_nbd_wait(io->nbd);
+		} else {
 			sync_kick(io);
+		}
 	}
 }
 
@@ -469,6 +542,8 @@ static int uring_start(struct blk_io *io, struct event_base *base)
 
 int blk_io_start(struct blk_io *io, struct event_base *base)
 {
+	if (io->nbd)
+		return blk_nbd_start(io->nbd, base);
 	return io->uring ? uring_start(io, base) : 0;
 }
 
@@ -510,6 +585,12 @@ int blk_io_new(const struct blk_io_config *config, struct blk_io **ret_io)
 	list_init(&io->todo);
 	list_init(&io->flush_waiting);
 	list_init(&io->flush_running);
+	if (config->engine == BLK_IO_NBD) {
+		r = nbd_open(io, config);
+		if (r == 0)
+			*ret_io = steal_ptr(&io);
+		return r;
+	}
 	r = uring ? uring_open(io, config->depth) : 0;
 	if (r < 0) {
 		if (config->engine == BLK_IO_URING)
@@ -527,6 +608,7 @@ struct blk_io *blk_io_free(struct blk_io *io)
 	if (io) {
 		assert(io->nr_ops == 0);
 		uring_close(io);
+		blk_nbd_free(io->nbd);
 		free(io);
 	}
 	return NULL;
@@ -539,7 +621,7 @@ void blk_io_freep(struct blk_io **io)
 
 const char *blk_io_name(const struct blk_io *io)
 {
-	return io->uring ? "io_uring" : io->null ? "null" : "preadv";
+	return io->uring ? "io_uring" : io->nbd ? "nbd" : io->null ? "null" : "preadv";
 }
 
 struct io_uring *blk_io_ring(struct blk_io *io)

@@ -18,11 +18,13 @@
 struct blk_io;
 struct event_base;
 struct io_uring;
+struct nbd_handle;
 
 enum blk_io_kind {
 	BLK_IO_READ,
 	BLK_IO_WRITE,
-	BLK_IO_FLUSH, /* everything that was answered before it is on the medium */
+	BLK_IO_FLUSH,	/* everything that was answered before it is on the medium */
+	BLK_IO_DISCARD, /* of BLK_IO_NBD only; blk_slow.h does the others. No iov */
 };
 
 enum blk_io_engine {
@@ -30,6 +32,7 @@ enum blk_io_engine {
 	BLK_IO_URING,
 	BLK_IO_SYNC,
 	BLK_IO_NULL, /* does nothing: no medium */
+	BLK_IO_NBD,  /* by a server; see blk_io_connect() */
 };
 
 /* The caller's memory, like iov, until done() was called. */
@@ -61,6 +64,7 @@ struct blk_io_config {
 	enum blk_io_engine engine; /* AUTO: uring, or sync where it cannot be had */
 	/* follows each group of done() calls that did not come out of blk_io_kick() or blk_io_drain() */
 	void (*batch)(void *data);
+	void (*lost)(void *data); /* of BLK_IO_NBD: blk_io_connect() is wanted */
 	void *data;
 };
 
@@ -74,6 +78,14 @@ void blk_io_freep(struct blk_io **io);
 
 const char *blk_io_name(const struct blk_io *io); /* of the engine */
 uint64_t blk_io_merged(const struct blk_io *io);  /* operations that were part of another */
+
+/*
+ * BLK_IO_NBD has no connection until it gets one, and asks for another by lost() when it goes; what is under
+ * way waits. The handle is taken over. After giving up there is none any more, and what waits for one is
+ * done() with -ECANCELED. Nothing happens with other engines.
+ */
+void blk_io_connect(struct blk_io *io, struct nbd_handle *handle);
+void blk_io_give_up(struct blk_io *io);
 
 /* for tests; NULL: there is none */
 struct io_uring *blk_io_ring(struct blk_io *io);

@@ -14,6 +14,7 @@
 
 #include "blkbackd/blk_ring.h"
 #include "blkbackd/image.h"
+#include "blkbackd/nbd_dial.h"
 
 int image_size(const struct image *img, uint64_t *ret_sectors)
 {
@@ -145,6 +146,27 @@ int image_null(const char *size, bool readonly, struct image **ret_image)
 	return 0;
 }
 
+int image_nbd(const char *name, const struct nbd_export *exp, bool readonly,
+	      struct image **ret_image)
+{
+	struct image *img = NULL;
+	int r;
+
+	if (exp->readonly && !readonly)
+		return -EROFS;
+	r = image_new(name, -1, readonly, &img);
+	if (r < 0)
+		return r;
+	img->nbd = true;
+	img->sector_size = exp->sector_size;
+	img->physical_size = exp->physical_size;
+	img->sectors = exp->size / exp->sector_size * (exp->sector_size / BLK_SECTOR);
+	img->discard = !readonly && (exp->trim || exp->zero);
+	img->discard_granularity = 4096; /* what is less no server can give back */
+	*ret_image = img;
+	return 0;
+}
+
 struct image *image_close(struct image *image)
 {
 	if (image) {
@@ -213,6 +235,8 @@ const char *image_strerror(int error)
 		return "smaller than one sector of 512 or 4096 bytes";
 	case -ENOTBLK:
 		return "neither a file nor a block device";
+	case -EROFS:
+		return "the server lets nobody write it; give the disk to the guest as read-only";
 	default:
 		return strerror(-error);
 	}

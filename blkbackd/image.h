@@ -9,8 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct nbd_export;
+
 struct image {
-	int fd; /* -1: there is no medium, "null:SIZE" */
+	int fd;	  /* -1: there is no medium, "null:SIZE", or */
+	bool nbd; /* a server has it */
 	bool readonly;
 	bool is_device;
 	bool direct;	/* O_DIRECT: the host's page cache is not in between */
@@ -33,6 +36,9 @@ int image_adopt(const char *path, int fd, bool readonly, uint32_t granularity,
 		struct image **ret_image);
 /* Stores nothing, for measurements. size: in bytes, or with K, M, G. -EINVAL */
 int image_null(const char *size, bool readonly, struct image **ret_image);
+/* A server's. -EROFS: it is to be written, and may not be */
+int image_nbd(const char *name, const struct nbd_export *exp, bool readonly,
+	      struct image **ret_image);
 struct image *image_close(struct image *image); /* NULL */
 void image_closep(struct image **image);
 

@@ -27,12 +27,14 @@
 #include "blkbackd/image.h"
 #include "blkbackd/vbd.h"
 #include "blkbackd/vbd_image.h"
+#include "blkbackd/vbd_nbd.h"
 #include "blkbackd/vbd_nodes.h"
 #include "blkbackd/vbd_queue.h"
 #include "blkbackd/vbd_settle.h"
 
-#define WAIT_MS 20     /* between looks whether a predecessor is gone */
-#define SIZE_LOOK_S 10 /* between looks at the image's size */
+#define WAIT_MS 20	/* between looks whether a predecessor is gone, */
+#define WAIT_NBD_MS 500 /* or a server there */
+#define SIZE_LOOK_S 10	/* between looks at the image's size */
 
 /* --- for queues and nodes --- */
 
@@ -219,7 +221,7 @@ static int wait_for_predecessor(struct vbd *vbd)
 		log_info("%s: waiting until the I/O of the predecessor is over",
 			 xenhost_device_name(vbd->dev));
 	vbd->waiting_told = true;
-	set_timer(vbd, WAIT_MS);
+	set_timer(vbd, vbd->opening.nbd ? WAIT_NBD_MS : WAIT_MS);
 	return XENHOST_LATER;
 }
 
@@ -464,6 +466,8 @@ static void vbd_remove(xenhost_device_t *dev)
 	if (vbd->nr_running > 0)
 		wait_for_queues(vbd);
 	log_info("%s: removed", xenhost_device_name(dev));
+	if (!vbd->handed_over)
+		vbd_nbd_forget(vbd);
 	xenhost_device_set_data(dev, NULL);
 	vbd_free(vbd);
 }

@@ -18,6 +18,8 @@
 #include "blkbackd/blk_io.h"
 #include "blkbackd/blk_journal.h"
 #include "blkbackd/blk_ring.h"
+#include "blkbackd/nbd_dial.h"
+#include "blkbackd/nbd_spec.h"
 #include "blkbackd/throttle.h"
 
 #define VBD_RING_ORDER_MAX 4u
@@ -79,11 +81,26 @@ struct vbd_opening {
 	struct opener_call call;
 	char *params; /* the node */
 	bool readonly;
+	bool nbd; /* see struct vbd_nbd */
 	/* the answer */
 	int fd;
 	int error;
 	uint32_t value;
 	char text[OPEN_TEXT_MAX];
+};
+
+/* see vbd_nbd.c */
+struct vbd_nbd {
+	bool wanted; /* by a queue that has none */
+	bool told;   /* that there is none */
+	struct nbd_spec spec;
+	struct opener_call call;
+	struct nbd_dial *dial;
+	struct event *retry;
+	struct event *fence; /* the predecessor's connection */
+	int fence_fd;
+	struct nbd_handle *handle; /* the first one, until a queue wants it */
+	struct nbd_export exp;
 };
 
 struct vbd {
@@ -92,11 +109,13 @@ struct vbd {
 	struct event *timer; /* waits for a predecessor, or looks at the image's size */
 	bool waiting_told;
 	struct vbd_opening opening;
+	struct vbd_nbd nbd;
 	struct image *image;
 	struct blk_slow *slow;	 /* while connected */
 	struct journal *journal; /* of a predecessor, or ours while connected */
 	bool journal_ours;
 	struct blk_limits limits;
+	uint32_t max_queues; /* offered */
 	uint32_t nr_queues;
 	uint32_t nr_running;			      /* not stopped yet */
 	bool stopping;				      /* they were told to */

@@ -6,12 +6,14 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 
 #include "blkbackd/image.h"
 #include "blkbackd/vbd_image.h"
+#include "blkbackd/vbd_nbd.h"
 #include "blkbackd/vbd_nodes.h"
 
 /* mode: "r" or "w"; anything else might be meant as either */
@@ -70,23 +72,31 @@ static const char *strip_prefix(const char *params)
 	return params;
 }
 
+void vbd_opened(struct vbd *vbd, int error, const char *text)
+{
+	struct vbd_opening *o = &vbd->opening;
+
+	o->state = OPENING_ANSWERED;
+	o->error = error;
+	snprintf(o->text, sizeof(o->text), "%s", text ? text : "");
+	xenhost_device_continue(vbd->dev);
+}
+
 static void on_answer(struct opener_call *call, const struct open_answer *answer, int *fds,
 		      size_t nr_fds)
 {
 	struct vbd_opening *o = list_entry(call, struct vbd_opening, call);
 
-	o->state = OPENING_ANSWERED;
-	o->error = answer->error;
 	o->value = answer->value;
-	strcpy(o->text, answer->text);
-	if (o->error == 0 && nr_fds == 1) {
+	if (answer->error == 0 && nr_fds != 1) {
+		vbd_opened(o->vbd, -EBADMSG, "xenhost-opend sends no descriptor");
+		return;
+	}
+	if (answer->error == 0) {
 		o->fd = fds[0];
 		fds[0] = -1;
-	} else if (o->error == 0) {
-		o->error = -EBADMSG;
-		strcpy(o->text, "xenhost-opend sends no descriptor");
 	}
-	xenhost_device_continue(o->vbd->dev);
+	vbd_opened(o->vbd, answer->error, answer->text);
 }
 
 static int ask(struct vbd *vbd)
@@ -108,6 +118,17 @@ static int ask(struct vbd *vbd)
 	return XENHOST_LATER;
 }
 
+static int begin_nbd(struct vbd *vbd)
+{
+	int r;
+
+	vbd->opening.state = OPENING_ASKED;
+	r = vbd_nbd_open(vbd);
+	if (r == 0)
+		return XENHOST_LATER;
+	return vbd_error(vbd->dev, r, "cannot ask for the image: %s", strerror(-r));
+}
+
 /* params and mode as they are now; 0, XENHOST_LATER, or -errno */
 static int begin(struct vbd *vbd)
 {
@@ -124,6 +145,14 @@ static int begin(struct vbd *vbd)
 		return vbd_error(vbd->dev, r,
 				 "cannot read the node params, the path of the image: %s",
 				 strerror(-r));
+	r = nbd_spec_parse(o->params, &vbd->nbd.spec);
+	o->nbd = r != -ENOENT;
+	if (o->nbd)
+		return r < 0 ? vbd_error(vbd->dev, r,
+					 "%s is no NBD disk: nbd://HOST:PORT/EXPORT or "
+					 "nbd+unix:///EXPORT?socket=PATH",
+					 o->params)
+			     : begin_nbd(vbd);
 	if (strncmp(o->params, null_prefix, strlen(null_prefix)) != 0)
 		return ask(vbd);
 	r = image_null(o->params + strlen(null_prefix), o->readonly, &vbd->image);
@@ -139,11 +168,15 @@ static int finish(struct vbd *vbd)
 
 	o->fd = -1;
 	o->state = OPENING_IDLE;
-	if (r == -EBUSY)
-		return r;
+	/* a guest that uses the disk waits for its server */
+	if (r == -EBUSY || (r < 0 && o->nbd && vbd->journal))
+		return -EBUSY;
 	if (r < 0)
 		return vbd_error(vbd->dev, r, "cannot open the image %s: %s", o->params, o->text);
-	r = image_adopt(strip_prefix(o->params), fd, o->readonly, o->value, &vbd->image);
+	if (o->nbd)
+		r = image_nbd(o->params, &vbd->nbd.exp, o->readonly, &vbd->image);
+	else
+		r = image_adopt(strip_prefix(o->params), fd, o->readonly, o->value, &vbd->image);
 	if (r < 0)
 		return vbd_error(vbd->dev, r, "cannot use the image %s: %s", o->params,
 				 image_strerror(r));
@@ -154,6 +187,7 @@ static int apply_settings(struct vbd *vbd)
 {
 	int r;
 
+	vbd->max_queues = vbd->image->nbd ? 1 : vbd->driver->nr_queues; /* one connection */
 	if (!wants_page_cache(vbd))
 		image_set_direct(vbd->image);
 	r = set_geometry(vbd);
@@ -182,10 +216,12 @@ void vbd_opening_init(struct vbd *vbd)
 	vbd->opening.vbd = vbd;
 	vbd->opening.fd = -1;
 	opener_call_init(&vbd->opening.call);
+	vbd_nbd_init(vbd);
 }
 
 void vbd_opening_fini(struct vbd *vbd)
 {
+	vbd_nbd_fini(vbd);
 	opener_cancel(&vbd->opening.call);
 	closep(&vbd->opening.fd);
 	free(vbd->opening.params);

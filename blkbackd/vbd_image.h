@@ -13,5 +13,7 @@ void vbd_opening_fini(struct vbd *vbd);
  * xenhost_device_continue(); -EBUSY: somebody has it, which is not yet an error of the device; or -errno, told
  */
 int vbd_open_image(struct vbd *vbd);
+/* of vbd_nbd.c: what it was asked for is there, or not */
+void vbd_opened(struct vbd *vbd, int error, const char *text);
 
 #endif

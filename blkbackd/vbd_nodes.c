@@ -120,7 +120,7 @@ int vbd_publish(struct vbd *vbd)
 		{ "feature-flush-cache", 1 },
 		{ "feature-persistent", 0 },
 		{ "feature-max-indirect-segments", vbd->limits.indirect },
-		{ "multi-queue-max-queues", vbd->driver->nr_queues },
+		{ "multi-queue-max-queues", vbd->max_queues },
 		{ "max-ring-page-order", VBD_RING_ORDER_MAX },
 		{ "max-ring-pages", 1u << VBD_RING_ORDER_MAX },
 		{ "feature-discard", vbd->limits.discard },
@@ -239,7 +239,7 @@ static int read_sizes(struct vbd *vbd, struct journal_key *key)
 	uint32_t order = 0;
 	int r;
 
-	r = xenhost_device_queues(vbd->dev, vbd->driver->nr_queues, &key->nr_queues);
+	r = xenhost_device_queues(vbd->dev, vbd->max_queues, &key->nr_queues);
 	if (r < 0)
 		return front_error(vbd, r, "multi-queue-num-queues");
 	r = xenhost_device_ring_order(vbd->dev, VBD_RING_ORDER_MAX, &order);

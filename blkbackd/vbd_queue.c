@@ -34,8 +34,10 @@
 
 #include <xenhost/ring.h>
 
+#include "blkbackd/blk_nbd.h"
 #include "blkbackd/blk_slow.h"
 #include "blkbackd/image.h"
+#include "blkbackd/vbd_nbd.h"
 #include "blkbackd/vbd_queue.h"
 
 #define MERGE_ROOM BLK_SEGS_MAX
@@ -79,8 +81,9 @@ struct vbd_queue {
 	bool event_off; /* the front end has woken us for nothing too often */
 	struct vbd_req *barrier;
 	struct list free, parked, held, answered;
-	struct letter start, stop, stopped, kick, broke;
-	const char *why; /* it is broken */
+	struct letter start, stop, stopped, kick, broke, lost, connect;
+	_Atomic(struct nbd_handle *) handle; /* on its way to the engine */
+	const char *why;		     /* it is broken */
 	struct vbd_stats stats;
 	uint16_t order[JOURNAL_SLOTS_MAX];
 	uint8_t indirect[BLK_SEGS_MAX * BLK_SEG_BYTES]; /* our copy of an indirect page */
@@ -254,6 +257,10 @@ static void on_data_done(struct blk_io_op *op, int result)
 	int r = xenhost_io_end(q->host, q->domid, req->blk.segs, req->blk.nr_segs,
 			       request_prot(req), req->iov);
 
+	if (result == -ECANCELED) {
+		request_put_aside(req, &q->parked); /* as if it had not been taken */
+		return;
+	}
 	if (result < 0) {
 		request_failed(req, result);
 		return;
@@ -303,6 +310,10 @@ static void on_flush_done(struct blk_io_op *op, int result)
 	struct vbd_req *req = list_entry(op, struct vbd_req, io);
 	struct vbd_queue *q = req->queue;
 
+	if (result == -ECANCELED) {
+		request_put_aside(req, &q->parked);
+		return;
+	}
 	if (result < 0)
 		vbd_fail(q->vbd, result);
 	if (atomic_load(&q->vbd->failed)) {
@@ -330,13 +341,10 @@ static void request_start_flush(struct vbd_req *req)
 
 /* --- discards --- */
 
-static void on_discard_done(struct letter *letter)
+static void discard_done(struct vbd_req *req, int r)
 {
-	struct vbd_req *req = list_entry(letter, struct vbd_req, slow.letter);
 	struct vbd_queue *q = req->queue;
-	int r = req->slow.result;
 
-	update_now(q);
 	if (r == -ECANCELED)
 		request_put_aside(req, &q->parked); /* as if it had not been taken */
 	else if (r < 0)
@@ -345,7 +353,40 @@ static void on_discard_done(struct letter *letter)
 	else
 		request_answer(req, BLKIF_RSP_OKAY);
 	count(&q->stats.discards, r == 0);
+}
+
+static void on_trim_done(struct blk_io_op *op, int result)
+{
+	discard_done(list_entry(op, struct vbd_req, io), result);
+}
+
+static void on_discard_done(struct letter *letter)
+{
+	struct vbd_req *req = list_entry(letter, struct vbd_req, slow.letter);
+	struct vbd_queue *q = req->queue;
+
+	update_now(q);
+	discard_done(req, req->slow.result);
 	queue_pass(q);
+}
+
+static void start_discard(struct vbd_req *req, uint64_t from, uint64_t len)
+{
+	struct vbd_queue *q = req->queue;
+
+	if (q->vbd->image->nbd) {
+		req->io = (struct blk_io_op){
+			.kind = BLK_IO_DISCARD,
+			.offset = from,
+			.len = len,
+			.done = on_trim_done,
+		};
+		blk_io_submit(q->io, &req->io);
+		return;
+	}
+	req->slow = (struct blk_slow_op){ .offset = from, .len = len, .box = &q->worker->box };
+	letter_init(&req->slow.letter, on_discard_done);
+	blk_slow_submit(q->vbd->slow, &req->slow);
 }
 
 /* Front ends do not always heed the granularity: what is not whole is left as it is. */
@@ -370,10 +411,7 @@ static void request_start_discard(struct vbd_req *req)
 		request_answer(req, BLKIF_RSP_OKAY);
 		return;
 	}
-	req->slow =
-		(struct blk_slow_op){ .offset = from, .len = to - from, .box = &q->worker->box };
-	letter_init(&req->slow.letter, on_discard_done);
-	blk_slow_submit(q->vbd->slow, &req->slow);
+	start_discard(req, from, to - from);
 }
 
 /* --- taking requests --- */
@@ -691,7 +729,33 @@ static void on_stop(struct letter *letter)
 
 	q->closing = true;
 	event_del(q->event);
+	blk_io_give_up(q->io);
 	queue_stop_if_idle(q);
+}
+
+/* in the queue's thread */
+static void on_connect(struct letter *letter)
+{
+	struct vbd_queue *q = list_entry(letter, struct vbd_queue, connect);
+	struct nbd_handle *handle = atomic_exchange(&q->handle, NULL);
+
+	if (handle && q->io)
+		blk_io_connect(q->io, handle);
+	else
+		blk_nbd_hang_up(handle);
+}
+
+static void lost_connection(void *data)
+{
+	struct vbd_queue *q = data;
+
+	mailbox_post(&q->vbd->driver->box, &q->lost);
+}
+
+/* in the main thread */
+static void on_lost(struct letter *letter)
+{
+	vbd_nbd_lost(list_entry(letter, struct vbd_queue, lost)->vbd);
 }
 
 static void on_kick(struct letter *letter)
@@ -754,10 +818,13 @@ static int open_engine(struct vbd_queue *q)
 		.depth = q->ring.size,
 		.engine = q->vbd->driver->engine,
 		.batch = on_batch,
+		.lost = lost_connection,
 		.data = q,
 	};
 
-	if (image->fd < 0)
+	if (image->nbd)
+		config.engine = BLK_IO_NBD;
+	else if (image->fd < 0)
 		config.engine = BLK_IO_NULL;
 	else if (config.engine == BLK_IO_AUTO && image->immediate)
 		config.engine = BLK_IO_SYNC;
@@ -816,6 +883,8 @@ int vbd_queue_new(struct vbd *vbd, unsigned int number, bool resume, struct vbd_
 	letter_init(&q->stopped, on_stopped);
 	letter_init(&q->kick, on_kick);
 	letter_init(&q->broke, on_broke);
+	letter_init(&q->lost, on_lost);
+	letter_init(&q->connect, on_connect);
 	r = queue_init(q, resume);
 	if (r < 0)
 		return r;
@@ -841,10 +910,17 @@ void vbd_queue_kick(struct vbd_queue *q)
 	mailbox_post(&q->worker->box, &q->kick);
 }
 
+void vbd_queue_connect(struct vbd_queue *q, struct nbd_handle *handle)
+{
+	blk_nbd_hang_up(atomic_exchange(&q->handle, handle)); /* one that was not fetched */
+	mailbox_post(&q->worker->box, &q->connect);
+}
+
 struct vbd_queue *vbd_queue_free(struct vbd_queue *q)
 {
 	if (!q)
 		return NULL;
+	blk_nbd_hang_up(q->handle);
 	queue_close_engine(q);
 	xenhost_port_close(q->port);
 	xenhost_unmap(q->map);

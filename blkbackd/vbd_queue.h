@@ -23,6 +23,9 @@ struct vbd_queue *vbd_queue_free(struct vbd_queue *queue);
 /* paused, or not any more; other limits: look again */
 void vbd_queue_kick(struct vbd_queue *queue);
 
+/* a connection to its server, taken over; between start and stop */
+void vbd_queue_connect(struct vbd_queue *queue, struct nbd_handle *handle);
+
 const struct vbd_stats *vbd_queue_stats(const struct vbd_queue *queue);
 const char *vbd_queue_engine(const struct vbd_queue *queue);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest to TAP. Frames are sent and answered one by one, in order; responses are published once per pass,
- * with at most one notification. A frame that the TAP does not take now stays in the ring and is parsed
+ * Guest to TAP. Frames are sent and answered one by one, in order; responses are published many at once,
+ * with at most one notification each time. A frame that the TAP does not take now stays in the ring and is parsed
  * anew later: the guest waits, nothing is dropped and nothing is queued here.
  */
 #include "config.h"
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/xen.h"
@@ -19,6 +20,7 @@
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 
+#define PUBLISH_SLOTS 64u	/* the guest fills these again while we are at the others */
 #define CREDIT_MIN (128u << 10) /* the largest burst, if a window's credit is not more */
 
 /* A private copy of the next chain: 1, 0 the ring is empty, -EPROTO. Takes nothing out of the ring.
@@ -103,18 +105,28 @@ static int write_stream(struct vif_queue *q, const struct virtio_net_hdr *vnet, 
 	return NETIF_RSP_DROPPED;
 }
 
+/* whole: the first piece is all of it */
+static ssize_t write_tap(int fd, const struct iovec *iov, size_t n, bool whole)
+{
+	return whole ? write(fd, iov->iov_base, iov->iov_len) : writev(fd, iov, (int)n);
+}
+
 /* NETIF_RSP_*, or -EAGAIN: the TAP is full */
 static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 		       const struct iovec *data, size_t nr)
 {
-	uint8_t headers[NET_HEADERS_MAX];
+	/* header and first bytes in one piece: what is short is one write */
+	struct {
+		struct virtio_net_hdr vnet;
+		uint8_t headers[NET_HEADERS_MAX];
+	} __attribute__((packed)) first;
+	struct iovec iov[2 + NET_TX_PIECES_MAX];
+	uint8_t *headers = first.headers;
 	struct virtio_net_hdr vnet;
-	struct iovec iov[2 + NET_TX_PIECES_MAX] = { { &vnet, sizeof(vnet) } };
 	size_t len;
 
 	memcpy(iov + 2, data, nr * sizeof(*data));
 	len = take_headers(headers, iov + 2, nr);
-	iov[1] = (struct iovec){ headers, len };
 	if (atomic_load_explicit(&q->vif->anti_spoof, memory_order_relaxed) &&
 	    !net_source_is(headers, len, q->vif->mac)) {
 		vif_count(&q->stats.tx_spoofs, 1);
@@ -122,9 +134,13 @@ static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 	}
 	if (net_tx_offload(frame, headers, len, &vnet) < 0)
 		return NETIF_RSP_ERROR;
-	if (q->stream)
+	if (q->stream) {
+		iov[1] = (struct iovec){ headers, len };
 		return write_stream(q, &vnet, iov, nr + 2);
-	if (writev(q->fd, iov, (int)nr + 2) >= 0)
+	}
+	first.vnet = vnet;
+	iov[1] = (struct iovec){ &first, sizeof(vnet) + len };
+	if (write_tap(q->fd, iov + 1, nr + 1, len == frame->size) >= 0)
 		return NETIF_RSP_OKAY;
 	return errno == EAGAIN ? -EAGAIN : NETIF_RSP_DROPPED;
 }
@@ -250,8 +266,11 @@ bool vif_tx_run(struct vif_queue *q)
 	if (q->broken || q->tx.blocked)
 		return true;
 	do {
-		while (budget > 0 && (r = tx_one(q)) > 0)
+		while (budget > 0 && (r = tx_one(q)) > 0) {
 			budget--;
+			if (q->tx.ring.rsp_prod_pvt - q->tx.ring.rsp_prod >= PUBLISH_SLOTS)
+				vif_publish(q, &q->tx.ring, q->tx_port);
+		}
 		if (budget == 0 || r < 0 || q->tx.blocked || q->broken)
 			break;
 		vif_publish(q, &q->tx.ring, q->tx_port);

@@ -26,6 +26,7 @@ typedef int opend_op(const struct conf *conf, const char *service,
 		     const struct open_request *request, struct result *result);
 
 opend_op image_op;
+opend_op nbd_op;
 opend_op tap_op;
 
 /* sets the text and gives the error back */

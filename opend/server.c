@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,6 +16,7 @@
 #include <sys/un.h>
 
 #include <event2/event.h>
+#include <systemd/sd-daemon.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -30,6 +32,7 @@ struct listener {
 	char name[SERVICE_NAME_MAX];
 	struct sockaddr_un addr;
 	int fd;
+	bool adopted; /* systemd's */
 	struct event *event, *again;
 	struct list clients;
 	unsigned int nr_clients;
@@ -44,6 +47,7 @@ struct client {
 
 static opend_op *const ops[OPEN_OP_MAX] = {
 	[OPEN_IMAGE] = image_op,
+	[OPEN_NBD] = nbd_op,
 	[OPEN_TAP] = tap_op,
 };
 
@@ -200,10 +204,18 @@ static void listener_free(struct listener *l)
 	if (l->again)
 		event_free(l->again);
 	if (l->fd >= 0) {
-		unlink(l->addr.sun_path);
+		if (!l->adopted)
+			unlink(l->addr.sun_path);
 		close(l->fd);
 	}
 	free(l);
+}
+
+static int listener_listen(struct listener *l)
+{
+	l->event = event_new(l->server->base, l->fd, EV_READ | EV_PERSIST, on_connect, l);
+	l->again = evtimer_new(l->server->base, on_again, l);
+	return l->event && l->again && event_add(l->event, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 static int listener_bind(struct listener *l)
@@ -218,12 +230,22 @@ static int listener_bind(struct listener *l)
 		return -errno;
 	if (chmod(l->addr.sun_path, 0660) < 0 || listen(l->fd, SOMAXCONN) < 0)
 		return -errno;
-	l->event = event_new(l->server->base, l->fd, EV_READ | EV_PERSIST, on_connect, l);
-	l->again = evtimer_new(l->server->base, on_again, l);
-	return l->event && l->again && event_add(l->event, NULL) == 0 ? 0 : -ENOMEM;
+	return listener_listen(l);
 }
 
-static int listener_new(struct server *server, const char *name)
+/* systemd's: it made the socket, with owner and mode, and takes it away */
+static int listener_adopt(struct listener *l, int fd)
+{
+	if (sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
+		return -EINVAL;
+	l->fd = fd;
+	l->adopted = true;
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	return listener_listen(l);
+}
+
+static int listener_new(struct server *server, const char *name, int fd)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	int n, r;
@@ -238,7 +260,12 @@ static int listener_new(struct server *server, const char *name)
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	n = snprintf(l->addr.sun_path, sizeof(l->addr.sun_path), "%s/" OPEN_DIR "/%s.sock",
 		     server->rundir, name);
-	r = n < 0 || (size_t)n >= sizeof(l->addr.sun_path) ? -ENAMETOOLONG : listener_bind(l);
+	if (fd >= 0)
+		r = listener_adopt(l, fd);
+	else if (n < 0 || (size_t)n >= sizeof(l->addr.sun_path))
+		r = -ENAMETOOLONG;
+	else
+		r = listener_bind(l);
 	if (r < 0)
 		log_error("cannot listen on %s/" OPEN_DIR "/%s.sock: %s", server->rundir, name,
 			  strerror(-r));
@@ -273,6 +300,39 @@ static int take_lock(struct server *server, const char *dir)
 	return -EBUSY;
 }
 
+/* the descriptor that systemd passed as "listen-NAME", or -1 */
+static int passed_fd(char **names, int n, const char *name)
+{
+	static const char prefix[] = "listen-";
+
+	for (int i = 0; i < n; i++)
+		if (!strncmp(names[i], prefix, strlen(prefix)) &&
+		    !strcmp(names[i] + strlen(prefix), name))
+			return SD_LISTEN_FDS_START + i;
+	return -1;
+}
+
+static void free_names(char **names)
+{
+	for (char **name = names; name && *name; name++)
+		free(*name);
+	free(names);
+}
+
+static int open_listeners(struct server *server)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names), r = n < 0 ? n : 0;
+
+	for (unsigned int i = 0; i < server->services.nr && r == 0; i++) {
+		const char *name = server->services.entries[i].name;
+
+		r = listener_new(server, name, passed_fd(names, n, name));
+	}
+	free_names(names);
+	return r;
+}
+
 int server_open(struct server *server)
 {
 	char dir[4096];
@@ -285,9 +345,7 @@ int server_open(struct server *server)
 		r = make_dir(dir);
 	if (r == 0)
 		r = take_lock(server, dir);
-	for (unsigned int i = 0; i < server->services.nr && r == 0; i++)
-		r = listener_new(server, server->services.entries[i].name);
-	return r;
+	return r < 0 ? r : open_listeners(server);
 }
 
 void server_close(struct server *server)

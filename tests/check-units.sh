@@ -27,6 +27,8 @@ limit_of()
 {
 	case $1 in
 	xenhost-vm@*) echo 25 ;;
+	# it has what the others have not
+	xenhost-opend*) echo 20 ;;
 	*) echo 15 ;;
 	esac
 }

@@ -16,9 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,7 +95,7 @@ static const char *program(void)
 static int probe(void)
 {
 	static const char *const needed[] = { "--foreground", "--socket", "--log-file",
-					      "--tcp-ports" };
+					      "--tcp-ports", "--pid" };
 	char command[512], text[32768];
 	size_t len;
 	FILE *f;
@@ -121,18 +120,19 @@ static int probe(void)
 	return 0;
 }
 
-static int log_path(const struct passt *p, char *path, size_t size)
+static int path_beside(const struct passt *p, const char *suffix, char *path, size_t size)
 {
-	int n = snprintf(path, size, "%s.log", p->socket);
+	int n = snprintf(path, size, "%s.%s", p->socket, suffix);
 
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
 /* as execvp() wants it; the strings are not written to */
-static void build_args(const struct passt *p, const char *log, char **args)
+static void build_args(const struct passt *p, const char *log, const char *pid_file, char **args)
 {
-	const char *const head[] = { "passt",	 "--foreground", "--quiet",    "--log-file", log,
-				     "--socket", p->socket,	 "--log-size", LOG_SIZE };
+	const char *const head[] = { "passt",  "--foreground", "--quiet", "--log-file",
+				     log,      "--socket",     p->socket, "--log-size",
+				     LOG_SIZE, "--pid",	       pid_file };
 	bool tcp = false, udp = false;
 	int n = 0;
 
@@ -232,15 +232,6 @@ static void say_why(const char *path)
 	log_error("passt could not start: %s", why);
 }
 
-static bool answers(const struct passt *p)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	strcpy(address.sun_path, p->socket);
-	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-}
-
 static int64_t now_ms(void)
 {
 	struct timespec ts;
@@ -249,12 +240,19 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* passt tells nobody that it is ready: we look at its socket. */
-static int wait_ready(struct passt *p, const char *log)
+/* It writes the file with its number when all is done, its sandbox included. */
+static bool is_ready(const char *pid_file)
+{
+	struct stat st;
+
+	return stat(pid_file, &st) == 0 && st.st_size > 0;
+}
+
+static int wait_ready(struct passt *p, const char *pid_file, const char *log)
 {
 	int64_t deadline = now_ms() + START_TIMEOUT_MS;
 
-	while (!answers(p)) {
+	while (!is_ready(pid_file)) {
 		struct pollfd pfd = { .fd = p->process.pidfd, .events = POLLIN };
 
 		(void)poll(&pfd, 1, 10);
@@ -270,23 +268,35 @@ static int wait_ready(struct passt *p, const char *log)
 	return 0;
 }
 
+static void remove_files(const struct passt *p)
+{
+	static const char *const suffixes[] = { "log", "pid" };
+	char path[PASST_SOCKET_MAX + 8];
+
+	(void)unlink(p->socket);
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (path_beside(p, suffixes[i], path, sizeof(path)) == 0)
+			(void)unlink(path);
+}
+
 int passt_start(struct passt *p)
 {
-	char log[PASST_SOCKET_MAX + 8], *args[ARGS_MAX];
+	char log[PASST_SOCKET_MAX + 8], pid_file[PASST_SOCKET_MAX + 8], *args[ARGS_MAX];
 	int r = probe();
 
 	if (r == 0)
-		r = log_path(p, log, sizeof(log));
+		r = path_beside(p, "log", log, sizeof(log));
+	if (r == 0)
+		r = path_beside(p, "pid", pid_file, sizeof(pid_file));
 	if (r < 0)
 		return r;
-	(void)unlink(p->socket);
-	(void)unlink(log);
-	build_args(p, log, args);
+	remove_files(p);
+	build_args(p, log, pid_file, args);
 	r = spawn(p, args);
 	if (r < 0)
 		log_error("cannot start passt: %s", strerror(-r));
 	else
-		r = wait_ready(p, log);
+		r = wait_ready(p, pid_file, log);
 	if (r < 0)
 		passt_stop(p);
 	return r;
@@ -294,10 +304,6 @@ int passt_start(struct passt *p)
 
 void passt_stop(struct passt *p)
 {
-	char log[PASST_SOCKET_MAX + 8];
-
 	(void)process_stop(&p->process);
-	(void)unlink(p->socket);
-	if (log_path(p, log, sizeof(log)) == 0)
-		(void)unlink(log);
+	remove_files(p);
 }

@@ -21,7 +21,7 @@ struct passt_port {
 
 struct passt {
 	/* the caller's */
-	char socket[PASST_SOCKET_MAX]; /* NAME.log beside it is what passt says */
+	char socket[PASST_SOCKET_MAX]; /* SOCKET.log beside it is what passt says */
 	struct passt_port ports[PASST_PORTS_MAX];
 	unsigned int nr_ports;
 

@@ -9,6 +9,7 @@ fuzz_state_SOURCES = fuzz-state.c \
 	$(top_srcdir)/hypercall-bridge/bridged/gnttab.c \
 	$(top_srcdir)/hypercall-bridge/bridged/gone.c \
 	$(top_srcdir)/hypercall-bridge/bridged/keep.c \
+	$(top_srcdir)/hypercall-bridge/bridged/kick.c \
 	$(top_srcdir)/hypercall-bridge/bridged/restore.c \
 	$(top_srcdir)/hypercall-bridge/bridged/state.c
 fuzz_state_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)

@@ -2,6 +2,7 @@
 # Back ends driven by loopback guests; each is a Check program that starts a set of daemons of this build.
 LOOPBACK_TESTS = \
 	integ/loopback-blk \
+	integ/loopback-blk-nbd \
 	integ/loopback-blk-restart \
 	integ/loopback-blk-tool \
 	integ/loopback-net \
@@ -36,6 +37,11 @@ integ_loopback_blk_restart_SOURCES = integ/loopback-blk-restart.c support/disk.c
 integ_loopback_blk_restart_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_restart_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_restart_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_blk_nbd_SOURCES = integ/loopback-blk-nbd.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
+integ_loopback_blk_nbd_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_nbd_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_blk_nbd_LDADD = $(LOOPBACK_LIBS)
 
 integ_loopback_blk_tool_SOURCES = integ/loopback-blk-tool.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
 integ_loopback_blk_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)

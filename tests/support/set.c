@@ -46,7 +46,9 @@ int set_start_opend(struct set *set)
 	if (!f)
 		return -errno;
 	fprintf(f, "[service blkback]\nwritable = %s/\nwritable = /nonexistent/\n", set->rundir);
-	fprintf(f, "writable = /dev/\nwritable = /var/tmp/\n");
+	fprintf(f,
+		"writable = /dev/\nwritable = /var/tmp/\nnbd = unix:%s/*\nnbd = tcp:127.0.0.1:*\n",
+		set->rundir);
 	if (bench)
 		fprintf(f, "writable = %s/\n", bench);
 	fprintf(f, "[service netback]\ntap = t-*\ntap = vif*\ntap = lo\nbridge = *\n");

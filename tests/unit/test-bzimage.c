@@ -138,6 +138,24 @@ static size_t pack_xz(void)
 	return n;
 }
 
+static size_t pack_lzma(void)
+{
+	lzma_stream s = LZMA_STREAM_INIT;
+	lzma_options_lzma options;
+	size_t n;
+
+	ck_assert(!lzma_lzma_preset(&options, 6));
+	ck_assert_int_eq(lzma_alone_encoder(&s, &options), LZMA_OK);
+	s.next_in = plain;
+	s.avail_in = PLAIN;
+	s.next_out = packed;
+	s.avail_out = sizeof(packed);
+	ck_assert_int_eq(lzma_code(&s, LZMA_FINISH), LZMA_STREAM_END);
+	n = s.total_out;
+	lzma_end(&s);
+	return n;
+}
+
 static size_t pack_zstd(void)
 {
 	size_t n = ZSTD_compress(packed, sizeof(packed), plain, PLAIN, 19);
@@ -190,6 +208,7 @@ START_TEST(unpack_all)
 {
 	check_format(BZIMAGE_GZIP, pack_gzip(), PLAIN);
 	check_format(BZIMAGE_XZ, add_size(pack_xz()), PLAIN);
+	check_format(BZIMAGE_LZMA, add_size(pack_lzma()), PLAIN);
 	check_format(BZIMAGE_ZSTD, add_size(pack_zstd()), PLAIN);
 	check_format(BZIMAGE_LZ4, add_size(pack_lz4()), 282);
 	ck_assert_int_eq(unpack(BZIMAGE_UNKNOWN, packed, 100, out, 100), -ENOTSUP);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What a boot costs: exits to user space of quiet boots, memory of the vmm beside the guest's, time from the
-# start of the vmm to the guest's first process (with --icount a nanosecond is an instruction). Run by
+# start of its supervisor to the guest's first process (with --icount a nanosecond is an instruction). Run by
 # tests/bench/boot. Lines "GOAL name: measured (goal ...) met|MISSED".
 #
 # shellcheck disable=SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
@@ -42,24 +42,25 @@ own_memory()
 	done
 }
 
-# until_up CONSOLE PID: it has reached its first process
-until_up()
+# is_up: of the console on our input; without looking again and again, which would be counted
+is_up()
 {
-	until grep -q '^guest: .* is up' $1 2>/dev/null; do
-		kill -0 $2 || return
-		[ "$(now)" -lt $((begin + limit * 100)) ] || return
-		usleep 20000
+	while read -r line; do
+		case $line in
+		'guest: '*' is up after'*) return ;;
+		esac
 	done
+	return 1
 }
 
 # boot NAME VCPUS: to the first process, then off
 boot()
 {
-	configure $1 'append = console=hvc0 quiet panic=-1 xh_steps=commands' 'memory = 224M' "vcpus = $2"
+	configure $1 'append = console=hvc0 quiet panic=-1 xh_steps=commands' 'memory = 224M' "vcpus = $2" \
+		"console-pty = $tmp/pty-$1"
 	begin=$(now)
 	supervise $1
-	eval "pid=\$pid_$1"
-	until_up $results/console-$1.log $pid || return
+	wait_for 60 test -e $tmp/pty-$1 && is_up <$tmp/pty-$1 || return
 	took=$((($(now) - begin) * 10))
 	up $1 300 && memory=$(own_memory) && tell $1 poweroff && finished $1 300
 }
@@ -67,29 +68,29 @@ boot()
 # the peer: the same kernel and initramfs, by direct kernel boot
 qemu_boot()
 {
-	log=$results/qemu.log
-	: >$log
+	mkfifo $tmp/console
 	begin=$(now)
 	/qemu/lib/ld-linux-x86-64.so.2 --library-path /qemu/lib /qemu/qemu-system-x86_64 \
 		-L /qemu/share -nodefaults -no-user-config -display none -no-reboot -M pc -m 224 \
 		-accel kvm,xen-version=0x40011,kernel-irqchip=split -cpu host,+xen-vapic \
 		-kernel $l2/vmlinuz-6.12 -initrd $l2/initrd-6.12 \
-		-chardev file,id=console,path=$log -device xen-console,chardev=console \
+		-chardev file,id=console,path=$tmp/console -device xen-console,chardev=console \
 		-append 'console=hvc0 quiet panic=-1 xen_emul_unplug=never xh_steps=xen' \
 		2>$results/qemu.errors </dev/null &
 	qemu=$!
-	until_up $log $qemu || return
+	exec 7<$tmp/console
+	is_up <&7 || return
 	theirs=$((($(now) - begin) * 10))
+	cat <&7 >$results/qemu.log
 	wait_exit $qemu 300
 }
 
 modprobe kvm-amd
-limit=600
 theirs=
 if check qemu-10 qemu_boot; then
 	note "boot-time of QEMU 10's Xen emulation: $theirs ms to the first process"
 else
-	tail -n 20 $results/qemu.errors $log
+	cat $results/qemu.errors
 	kill -9 $qemu 2>/dev/null
 fi
 check daemons start_daemons

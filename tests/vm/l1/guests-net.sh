@@ -13,6 +13,10 @@ net_prepare()
 		ip route add default via $uplink.254 && brctl addbr xbr && ip link set xbr up &&
 		ip addr add 10.77.0.1/24 dev xh0 && ip link set xh0 up || return
 	mkdir -p $tmp/srv && tar -c -f $tmp/srv/tools.tar -C /net-tools . || return
+	# passt leaves its root behind by pivot_root(2), which cannot be done with that of an initramfs
+	mkdir -p $tmp/root && mount --rbind / $tmp/root || return
+	printf '#!/bin/sh\nexec chroot %s passt "$@"\n' $tmp/root >$tmp/passt && chmod +x $tmp/passt
+	export XENHOST_PASST=$tmp/passt
 	httpd -p 8000 -h $tmp/srv
 	iperf3 -s -D
 }
