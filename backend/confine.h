@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A back end that was taken over by a guest shall have little to gain: no capability, no new program, no
- * other process's memory, no network, and of the system calls those that a back end needs.
+ * other process's memory, no network, no file by its name, and of the system calls those that a back end needs.
  */
 #ifndef BACKEND_CONFINE_H
 #define BACKEND_CONFINE_H
@@ -17,7 +17,7 @@ extern const struct filter confine_base;
  */
 int confine_self(const struct filter *filter);
 
-/* Gives up the capabilities of the calling thread, for good: for each that runs before confine_self(). */
+/* Gives up the capabilities and files of the calling thread, for good: for each that runs before confine_self(). */
 int confine_thread(void);
 
 #endif

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-check_PROGRAMS += test-blk-ring test-image test-blk-io test-blk-journal test-throttle test-nbd-spec
+check_PROGRAMS += test-blk-ring test-image test-blk-io test-blk-journal test-throttle test-nbd-spec test-confine-blk
+
+test_confine_blk_SOURCES = test-confine-blk.c $(top_srcdir)/backend/confine.c $(top_srcdir)/blkbackd/vbd_filter.c
+test_confine_blk_CFLAGS = $(AM_CFLAGS) $(LIBURING_CFLAGS)
+test_confine_blk_LDADD = $(LIBFILTER) $(LIBURING_LIBS) $(LDADD)
 
 test_nbd_spec_SOURCES = test-nbd-spec.c $(top_srcdir)/blkbackd/nbd_spec.c
 

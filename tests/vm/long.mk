@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for check-vm, a machine each. In a tree that is built with sanitizers the daemons of
 # the machine have them too.
-LONG_TARGETS += long-vm-net long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted
+LONG_TARGETS += long-vm-disks long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted
 EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
@@ -15,6 +15,9 @@ long-vm-smp:
 	$(RUN_L1) --limit 1200 --cpus 2 $(srcdir)/vm/l1/smp.sh 300
 long-vm-kexec:
 	$(RUN_L1) --limit 1200 $(srcdir)/vm/l1/kexec.sh 10
+# blkbackd is killed 20 times under a guest that verifies its disk
+long-vm-disks:
+	$(RUN_L1) --limit 1800 $(srcdir)/vm/l1/disks.sh 20
 # breaks the code in one place after another: each must be noticed
 long-planted:
 	$(srcdir)/planted
@@ -24,6 +27,11 @@ long-vm-systemd:
 	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
 	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --results vm/systemd.results \
 		$(srcdir)/vm/l1/systemd.sh
+# the same packages without a machine: a container, loopback guests; as root
+long-systemd:
+	$(top_srcdir)/scripts/build-packages vm/debs
+	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
+	$(srcdir)/vm/run-systemd-here vm/debs vm/debs-newer $(srcdir)/vm/l1/systemd-loop.sh
 # networks of guests, with programs of this machine
 long-vm-net:
 	rm -rf vm/net-tools
@@ -31,4 +39,4 @@ long-vm-net:
 		add_program vm/net-tools $$(command -v $$tool) usr/bin/$$tool || exit; done'
 	$(RUN_L1) --limit 1500 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
 		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh
-.PHONY: long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted
+.PHONY: long-vm-disks long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted

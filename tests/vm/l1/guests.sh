@@ -199,6 +199,7 @@ upper_device()
 	# the guest has all its pages back
 	xenhost grant list one >$tmp/grants || return
 	not grep -q ' upper ' $tmp/grants || return
+	xenhost store rm $attach_back && xenhost store rm $attach_front || return
 	kill $upper
 	wait $upper
 	same $? 143
