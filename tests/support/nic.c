@@ -179,7 +179,7 @@ void nic_wire_up(struct nic *n)
 
 	closep(&n->wire);
 	n->wire = nic_open_wire(n->tap, NIC_ETHERTYPE);
-	nic_fill_probe(&frame);
+	nic_fill_probe(&frame, 60);
 	/* whichever queue the kernel takes */
 	while (len == 0) {
 		(void)!write(n->wire, frame.data, frame.len);
@@ -489,9 +489,9 @@ void nic_fill(struct nic_frame *frame, size_t len, uint32_t seed)
 	frame->gso_type = 0;
 }
 
-void nic_fill_probe(struct nic_frame *frame)
+void nic_fill_probe(struct nic_frame *frame, size_t len)
 {
-	nic_fill(frame, 60, 0);
+	nic_fill(frame, len, 0);
 	frame->data[12] = NIC_PROBE_TYPE >> 8;
 	frame->data[13] = (uint8_t)NIC_PROBE_TYPE;
 }

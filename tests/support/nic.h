@@ -115,7 +115,7 @@ int16_t nic_send(struct nic_queue *q, const struct nic_frame *frame, size_t piec
 /* a frame of our type with contents that follow from len and seed */
 void nic_fill(struct nic_frame *frame, size_t len, uint32_t seed);
 /* ... that is a probe */
-void nic_fill_probe(struct nic_frame *frame);
+void nic_fill_probe(struct nic_frame *frame, size_t len);
 void nic_expect_on_wire(struct nic *n, const struct nic_frame *frame);
 
 bool nic_make_bridge(const char *name);
