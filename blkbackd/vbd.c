@@ -23,6 +23,8 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
+#include "backend/device_error.h"
+
 #include "blkbackd/blk_slow.h"
 #include "blkbackd/image.h"
 #include "blkbackd/vbd.h"
@@ -165,7 +167,7 @@ static int new_journal(struct vbd *vbd, const struct journal_key *key)
 	drop_journal(vbd);
 	r = journal_new(key, &vbd->journal);
 	if (r < 0)
-		return vbd_error(vbd->dev, r, "cannot make a journal: %s", strerror(-r));
+		return device_error(vbd->dev, r, "cannot make a journal: %s", strerror(-r));
 	vbd->journal_ours = true;
 	r = xenhost_keep_put(xenhost_device_host(vbd->dev), xenhost_device_name(vbd->dev),
 			     vbd->journal->fd);
@@ -262,7 +264,7 @@ static int publish(struct vbd *vbd)
 	int r = vbd_publish(vbd);
 
 	if (r < 0)
-		return vbd_error(vbd->dev, r, "cannot write the disk's nodes: %s", strerror(-r));
+		return device_error(vbd->dev, r, "cannot write the disk's nodes: %s", strerror(-r));
 	return 0;
 }
 
@@ -294,8 +296,8 @@ static int probe_vbd(struct vbd *vbd)
 	if (r == -EBUSY && (vbd->journal || may_be_connected(state_of(vbd, XENHOST_BACK))))
 		return wait_for_predecessor(vbd);
 	if (r == -EBUSY)
-		return vbd_error(vbd->dev, r, "cannot open the image %s: %s", vbd->opening.params,
-				 vbd->opening.text);
+		return device_error(vbd->dev, r, "cannot open the image %s: %s",
+				    vbd->opening.params, vbd->opening.text);
 	if (r != 0)
 		return r;
 	if (front != XENHOST_STATE_INITIALISED && front != XENHOST_STATE_CONNECTED)
@@ -353,8 +355,8 @@ static int make_queues(struct vbd *vbd, bool resume)
 	for (uint32_t i = 0; i < vbd->nr_queues; i++) {
 		r = vbd_queue_new(vbd, i, resume, &vbd->queues[i]);
 		if (r < 0)
-			return vbd_error(vbd->dev, r, "cannot connect ring %" PRIu32 ": %s", i,
-					 r == -EPROTO ? "its indices cannot be" : strerror(-r));
+			return device_error(vbd->dev, r, "cannot connect ring %" PRIu32 ": %s", i,
+					    r == -EPROTO ? "its indices cannot be" : strerror(-r));
 	}
 	return 0;
 }

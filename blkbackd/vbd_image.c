@@ -11,6 +11,8 @@
 
 #include "common/cleanup.h"
 
+#include "backend/device_error.h"
+
 #include "blkbackd/image.h"
 #include "blkbackd/vbd_image.h"
 #include "blkbackd/vbd_nbd.h"
@@ -23,9 +25,9 @@ static int read_mode(xenhost_device_t *dev, bool *ret_readonly)
 	int r = xenhost_device_read_str(dev, XENHOST_BACK, "mode", &mode);
 
 	if (r < 0)
-		return vbd_error(dev, r, "cannot read the node mode: %s", strerror(-r));
+		return device_error(dev, r, "cannot read the node mode: %s", strerror(-r));
 	if (strcmp(mode, "r") && strcmp(mode, "w"))
-		return vbd_error(dev, -EINVAL, "the node mode is neither r nor w");
+		return device_error(dev, -EINVAL, "the node mode is neither r nor w");
 	*ret_readonly = mode[0] == 'r';
 	return 0;
 }
@@ -46,8 +48,8 @@ static int set_geometry(struct vbd *vbd)
 		physical = logical;
 	r = image_set_sector_size(vbd->image, logical, physical);
 	if (r < 0)
-		return vbd_error(vbd->dev, r, "%s cannot have sectors of %u bytes, %u physical",
-				 vbd->image->path, logical, physical);
+		return device_error(vbd->dev, r, "%s cannot have sectors of %u bytes, %u physical",
+				    vbd->image->path, logical, physical);
 	return 0;
 }
 
@@ -113,7 +115,7 @@ static int ask(struct vbd *vbd)
 	o->call.done = on_answer;
 	r = opener_ask(vbd->driver->opener, &o->call);
 	if (r < 0)
-		return vbd_error(vbd->dev, r, "cannot ask for the image: %s", strerror(-r));
+		return device_error(vbd->dev, r, "cannot ask for the image: %s", strerror(-r));
 	o->state = OPENING_ASKED;
 	return XENHOST_LATER;
 }
@@ -126,7 +128,7 @@ static int begin_nbd(struct vbd *vbd)
 	r = vbd_nbd_open(vbd);
 	if (r == 0)
 		return XENHOST_LATER;
-	return vbd_error(vbd->dev, r, "cannot ask for the image: %s", strerror(-r));
+	return device_error(vbd->dev, r, "cannot ask for the image: %s", strerror(-r));
 }
 
 /* params and mode as they are now; 0, XENHOST_LATER, or -errno */
@@ -142,22 +144,22 @@ static int begin(struct vbd *vbd)
 	o->params = NULL;
 	r = xenhost_device_read_str(vbd->dev, XENHOST_BACK, "params", &o->params);
 	if (r < 0)
-		return vbd_error(vbd->dev, r,
-				 "cannot read the node params, the path of the image: %s",
-				 strerror(-r));
+		return device_error(vbd->dev, r,
+				    "cannot read the node params, the path of the image: %s",
+				    strerror(-r));
 	r = nbd_spec_parse(o->params, &vbd->nbd.spec);
 	o->nbd = r != -ENOENT;
 	if (o->nbd)
-		return r < 0 ? vbd_error(vbd->dev, r,
-					 "%s is no NBD disk: nbd://HOST:PORT/EXPORT or "
-					 "nbd+unix:///EXPORT?socket=PATH",
-					 o->params)
+		return r < 0 ? device_error(vbd->dev, r,
+					    "%s is no NBD disk: nbd://HOST:PORT/EXPORT or "
+					    "nbd+unix:///EXPORT?socket=PATH",
+					    o->params)
 			     : begin_nbd(vbd);
 	if (strncmp(o->params, null_prefix, strlen(null_prefix)) != 0)
 		return ask(vbd);
 	r = image_null(o->params + strlen(null_prefix), o->readonly, &vbd->image);
 	if (r < 0)
-		return vbd_error(vbd->dev, r, "%s is no size of a disk", o->params);
+		return device_error(vbd->dev, r, "%s is no size of a disk", o->params);
 	return 0;
 }
 
@@ -172,14 +174,15 @@ static int finish(struct vbd *vbd)
 	if (r == -EBUSY || (r < 0 && o->nbd && vbd->journal))
 		return -EBUSY;
 	if (r < 0)
-		return vbd_error(vbd->dev, r, "cannot open the image %s: %s", o->params, o->text);
+		return device_error(vbd->dev, r, "cannot open the image %s: %s", o->params,
+				    o->text);
 	if (o->nbd)
 		r = image_nbd(o->params, &vbd->nbd.exp, o->readonly, &vbd->image);
 	else
 		r = image_adopt(strip_prefix(o->params), fd, o->readonly, o->value, &vbd->image);
 	if (r < 0)
-		return vbd_error(vbd->dev, r, "cannot use the image %s: %s", o->params,
-				 image_strerror(r));
+		return device_error(vbd->dev, r, "cannot use the image %s: %s", o->params,
+				    image_strerror(r));
 	return 0;
 }
 

@@ -2,16 +2,11 @@
 /*
  * Who wrote which node: ours is the back-end folder, where only domain 0 and we write, so what the
  * toolstack says there is trusted. Everything in the front end's folder is the guest's word.
- *
- * Orders: a tool of domain 0 writes "NUMBER COMMAND [ARGUMENT]" to xenhost-control, with a number that was
- * not used before; we answer "NUMBER ok TEXT" or "NUMBER error TEXT" in xenhost-reply, and know by it after
- * a restart what was done already.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -23,22 +18,12 @@
 #include "common/options.h"
 #include "common/xen.h"
 
+#include "backend/device_error.h"
+#include "backend/order.h"
+
 #include "blkbackd/image.h"
 #include "blkbackd/vbd_nodes.h"
 #include "blkbackd/vbd_queue.h"
-
-int vbd_error(xenhost_device_t *dev, int error, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_error("%s: %s", xenhost_device_name(dev), text);
-	xenhost_device_fail(dev, -error, "%s", text);
-	return error;
-}
 
 /* --- the toolstack's --- */
 
@@ -149,8 +134,8 @@ int vbd_publish(struct vbd *vbd)
 
 static int front_error(struct vbd *vbd, int error, const char *what)
 {
-	return vbd_error(vbd->dev, error, "the front end's %s cannot be: %s", what,
-			 error == -ENOENT ? "it is missing" : strerror(-error));
+	return device_error(vbd->dev, error, "the front end's %s cannot be: %s", what,
+			    error == -ENOENT ? "it is missing" : strerror(-error));
 }
 
 static int read_number(struct vbd *vbd, const char *node, uint32_t *ret_value)
@@ -272,18 +257,6 @@ int vbd_read_front(struct vbd *vbd, struct journal_key *key)
 
 /* --- orders --- */
 
-static void __attribute__((format(printf, 3, 4)))
-reply(struct vbd *vbd, uint64_t number, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	(void)xenhost_device_printf(vbd->dev, "xenhost-reply", "%" PRIu64 " %s", number, text);
-}
-
 /* "1:17,4:2": below so many us, so many requests */
 static void print_latencies(const uint64_t *latency, char *buf, size_t size)
 {
@@ -313,15 +286,16 @@ static void do_stat(struct vbd *vbd, uint64_t number)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, " %s=%" PRIu64, names[i],
 				       sums[i]);
 	print_latencies(sums + ARRAY_SIZE(names), latencies, sizeof(latencies));
-	reply(vbd, number,
-	      "ok state=%s queues=%" PRIu32 " ring-pages=%" PRIu32
-	      " engine=%s cache=%s%s latency-us=%s",
-	      atomic_load(&vbd->failed)		? "failed"
-	      : paused & VBD_PAUSED_BY_ERROR	? "stopped"
-	      : paused & VBD_PAUSED_BY_OPERATOR ? "paused"
-						: "running",
-	      vbd->nr_queues, vbd->journal->header->key.pages, vbd_queue_engine(vbd->queues[0]),
-	      vbd->image->direct ? "none" : "page", text, latencies);
+	order_reply(vbd->dev, number,
+		    "ok state=%s queues=%" PRIu32 " ring-pages=%" PRIu32
+		    " engine=%s cache=%s%s latency-us=%s",
+		    atomic_load(&vbd->failed)	      ? "failed"
+		    : paused & VBD_PAUSED_BY_ERROR    ? "stopped"
+		    : paused & VBD_PAUSED_BY_OPERATOR ? "paused"
+						      : "running",
+		    vbd->nr_queues, vbd->journal->header->key.pages,
+		    vbd_queue_engine(vbd->queues[0]), vbd->image->direct ? "none" : "page", text,
+		    latencies);
 }
 
 static void do_resize(struct vbd *vbd, uint64_t number, bool shrink)
@@ -329,12 +303,12 @@ static void do_resize(struct vbd *vbd, uint64_t number, bool shrink)
 	int r = vbd_resize(vbd, shrink);
 
 	if (r == -EPERM)
-		reply(vbd, number,
-		      "error the image is smaller now; say so to make the disk smaller");
+		order_reply(vbd->dev, number,
+			    "error the image is smaller now; say so to make the disk smaller");
 	else if (r < 0)
-		reply(vbd, number, "error %s", strerror(-r));
+		order_reply(vbd->dev, number, "error %s", strerror(-r));
 	else
-		reply(vbd, number, "ok sectors=%" PRIu64, atomic_load(&vbd->sectors));
+		order_reply(vbd->dev, number, "ok sectors=%" PRIu64, atomic_load(&vbd->sectors));
 }
 
 static void obey(struct vbd *vbd, uint64_t number, const char *order)
@@ -343,30 +317,22 @@ static void obey(struct vbd *vbd, uint64_t number, const char *order)
 		do_stat(vbd, number);
 	} else if (!strcmp(order, "pause")) {
 		vbd_pause(vbd, VBD_PAUSED_BY_OPERATOR);
-		reply(vbd, number, "ok");
+		order_reply(vbd->dev, number, "ok");
 	} else if (!strcmp(order, "resume")) {
 		vbd_resume(vbd);
-		reply(vbd, number, "ok");
+		order_reply(vbd->dev, number, "ok");
 	} else if (!strcmp(order, "resize") || !strcmp(order, "resize shrink")) {
 		do_resize(vbd, number, !!strchr(order, ' '));
 	} else {
-		reply(vbd, number, "error this order is unknown");
+		order_reply(vbd->dev, number, "error this order is unknown");
 	}
 }
 
 void vbd_obey(struct vbd *vbd)
 {
-	_cleanup_free_ char *order = NULL, *last = NULL;
-	unsigned long long number, done = 0;
-	char *text;
+	_cleanup_free_ char *order = NULL;
+	uint64_t number;
 
-	if (xenhost_device_read_str(vbd->dev, XENHOST_BACK, "xenhost-control", &order) < 0)
-		return;
-	number = strtoull(order, &text, 10);
-	if (text == order || *text != ' ')
-		return;
-	if (xenhost_device_read_str(vbd->dev, XENHOST_BACK, "xenhost-reply", &last) == 0)
-		done = strtoull(last, NULL, 10);
-	if (number != done)
-		obey(vbd, number, text + 1);
+	if (order_take(vbd->dev, &number, &order) > 0)
+		obey(vbd, number, order);
 }

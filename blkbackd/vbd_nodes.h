@@ -5,10 +5,6 @@
 
 #include "blkbackd/vbd.h"
 
-/* One line for the log and for the error node. Returns the error. */
-int vbd_error(xenhost_device_t *dev, int error, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
 /* a number of the toolstack's, with what it is when there is none */
 uint64_t vbd_setting(struct vbd *vbd, const char *node, uint64_t max, uint64_t absent);
 /* features, geometry */

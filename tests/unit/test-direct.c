@@ -125,6 +125,8 @@ START_TEST(test_refusals)
 	ck_assert_int_eq(io(8, XENHOST_READ), -EFAULT);
 	table[8].frame = 0xf; /* just below RAM */
 	ck_assert_int_eq(io(8, XENHOST_READ), -EFAULT);
+	table[8].frame = 0; /* a region, but of grant frames */
+	ck_assert_int_eq(io(8, XENHOST_READ), -EFAULT);
 	ck_assert_int_eq(io(GREFS, XENHOST_READ), -EINVAL);
 	ck_assert_int_eq(io(0xffffffff, XENHOST_READ), -EINVAL);
 	tear_down();

@@ -507,7 +507,7 @@ END_TEST
 START_TEST(too_many_transports)
 {
 	struct xenhost_transport_ops ops = bare_ops;
-	static char names[32][8];
+	static char names[32][16];
 	int r = 0, n = 0;
 
 	for (; r == 0 && n < 32; n++) {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for check-vm, a machine each. In a tree that is built with sanitizers the daemons of
 # the machine have them too.
-LONG_TARGETS += long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-vm-disks long-planted
+LONG_TARGETS += long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-vm-disks long-planted
 EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
@@ -27,4 +27,16 @@ long-vm-systemd:
 	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
 	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --results vm/systemd.results \
 		$(srcdir)/vm/l1/systemd.sh
-.PHONY: long-vm-disks long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted
+# the same packages without a machine: a container, loopback guests; as root
+long-systemd:
+	$(top_srcdir)/scripts/build-packages vm/debs
+	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
+	$(srcdir)/vm/run-systemd-here vm/debs vm/debs-newer $(srcdir)/vm/l1/systemd-loop.sh
+# networks of guests, with programs of this machine
+long-vm-net:
+	rm -rf vm/net-tools
+	bash -c '. $(srcdir)/vm/lib.sh && for tool in iperf3 ethtool; do \
+		add_program vm/net-tools $$(command -v $$tool) usr/bin/$$tool || exit; done'
+	$(RUN_L1) --limit 1500 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
+		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh
+.PHONY: long-vm-disks long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted

@@ -10,8 +10,6 @@
 . "${XH_HARNESS:-/harness.sh}"
 # shellcheck source-path=SCRIPTDIR source=toolstack.sh
 . "${XH_TOOLSTACK:-/toolstack.sh}"
-# shellcheck source-path=SCRIPTDIR source=guests-net.sh
-. "${XH_GUESTS_NET:-/guests-net.sh}"
 
 boot_limit=120
 
@@ -201,23 +199,22 @@ upper_device()
 	# the guest has all its pages back
 	xenhost grant list one >$tmp/grants || return
 	not grep -q ' upper ' $tmp/grants || return
+	xenhost store rm $attach_back && xenhost store rm $attach_front || return
 	kill $upper
 	wait $upper
 	same $? 143
 }
 
-modprobe -a kvm-amd tun bridge loop ext4 2>/dev/null
+modprobe -a kvm-amd tun loop ext4 2>/dev/null
 upper_domid=32010
 args_bridged=--service=upper=$upper_domid
 args_xenstored=$args_bridged
 check daemons start_daemons
 check image make_image
 tunctl -t xh0 >/dev/null
-check net/prepare net_prepare
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
 	'on-crash = preserve' "console-pty = $tmp/pty-one"
-configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve' 'net = user' \
-	'publish = 5301:5201'
+configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
 watch_releases
 xenhost domain watch >$results/domains &
 supervise one
@@ -237,8 +234,6 @@ check console-shows console_shows
 check console-takes console_takes
 check two/balloon balloon
 check two/pause pause_and_go_on
-
-net_steps
 
 # a new domain, the same guest
 before=$(identity one)
@@ -279,7 +274,6 @@ check one/finished finished one 30
 check one/status same $supervisor_status 4
 check one/crash-known same "$(reason_of $old)" crash
 check nothing-left nothing_left
-check net/sends-stay-in-kernel net_sends
 for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done

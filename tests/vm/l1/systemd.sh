@@ -11,104 +11,16 @@
 . "${XH_HARNESS:-/harness.sh}"
 # shellcheck source-path=SCRIPTDIR source=toolstack.sh
 . "${XH_TOOLSTACK:-/toolstack.sh}"
-unset XENHOST_RUNDIR
+# shellcheck source-path=SCRIPTDIR source=systemd-common.sh
+. "${XH_SYSTEMD:-/systemd-common.sh}"
 
 l2=/l2
 boot_limit=240
-services='bridged xenstored blkbackd netbackd dbusd'
-images=/var/lib/xenhost/images
-
-centiseconds()
-{
-	read -r up _ </proc/uptime
-	echo $up | tr -d .
-}
-
-active()
-{
-	for service in $services; do
-		same "$(systemctl is-active xenhost-$service)" active || return
-	done
-}
-
-nothing_failed()
-{
-	same "$(systemctl list-units --failed --no-legend 'xenhost*' | wc -l)" 0
-}
-
-pid_of()
-{
-	systemctl show -p MainPID --value xenhost-$1
-}
-
-# each by its name, and all that are not there by the pattern
-start_by_names()
-{
-	for service in $services; do
-		systemctl stop xenhost-$service && systemctl start xenhost-$service || return
-	done
-	systemctl kill -s KILL xenhost-netbackd && systemctl stop xenhost-netbackd xenhost-blkbackd &&
-		systemctl start 'xenhost-*' && active
-}
-
-# user and confinement are in force, not just in the file
-confined()
-{
-	for pair in bridged:bridge xenstored:store blkbackd:blk netbackd:net; do
-		status=/proc/$(pid_of ${pair%:*})/status
-		same "$(stat -c %U $status)" xenhost-${pair#*:} || return
-		same "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' $status)" 1 || return
-		same "$(sed -n 's/^Seccomp:[[:space:]]*//p' $status)" 2 || return
-		case $pair in
-		netback*) ;;
-		*) same "$(sed -n 's/^CapBnd:[[:space:]]*//p' $status)" 0000000000000000 || return ;;
-		esac
-	done
-}
-
-owners_of_sockets()
-{
-	same "$(stat -c '%n %U %G %a' /run/xenhost/bridge/*.sock /run/xenhost/xenstored.sock /run/xenhost/store/*.sock)" \
-		"/run/xenhost/bridge/blkback.sock root xenhost-blk 660
-/run/xenhost/bridge/netback.sock root xenhost-net 660
-/run/xenhost/bridge/store.sock root xenhost-store 660
-/run/xenhost/bridge/tool.sock root xenhost-tool 660
-/run/xenhost/bridge/vmm.sock root xenhost-vm 660
-/run/xenhost/xenstored.sock root xenhost-tool 660
-/run/xenhost/store/blkback.sock root xenhost-blk 660
-/run/xenhost/store/netback.sock root xenhost-net 660"
-}
-
-# whoever is somebody else cannot open what is not his
-strangers_refused()
-{
-	for who in nobody xenhost-blk xenhost-net; do
-		! setpriv --reuid $who --regid $(id -g $who) --clear-groups xenhost domain list || return
-	done
-	setpriv --reuid nobody --regid $(id -g nobody) --groups $(getent group xenhost-tool | cut -d : -f 3) \
-		xenhost domain list
-}
-
-# Debian's own xenstored, or whatever has its socket: ours says so, and does not take it
-clash()
-{
-	systemctl stop xenhost.target &&
-		systemd-run --quiet --unit=other-xenstored --socket-property=ListenStream=/run/xenstored/socket \
-			sleep 9999 || return
-	! systemctl start xenhost-xenstored 2>/dev/null || return
-	journalctl --no-pager -u xenhost-xenstored | grep 'cannot serve /run/xenstored/socket: .* does; end that' &&
-		systemctl is-active other-xenstored.socket || return
-	# it tries again and again, and wants bridged: first of all
-	systemctl stop xenhost-xenstored xenhost-xenstored.socket
-	systemctl stop other-xenstored.socket other-xenstored.service xenhost.target
-	systemctl reset-failed
-	systemctl start xenhost.target && wait_for 60 active
-}
+guest_unit=xenhost-vm@one
 
 make_guest()
 {
-	truncate -s 64M $images/one.img && chown xenhost-blk:xenhost-blk $images/one.img &&
-		chmod 600 $images/one.img || return
+	truncate -s 64M $images/one.img && chmod 600 $images/one.img || return
 	ip link add br0 type bridge && ip addr add 10.77.0.1/24 dev br0 && ip link set br0 up || return
 	cat >/etc/xenhost/guests/one.conf <<-EOF
 		kernel = $l2/vmlinuz-6.12
@@ -165,18 +77,6 @@ under_load()
 	note "$what: took $((took * 10)) ms, longest silence of the network $((silence * 10)) ms"
 }
 
-restart()
-{
-	before=$(pid_of $1)
-	systemctl restart xenhost-$1 && not same "$(pid_of $1)" $before && active
-}
-
-is_another_pid()
-{
-	now=$(pid_of $1)
-	[ "$now" != 0 ] && [ "$now" != $2 ] && same "$(systemctl is-active xenhost-$1)" active
-}
-
 # so many times; systemd starts it again by itself
 kill_service()
 {
@@ -186,30 +86,6 @@ kill_service()
 		systemctl kill -s KILL --kill-who=main xenhost-$1 && wait_for 60 is_another_pid $1 $before || return
 		xenhost domain info one >/dev/null && xenhost store ls /local/domain >/dev/null || return
 		left=$((left - 1))
-	done
-}
-
-kept()
-{
-	same "$(systemctl show -p NFileDescriptorStore --value xenhost-bridged)" "$1"
-}
-
-upgrade()
-{
-	before="$(pid_of vm@one) $(systemctl show -p ActiveEnterTimestampMonotonic --value xenhost-bridged-tool.socket)"
-	old=$(pid_of blkbackd)
-	dpkg -i /debs2/*.deb >$results/upgrade.log 2>&1 || return
-	same "$(pid_of vm@one) $(systemctl show -p ActiveEnterTimestampMonotonic --value xenhost-bridged-tool.socket)" \
-		"$before" && not same "$(pid_of blkbackd)" $old && active
-}
-
-# what runs after an upgrade is the new program
-new_programs()
-{
-	for service in $services; do
-		case $(readlink /proc/$(pid_of $service)/exe) in
-		*deleted*) echo "xenhost-$service is the old one"; return 1 ;;
-		esac
 	done
 }
 
@@ -253,12 +129,12 @@ first_boot()
 	check ping answers
 	room=$(systemctl show -p NFileDescriptorStore --value xenhost-bridged)
 	note "systemd keeps $room descriptors for bridged"
-	for service in blkbackd netbackd xenstored bridged dbusd; do
-		check restart-$service under_load restart-$service restart $service
+	for which in blkbackd netbackd opend xenstored bridged dbusd; do
+		check restart-$which under_load restart-$which restart $which
 	done
 	check kill-bridged under_load kill-bridged-10-times kill_service bridged 10
-	for service in xenstored blkbackd netbackd; do
-		check kill-$service under_load kill-$service-3-times kill_service $service 3
+	for which in xenstored blkbackd netbackd opend; do
+		check kill-$which under_load kill-$which-3-times kill_service $which 3
 	done
 	check descriptors-kept kept $room
 	check upgrade under_load upgrade upgrade || tail -n 20 $results/upgrade.log
@@ -284,17 +160,10 @@ order_of_end()
 	journalctl -b -1 --no-pager -o short-monotonic >$results/journal-of-reboot
 	asked=$(grep -n 'asking domain .* to power off' $results/journal-of-reboot | tail -n 1 | cut -d : -f 1)
 	off=$(grep -n 'domain .* (one) powered off' $results/journal-of-reboot | tail -n 1 | cut -d : -f 1)
-	backends=$(grep -n 'Stopping xenhost-\(blkbackd\|netbackd\|xenstored\|bridged\).service' $results/journal-of-reboot |
-		tail -n 4 | head -n 1 | cut -d : -f 1)
+	backends=$(grep -n 'Stopping xenhost-\(blkbackd\|netbackd\|xenstored\|bridged\|opend\).service' $results/journal-of-reboot |
+		tail -n 5 | head -n 1 | cut -d : -f 1)
 	echo "asked in line $asked, off in line $off, services stopped in line $backends"
 	[ "$asked" -lt "$off" ] && [ "$off" -lt "$backends" ]
-}
-
-nothing_left()
-{
-	left=$(find / -xdev -name '*xenhost*' ! -path '/proc/*' ! -path '/debs*' ! -path '/root/*' ! -path '/var/lib/dpkg/*' \
-		! -path '/var/log/journal/*' ! -path '/test' ! -path '/l2/*' ! -path '/usr/local/lib/busybox/*')
-	same "$left" "$1"
 }
 
 second_boot()
@@ -315,7 +184,7 @@ second_boot()
 	check no-process sh -c '! ps ax | grep "[x]enhost-"'
 	check no-user sh -c '! getent passwd | grep xenhost'
 	rm -f /etc/xenhost/guests/one.conf $images/one.img
-	rmdir /etc/xenhost/guests /etc/xenhost $images /var/lib/xenhost
+	rmdir /etc/xenhost/guests /etc/xenhost $images /var/lib/xenhost 2>/dev/null
 	check nothing-left nothing_left ''
 }
 

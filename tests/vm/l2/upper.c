@@ -23,7 +23,7 @@
 #include <xen/io/xs_wire.h>
 
 #define PAGE 4096u
-#define PATIENCE_S 120
+#define PATIENCE_S 60
 
 struct request {
 	uint32_t id, gref;
@@ -241,7 +241,8 @@ int main(int argc, char **argv)
 	}
 	printf("%.*s\n", (int)len, u.data);
 	write_node("state", 5);
-	wait_back("6");
+	wait_back("5");
 	write_node("state", 6);
+	wait_back("6");
 	return 0;
 }

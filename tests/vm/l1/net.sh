@@ -1,12 +1,21 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
-# shellcheck shell=dash disable=SC2034,SC2086,SC2154
-# The networks of guests one and two, for guests.sh, which has both running: one has a TAP (xh0), two has
-# user-mode networking; cards on a bridge are plugged in. Sourced after toolstack.sh.
+# The networks of two guests under xenhost supervise: one has a TAP (xh0), two has user-mode networking; cards on a bridge are
+# plugged in. DHCP, TCP both ways, published ports, long frames, offloads switched under traffic, kills of netbackd
+# under a connection, unplugging. /net-tools is iperf3 and ethtool with their libraries, for the guests.
+#
+# shellcheck disable=SC2034,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
+# shellcheck source-path=SCRIPTDIR source=harness.sh
+. "${XH_HARNESS:-/harness.sh}"
+# shellcheck source-path=SCRIPTDIR source=toolstack.sh
+. "${XH_TOOLSTACK:-/toolstack.sh}"
+
+boot_limit=120
 uplink=10.79.0 # what passt hands on: .1 is ours, .254 the gateway, which is us again for guests
 bridge=10.78.0
 
-# before the guests start; /net-tools is iperf3 and ethtool with their libraries, for guests
+# before the guests start
 net_prepare()
 {
 	brctl addbr up0 && ip addr add $uplink.1/24 dev up0 && ip link set up0 up &&
@@ -115,3 +124,26 @@ net_steps()
 	check net/ping-again in_guest one "ping -c 3 -W 20 $bridge.3"
 	check net/unplug-again unplug one
 }
+
+modprobe -a kvm-amd tun bridge 2>/dev/null
+check daemons start_daemons
+tunctl -t xh0 >/dev/null
+check net/prepare net_prepare
+configure one "$cmdline" 'memory = 224M' 'net = tap=xh0'
+configure two "$cmdline" 'memory = 224M' 'net = user' 'publish = 5301:5201'
+supervise one
+supervise two
+check one/up up one $boot_limit
+check two/up up two $boot_limit
+net_steps
+for guest in one two; do
+	check $guest/poweroff xenhost domain shutdown $guest
+	check $guest/finished finished $guest 60
+done
+check net/sends-stay-in-kernel net_sends
+cat $tmp/sends
+for daemon in netbackd blkbackd opend xenstored bridged; do
+	check $daemon-ends stop_daemon $daemon
+done
+[ "$failed" = 0 ] || tail -n 20 $results/*.log
+finish

@@ -1,0 +1,86 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The services under a real systemd, with packages: each is restarted, bridged is killed 20 times, the packages are
+# upgraded, while three loopback guests exchange events all the time; nothing of theirs is lost. In the end the packages
+# are purged. Run by run-systemd-here.
+#
+# shellcheck disable=SC2034,SC2046,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
+
+# shellcheck source-path=SCRIPTDIR source=harness.sh
+. "${XH_HARNESS:-/harness.sh}"
+# shellcheck source-path=SCRIPTDIR source=toolstack.sh
+. "${XH_TOOLSTACK:-/toolstack.sh}"
+# shellcheck source-path=SCRIPTDIR source=systemd-common.sh
+. "${XH_SYSTEMD:-/systemd-common.sh}"
+guest_unit=loop
+
+start_guests()
+{
+	systemd-run --quiet --unit=loop xenhost-loopguest --guests 3 --events --seconds 600 --json &&
+		wait_for 60 guests_there
+}
+
+guests_there()
+{
+	same "$(xenhost domain list | grep -c 'loop-.*running')" 3
+}
+
+# with the store of descriptors that systemd has; so many times
+kill_service()
+{
+	left=$2
+	while [ $left -gt 0 ]; do
+		before=$(pid_of $1)
+		systemctl kill -s KILL --kill-who=main xenhost-$1 && wait_for 60 is_another_pid $1 $before &&
+			wait_for 60 guests_there || return
+		left=$((left - 1))
+		# it would be a service that fails, for systemd
+		[ $((left % 5)) != 0 ] || systemctl reset-failed xenhost-$1
+	done
+}
+
+# says what it has done when it is ended; it could not go on if bridged had lost one of its guests
+end_guests()
+{
+	systemctl kill -s INT loop
+	wait_for 60 not systemctl is-active --quiet loop
+	journalctl --no-pager -o cat -u loop | grep '"guests": 3.*"bad": 0' >&3
+}
+
+d_bus()
+{
+	busctl call org.xenhost /org/xenhost org.xenhost.Host1 ListDomains | grep '"loop-0" "guest" "running"' &&
+		! setpriv --reuid nobody --regid nogroup --clear-groups \
+			busctl call org.xenhost /org/xenhost org.xenhost.Host1 ListDomains
+}
+
+check install sh -c 'dpkg -i /debs/*.deb >/root/results/install.log 2>&1' || cat $results/install.log
+check after-install wait_for 60 active
+check start-by-names start_by_names
+check confined confined
+check sockets owners_of_sockets
+check strangers-refused strangers_refused
+check clash clash
+check guests start_guests
+check d-bus d_bus
+room=$(systemctl show -p NFileDescriptorStore --value xenhost-bridged)
+note "systemd keeps $room descriptors for bridged"
+for which in $services; do
+	begin=$(centiseconds)
+	check restart-$which restart $which
+	note "restart-$which took $((($(centiseconds) - begin) * 10)) ms"
+done
+check kill-bridged-20-times kill_service bridged 20
+check descriptors-kept kept $room
+check upgrade upgrade || tail -n 20 $results/upgrade.log
+check new-programs new_programs
+check descriptors-as-before kept $room
+check guests-still-there guests_there
+check events-all-there end_guests
+check nothing-failed nothing_failed
+check purge sh -c 'dpkg --purge xenhost libxenhost-dev libxenhost0 >/root/results/purge.log 2>&1' || cat $results/purge.log
+check no-process sh -c '! ps ax | grep "[s]bin/xenhost-"'
+check no-user sh -c '! getent passwd | grep xenhost'
+check nothing-left nothing_left /etc/systemd/system/xenhost-.service.d
+echo "systemd: $passed passed, $failed failed"
+[ "$failed" = 0 ]
