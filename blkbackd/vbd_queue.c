@@ -467,6 +467,8 @@ static void request_start(struct vbd_req *req)
 	q->nr_active++;
 	req->taken_at = q->now;
 	count(&q->stats.requests, 1);
+	/* behind the request's arrival: who was told of another size may use it at once */
+	q->limits.sectors = atomic_load(&q->vbd->sectors);
 	verdict = blk_parse(&q->limits, req->entry->slot, &req->blk);
 	if (verdict == BLK_OK && req->blk.indirect)
 		verdict = request_fetch_indirect(req);
@@ -636,7 +638,6 @@ static void queue_run(struct vbd_queue *q)
 	int r;
 
 	update_now(q);
-	q->limits.sectors = atomic_load_explicit(&q->vbd->sectors, memory_order_relaxed);
 	if (!q->closing && !q->broken && !atomic_load(&q->vbd->paused))
 		queue_replay(q);
 	unpark(q);

@@ -48,7 +48,7 @@ static const struct {
 	{ "evtchn", "list", RUNNING },
 	{ "grant", "list settle", RUNNING },
 	{ "store", "ls read rm tree watch write chmod export import live-update top", NONE },
-	{ "trace", "bridge", NONE },
+	{ "trace", NULL, RUNNING },
 };
 
 static void offer(const char *word, const char *begin)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* xenhost trace bridge: the messages between xenhost-bridged and everybody else, as they go by. */
+/*
+ * xenhost trace bridge: the messages between xenhost-bridged and everybody else, as they go by; xenhost trace NAME:
+ * what changes about one guest (trace_guest.h).
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -18,6 +21,7 @@
 #include "tools/bridge_tool.h"
 #include "tools/commands.h"
 #include "tools/json.h"
+#include "tools/trace_guest.h"
 
 struct trace_command {
 	struct bridge_tool tool;
@@ -30,7 +34,7 @@ static int set_count(void *data, const char *value)
 }
 
 static const struct option_spec specs[] = {
-	{ "count", "N", "end after so many messages", set_count },
+	{ "count", "N", "end after so many messages or changes", set_count },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -158,9 +162,9 @@ int cmd_trace(int argc, char **argv)
 {
 	static const struct options options = {
 		.program = "xenhost trace",
-		.operands = "bridge",
+		.operands = "bridge | NAME-OR-DOMID",
 		.purpose =
-			"Shows the messages between xenhost-bridged and its peers as they go by.",
+			"Shows the messages between xenhost-bridged and its peers, or what changes about a guest.",
 		.page = "xenhost-trace(1)",
 	};
 	struct trace_command c = { 0 };
@@ -169,13 +173,16 @@ int cmd_trace(int argc, char **argv)
 
 	if (i <= 0)
 		return i < 0 ? EXIT_USAGE : 0;
-	if (argc - i != 1 || strcmp(argv[i], "bridge") != 0) {
-		log_error("trace takes what is to be traced: bridge; xenhost trace --help");
+	if (argc - i != 1) {
+		log_error(
+			"trace takes what is to be traced, bridge or a guest; xenhost trace --help");
 		return EXIT_USAGE;
 	}
 	r = bridge_tool_open(&c.tool);
-	if (r == 0)
+	if (r == 0 && !strcmp(argv[i], "bridge"))
 		r = trace(&c);
+	else if (r == 0)
+		r = trace_guest(&c.tool, argv[i], c.left);
 	bridge_tool_close(&c.tool);
 	return r < 0 ? 1 : 0;
 }

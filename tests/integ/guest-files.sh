@@ -139,10 +139,26 @@ expect 0 poweroff store read "/local/domain/$domid/control/shutdown"
 expect 0 '' reboot demo-0
 expect 0 reboot store read "/local/domain/$domid/control/shutdown"
 expect 1 'still there after 1 s; xenhost destroy ends it' shutdown --wait 1 demo-0
+# what changes about one, and that it goes: something is written until it is known that trace looks
+"$RUN" timeout 120 xenhost trace --json demo-2 >"$dir/lines" &
+trace=$!
+domid=$("$RUN" xenhost info demo-2 | sed -n 's/^domid: *//p')
+until grep -q control/sysrq "$dir/lines"; do
+	kill -0 "$trace" || fail 'xenhost trace ended'
+	"$RUN" xenhost store write "/local/domain/$domid/control/sysrq" $'k\033'
+done
 # the three are one process, which ends with any of them
 daemon_forget "$guests"
 expect 0 '' destroy --wait 60 demo-2
 json '"demo-2" not in [g["name"] for g in j]' list --json
+wait "$trace" || fail "xenhost trace: $(cat "$dir/lines")"
+python3 - "$dir/lines" "$domid" <<'EOP' || fail "the trace: $(cat "$dir/lines")"
+import json, sys
+lines = [json.loads(l) for l in open(sys.argv[1])]
+assert lines[0]["what"] == "domain" and lines[0]["state"] == "running", lines
+assert lines[1]["path"] == f"/local/domain/{sys.argv[2]}/control/sysrq" and lines[1]["value"] == "k\x1b", lines
+assert lines[-1]["what"] == "domain" and lines[-1]["state"] == "gone", lines
+EOP
 wait "$guests" || :
 expect 0 '' undefine web
 json 'all(not g["defined"] for g in j)' list --json

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for check-vm, a machine each. In a tree that is built with sanitizers the daemons of
 # the machine have them too.
-LONG_TARGETS += long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-vm-disks long-planted
+LONG_TARGETS += long-vm-disks long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted
 EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
