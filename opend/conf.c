@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/conf_text.h"
 
 #include "opend/conf.h"
-
-#define LINE_MAX_LEN 1024
 
 struct parser {
 	struct conf *conf;
@@ -149,23 +148,15 @@ static int parse_key(struct parser *ps, char *line)
 
 static int parse_line(struct parser *ps, const char *text, size_t len)
 {
-	char line[LINE_MAX_LEN];
+	char line[CONF_LINE_MAX];
+	const char *why;
+	int n = conf_text_line(text, len, line, &why);
 
-	if (memchr(text, '\0', len))
-		return fail(ps, "there is a NUL byte");
-	while (len > 0 && strchr(" \t\r", text[len - 1]))
-		len--;
-	while (len > 0 && strchr(" \t", *text)) {
-		text++;
-		len--;
-	}
-	if (len >= sizeof(line))
-		return fail(ps, "the line is too long");
-	if (len == 0 || *text == '#')
+	if (n < 0)
+		return fail(ps, why);
+	if (n == 0)
 		return 0;
-	memcpy(line, text, len);
-	line[len] = '\0';
-	return *line == '[' ? parse_section(ps, line, len) : parse_key(ps, line);
+	return *line == '[' ? parse_section(ps, line, (size_t)n) : parse_key(ps, line);
 }
 
 int conf_parse(struct conf *conf, const char *text, size_t len, unsigned int *ret_line,

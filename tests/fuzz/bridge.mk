@@ -2,7 +2,7 @@
 
 # The modules are compiled in, so that the fuzzer sees their branches.
 check_PROGRAMS += fuzz-policy fuzz-state
-fuzz_policy_SOURCES = fuzz-policy.c $(top_srcdir)/hypercall-bridge/bridged/policy.c
+fuzz_policy_SOURCES = fuzz-policy.c $(top_srcdir)/hypercall-bridge/bridged/policy.c $(top_srcdir)/common/conf_text.c
 fuzz_state_SOURCES = fuzz-state.c \
 	$(top_srcdir)/hypercall-bridge/bridged/domain.c \
 	$(top_srcdir)/hypercall-bridge/bridged/evtchn.c \

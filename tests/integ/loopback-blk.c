@@ -977,15 +977,22 @@ START_TEST(states_at_random)
 }
 END_TEST
 
-/* XSA-155: what is checked is what is used, however often it changes meanwhile. Forked, as a second CPU of
- * the guest. */
-static pid_t start_flipper(volatile uint8_t *bytes, size_t size)
+/*
+ * XSA-155: what is checked is what is used, however often it changes meanwhile. Forked, as a second CPU of
+ * the guest. Slots of `unit` bytes, in which the grefs begin at `grefs`; their lowest bytes stay, or the
+ * guest would have the ring's own page read over in the end.
+ */
+static pid_t start_flipper(volatile uint8_t *bytes, size_t size, size_t unit, size_t grefs)
 {
 	unsigned int seed = 1;
 	pid_t pid = fork();
 
-	while (pid == 0)
-		bytes[(unsigned int)rand_r(&seed) % size] = (uint8_t)rand_r(&seed);
+	while (pid == 0) {
+		size_t i = (unsigned int)rand_r(&seed) % size;
+
+		if (i % unit < grefs || i % 4)
+			bytes[i] = (uint8_t)rand_r(&seed);
+	}
 	ck_assert_int_gt(pid, 0);
 	return pid;
 }
@@ -998,10 +1005,10 @@ START_TEST(changing_requests)
 	disk_open(&disk, &set, "flipped", "w", false);
 	if (_i == 1) /* the page of indirect segments */
 		flipper = start_flipper(guest_page(disk.guest, disk.requests[0].indirect_frame),
-					4096);
+					4096, 8, 0);
 	else
-		flipper =
-			start_flipper((uint8_t *)disk.queues[0].ring.shared + 64, (size_t)32 * 112);
+		flipper = start_flipper((uint8_t *)disk.queues[0].ring.shared + 64,
+					(size_t)32 * 112, 112, 24);
 	while (answered < 1000) {
 		uint8_t rsp[16];
 

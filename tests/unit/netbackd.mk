@@ -12,4 +12,4 @@ test_net_redo_SOURCES = test-net-redo.c $(top_srcdir)/netbackd/vif_redo.c
 test_net_redo_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD)
 test_net_ring_SOURCES = test-net-ring.c $(top_srcdir)/netbackd/net_ring.c
 test_net_stream_SOURCES = test-net-stream.c $(top_srcdir)/netbackd/net_stream.c $(top_srcdir)/netbackd/stream.c
-test_tap_SOURCES = test-tap.c $(top_srcdir)/netbackd/tap.c $(top_srcdir)/opend/conf.c $(top_srcdir)/opend/tap.c
+test_tap_SOURCES = test-tap.c $(top_srcdir)/netbackd/tap.c $(top_srcdir)/opend/conf.c $(top_srcdir)/common/conf_text.c $(top_srcdir)/opend/tap.c
