@@ -466,7 +466,7 @@ int sock_restore_listener(struct server *s, struct domain *d, const char *path, 
 {
 	struct listener *l;
 
-	if (len >= sizeof(l->path) || memchr(path, 0, len))
+	if (len == 0 || len >= sizeof(l->path) || memchr(path, 0, len))
 		return -EPROTO;
 	l = listener_new(s, d, path, len);
 	if (!l)
