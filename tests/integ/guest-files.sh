@@ -84,9 +84,9 @@ expect 1 'No such file' define "$dir/y.cfg"
 [ "$(ls -A "$XENHOST_GUESTS")" = web.cfg ] || fail "left behind: $(ls -A "$XENHOST_GUESTS")"
 
 # an editor with an option; what it breaks is not kept
-EDITOR="sed -i -e s/64/128/" expect 0 '' edit web
+EDITOR="sed -i -e /^memory/s/64/128/" expect 0 '' edit web
 grep -qx 'memory = 128' "$XENHOST_GUESTS/web.cfg" || fail 'the edit is lost'
-EDITOR="sed -i -e s/128/much/" expect 1 'line 3: a value is missing' edit web
+EDITOR="sed -i -e /^memory/s/128/much/" expect 1 'line 3: a value is missing' edit web
 EDITOR="sed -i -e s/web/wob/" expect 1 'the name of web was changed to wob' edit web
 EDITOR="sed -i -e /uuid/d" expect 1 'the uuid of web was changed' edit web
 EDITOR=false expect 1 'the editor false failed' edit web

@@ -73,6 +73,8 @@ two_queues()
 
 kills=$1
 modprobe -a kvm-amd loop ext4 2>/dev/null
+# L1 has one CPU, so it would be one
+args_blkback=--queues=2
 check daemons start_daemons
 check images make_images
 configure one "$cmdline" 'memory = 224M' 'vcpus = 2' "disk = $tmp/one.img"
