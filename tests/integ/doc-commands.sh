@@ -45,6 +45,12 @@ execute()
 	case $2 in
 	*'xenhost trace'*) "$RUN" timeout 2 bash -c "$2" >"$dir/out" 2>&1 </dev/null || status=$? ;;
 	*'xenhost report'* | *'xenhost supervise'* | 'xenhost start'*) return ;;
+	# a daemon in the background, with its files here; it ends with the test
+	*'&')
+		local line=${2//\/tmp/$dir}
+		"$RUN" bash -c "exec ${line%&}" >"$dir/background" 2>&1 </dev/null &
+		daemons+=("$!")
+		;;
 	*) "$RUN" timeout 60 bash -c "$2" >"$dir/out" 2>&1 </dev/null || status=$? ;;
 	esac
 	# it goes on until it is ended
