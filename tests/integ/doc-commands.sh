@@ -7,14 +7,14 @@
 . "$SRCDIR/tests/support/daemon.sh"
 
 export XENHOST_GUESTS=$dir/guests XENHOST_RUNDIR=$dir VISUAL=true
-mkdir "$dir/bin" "$dir/work"
+mkdir "$dir/bin" "$dir/cwd"
 cat >"$dir/bin/sudo" <<-'EOT'
 	#!/bin/sh
 	exec "$@"
 EOT
 chmod +x "$dir/bin/sudo"
-cp "$RUN" "$dir/work/run"
-cd "$dir/work"
+cp "$RUN" "$dir/cwd/run"
+cd "$dir/cwd"
 PATH=$dir/bin:$PATH
 
 # lines FILE: the command lines, continued ones in one
