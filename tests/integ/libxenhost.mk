@@ -28,7 +28,7 @@ EXTRA_DIST += integ/example.sh
 # services killed with grants in use
 check_PROGRAMS += integ/grant-marks
 TESTS += integ/grant-marks
-integ_grant_marks_SOURCES = integ/grant-marks.c $(LOOPBACK_SOURCES)
+integ_grant_marks_SOURCES = integ/grant-marks.c
 integ_grant_marks_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_grant_marks_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_grant_marks_LDADD = $(LOOPBACK_LIBS)
@@ -43,7 +43,7 @@ EXTRA_DIST += integ/kills.py integ/kills.sh integ/loopguest.sh
 # one list of calls over every transport
 check_PROGRAMS += integ/transports integ/transports-fake
 TESTS += integ/transports integ/transports-fake
-integ_transports_SOURCES = integ/transports.c $(LOOPBACK_SOURCES)
+integ_transports_SOURCES = integ/transports.c
 integ_transports_CPPFLAGS = $(LOOPBACK_CPPFLAGS) -DPLUGIN_DIR='"$(abs_builddir)/.libs"'
 integ_transports_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_transports_LDADD = $(LOOPBACK_LIBS)

@@ -1116,7 +1116,7 @@ static int run_tests(void)
 	tcase_add_test(tc, storm_of_events);
 	tcase_add_test(tc, states_at_random);
 	tcase_add_loop_test(tc, changing_requests, 0, 2);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef XENHOST_SANITIZED
 	tcase_add_test(tc, confined);
 #else
 	(void)confined;
