@@ -95,6 +95,20 @@ confined()
 	same "$confined" yes
 }
 
+# The kernel of a guest's second start is not unpacked again: its vmm has read its initramfs, and no packed kernel.
+kernel_was_kept()
+{
+	kept=$(find $HOME/.cache/xenhost/kernels -name 'kernel-*' | wc -l)
+	for process in /proc/[0-9]*; do
+		case $(readlink $process/exe) in *xenhost-vmm) ;; *) continue ;; esac
+		tr '\0' ' ' <$process/cmdline | grep -q -- '--name one ' || continue
+		bytes=$(sed -n 's/^rchar: //p' $process/io)
+	done
+	initrd=$(stat -c %s $l2/initrd-6.12)
+	echo "$kept kept, it has read $bytes bytes, $initrd of them its initramfs"
+	[ $kept = 1 ] && [ $bytes -ge $initrd ] && [ $bytes -lt $((initrd + 4000000)) ]
+}
+
 # Several look, each may type; the log and the terminal have it too.
 console_shows()
 {
@@ -240,6 +254,7 @@ before=$(identity one)
 old=$(domid_of one)
 check one/reboot tell one reboot
 check one/up-again up one $boot_limit $old
+check one/kernel-kept kernel_was_kept
 check one/reboot-seen saw one reboot
 check one/reboot-asked asked $old reboot
 # late: it is gone, and its successor is up
