@@ -95,6 +95,12 @@ confined()
 	same "$confined" yes
 }
 
+# what has changed in the last five seconds is not kept
+is_settled()
+{
+	[ $(($(date +%s) - $(stat -c %Z $1))) -gt 6 ]
+}
+
 # The kernel of a guest's second start is not unpacked again: its vmm has read its initramfs, and no packed kernel.
 kernel_was_kept()
 {
@@ -229,6 +235,7 @@ tunctl -t xh0 >/dev/null
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
 	'on-crash = preserve' "console-pty = $tmp/pty-one"
 configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
+check settled wait_for 30 is_settled $l2/vmlinuz-6.12
 watch_releases
 xenhost domain watch >$results/domains &
 supervise one
