@@ -315,10 +315,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	r = daemon_loop_new(&d);
-	if (r < 0) {
-		log_error("cannot make an event loop: %s", strerror(-r));
+	if (r < 0)
 		return 1;
-	}
 	r = run(&d, &config);
 	daemon_loop_free(&d);
 	return r;
