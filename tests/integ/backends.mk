@@ -3,6 +3,7 @@
 LOOPBACK_TESTS = \
 	integ/loopback-blk \
 	integ/loopback-blk-nbd \
+	integ/loopback-blk-own \
 	integ/loopback-blk-restart \
 	integ/loopback-blk-tool \
 	integ/loopback-net \
@@ -42,6 +43,11 @@ integ_loopback_blk_nbd_SOURCES = integ/loopback-blk-nbd.c support/disk.c support
 integ_loopback_blk_nbd_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_nbd_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_nbd_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_blk_own_SOURCES = integ/loopback-blk-own.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
+integ_loopback_blk_own_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_own_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_blk_own_LDADD = $(LOOPBACK_LIBS)
 
 integ_loopback_blk_tool_SOURCES = integ/loopback-blk-tool.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
 integ_loopback_blk_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)

@@ -48,6 +48,7 @@ struct disk {
 	unsigned int pages;	/* of each ring */
 	bool order_node;	/* names one page as a ring of order 0 */
 	bool is32;		/* the 32-bit layout */
+	uint16_t service;	/* the back end's domain */
 	struct disk_queue queues[DISK_QUEUES_MAX];
 	char path[128];
 	unsigned int nr_requests; /* of all queues */
@@ -67,6 +68,9 @@ void disk_make_image(const struct set *set, const char *name, char *path, size_t
 /* A guest with a device that is complete in the store but for front_start(). mode: "r" or "w" */
 void disk_prepare(struct disk *d, const struct set *set, const char *name, const char *mode,
 		  const char *image);
+/* the same of another back end than SET_BLKBACK */
+void disk_prepare_of(struct disk *d, const struct set *set, uint16_t service, const char *name,
+		     const char *mode, const char *image);
 /* ... complete; with an image of its own, or `image` */
 void disk_create(struct disk *d, const struct set *set, const char *name, const char *mode);
 void disk_create_on(struct disk *d, const struct set *set, const char *name, const char *mode,
