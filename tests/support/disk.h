@@ -48,7 +48,6 @@ struct disk {
 	unsigned int pages;	/* of each ring */
 	bool order_node;	/* names one page as a ring of order 0 */
 	bool is32;		/* the 32-bit layout */
-	uint16_t service;	/* the back end's domain */
 	struct disk_queue queues[DISK_QUEUES_MAX];
 	char path[128];
 	unsigned int nr_requests; /* of all queues */
