@@ -8,8 +8,10 @@
 #include <event2/event.h>
 
 #include "common/daemon.h"
+#include "common/filter.h"
 #include "common/log.h"
 
+#include "opend/opend_filter.h"
 #include "opend/server.h"
 
 struct state {
@@ -54,6 +56,11 @@ static int serve(struct state *s, struct daemon *d)
 		r = server_open(&s->server);
 	if (r < 0)
 		return r;
+	r = filter_enter(&opend_filter);
+	if (r < 0) {
+		log_error("cannot confine this process: %s", strerror(-r));
+		return r;
+	}
 	r = daemon_ready(d);
 	if (r < 0) {
 		log_error("cannot say ready on descriptor %d: %s", d->ready_fd, strerror(-r));
