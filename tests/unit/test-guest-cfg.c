@@ -191,7 +191,7 @@ START_TEST(test_devices)
 	bad("name='a'; disk=[1,[2]]", 1, "at '1': the disk has no name");
 	bad("name='a'\ndisk=[ '/a,,xvda',\n[] ]", 3, "no string");
 	bad("name='a'\ndisk=[ '/a,,xvda',\n'/b,,xvda' ]", 3, "two of one name");
-	bad("name='a'; disk=['/a,qcow2,xvda']", 1, "qemu-img convert");
+	bad("name='a'; disk=['/a,qed,xvda']", 1, "qemu-img convert");
 	bad("name='a'; disk=['/a,raw,xvda,colour=red']", 1,
 	    "at 'colour=red': there is no such key");
 	good("name='a'; vif=['user,mac=00:16:3e:00:00:01']; publish=['2222:22','127.0.0.1:53:53/udp']");
