@@ -16,6 +16,7 @@
 #include "hypercall-bridge/vmm/acpi.h"
 #include "hypercall-bridge/vmm/bridge.h"
 #include "hypercall-bridge/vmm/console.h"
+#include "hypercall-bridge/vmm/dump.h"
 #include "hypercall-bridge/vmm/evtchn.h"
 #include "hypercall-bridge/vmm/kernel.h"
 #include "hypercall-bridge/vmm/mem.h"
@@ -343,6 +344,13 @@ int vm_pause(struct vm *vm)
 	hold_all(vm);
 	vm->state = VM_STATE_PAUSED;
 	return tell_state(vm, BRIDGE__DOMAIN_STATE__PAUSED, 0);
+}
+
+void vm_dump(struct vm *vm, int file, int status)
+{
+	hold_all(vm);
+	dump_vm(vm, file, status);
+	release_all(vm);
 }
 
 int64_t vm_hypercall(struct vm *vm, const struct hypercall *call)
