@@ -167,6 +167,7 @@ int vm_new(const struct vm_config *config, const char *bridge_path, struct event
 	r = set_up(vm, bridge_path, base);
 	if (r < 0)
 		return r;
+	log_set_domain(vm->guest.domid);
 	log_info("guest '%s' is domain %u (unique id %" PRIu64 ")", config->name, vm->guest.domid,
 		 vm->unique_id);
 	*ret = steal_ptr(&vm);
