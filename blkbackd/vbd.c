@@ -478,9 +478,7 @@ static void vbd_event(xenhost_device_t *dev)
 {
 	struct vbd *vbd = xenhost_device_data(dev);
 
-	vbd_read_settings(vbd);
-	(void)vbd_resize(vbd, false);
-	vbd_obey(vbd);
+	vbd_follow_nodes(vbd);
 	kick_queues(vbd);
 }
 

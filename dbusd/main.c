@@ -109,7 +109,7 @@ static int start(struct dbusd *d)
 		r = xenhost_event_init(&d->event, d->daemon.base, d->objects.host, on_host_lost, d);
 	if (r == 0)
 		r = bus_serve(&d->bus);
-	return r < 0 ? r : daemon_ready(&d->daemon);
+	return r;
 }
 
 static void stop(struct dbusd *d)
@@ -132,8 +132,8 @@ int main(int argc, char **argv)
 	r = daemon_loop_new(&dbusd.daemon);
 	if (r == 0)
 		r = start(&dbusd);
-	if (r == 0 && event_base_dispatch(dbusd.daemon.base) < 0)
-		r = -EIO;
+	if (r == 0)
+		r = daemon_run(&dbusd.daemon);
 	stop(&dbusd);
 	return r < 0 || dbusd.lost ? 1 : 0;
 }

@@ -135,8 +135,8 @@ const char *vif_link_name(const struct vif *vif);
 
 /* --- vif_control.c --- */
 
-/* obeys what stands in xenhost-control, if it is new; in the event callback */
-void vif_obey(struct vif *vif);
+/* an order from order_take(), in the event callback */
+void vif_obey(struct vif *vif, uint64_t number, const char *order);
 /* of one of VIF_STATS_COUNT */
 const char *vif_stat_name(size_t i);
 

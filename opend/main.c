@@ -52,14 +52,7 @@ static int serve(struct state *s, struct daemon *d)
 
 	if (r == 0)
 		r = server_open(&s->server);
-	if (r < 0)
-		return r;
-	r = daemon_ready(d);
-	if (r < 0) {
-		log_error("cannot say ready on descriptor %d: %s", d->ready_fd, strerror(-r));
-		return r;
-	}
-	return event_base_dispatch(d->base) < 0 ? -1 : 0;
+	return r < 0 ? r : daemon_run(d);
 }
 
 int main(int argc, char **argv)
@@ -75,15 +68,13 @@ int main(int argc, char **argv)
 	int r;
 
 	service_table_init(&s.server.services);
-	list_init(&s.server.listeners);
+	list_init(&s.server.sockets);
 	r = daemon_options(&d, argc, argv, options, &s);
 	if (r != 0)
 		return r < 0 ? 2 : 0;
 	r = daemon_loop_new(&d);
-	if (r < 0) {
-		log_error("cannot make an event loop: %s", strerror(-r));
+	if (r < 0)
 		return 1;
-	}
 	s.server.base = d.base;
 	s.server.rundir = d.rundir;
 	r = serve(&s, &d);

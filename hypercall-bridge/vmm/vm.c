@@ -43,7 +43,7 @@ static int load(struct vm *vm, uint32_t *ret_entry, uint64_t *ret_start_info)
 	struct kernel kernel = { 0 };
 	int r;
 
-	r = kernel_open(vm->config.kernel, &kernel);
+	r = kernel_open(vm->config.kernel, vm->config.kernel_cache, &kernel);
 	if (r == 0)
 		r = kernel_initrd_open(vm->config.initrd, &initrd);
 	if (r == 0)

@@ -58,7 +58,8 @@ enum vm_state {
 struct vm_config {
 	const char *name;
 	const char *kernel;
-	const char *initrd; /* NULL: none */
+	const char *kernel_cache; /* folder of unpacked kernels, NULL: none */
+	const char *initrd;	  /* NULL: none */
 	const char *cmdline;
 	uint64_t memory;
 	bool sparse; /* memory is allocated when it is touched */

@@ -44,7 +44,7 @@ domain_gone()
 }
 
 keep_core=${1:-no}
-modprobe -a kvm-amd tun loop ext4 2>/dev/null
+modprobe -a kvm-amd tun bridge loop ext4 2>/dev/null
 export XENHOST_GRUB=$l2/grub-pvh
 check disk make_disk $tmp/disk.img
 check qcow2 qemu-img convert -f raw -O qcow2 $tmp/disk.img $tmp/disk.qcow2
@@ -82,4 +82,17 @@ check goes-on wait_line 'sysrq: HELP' $results/by-file.log 1 120 || tail $result
 [ "$keep_core" = yes ] || rm -f $results/core
 check destroy xenhost destroy --rundir $tmp/run2 --wait 60 by-file
 check gone domain_gone $tmp/run2 by-file
+
+# Debian's own example, with our paths in it and nothing else; it wants Xen's usual bridge
+brctl addbr xenbr0
+sed -e "s|/boot/vmlinuz|$l2/vmlinuz-6.12|" -e "s|#ramdisk = .*|ramdisk = '$l2/initrd-6.12'|" \
+	-e "s|/dev/zvol/tank/guest-volume|$tmp/disk.img|" /xlexample.pvhlinux >$tmp/example.cfg
+: >$results/example.log
+xenhost run --rundir $tmp/run3 --console-log $results/example.log $tmp/example.cfg </dev/null >/dev/null 2>$results/example.errors &
+pid=$!
+check example wait_line '^ok xen' $results/example.log $pid 240 || tail -n 5 $results/example.log $results/example.errors
+check example-as-it-says test "$(xenhost domain --rundir $tmp/run3 info example.pvhlinux | sed -n 's/^memory: *//p')" = '512 MiB'
+check example-disk-and-card test "$(xenhost store --rundir $tmp/run3 ls /local/domain/1/device | tr '\n' ' ')" = 'vbd vif '
+xenhost destroy --rundir $tmp/run3 --wait 60 example.pvhlinux
+wait $pid
 finish
