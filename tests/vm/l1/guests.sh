@@ -301,6 +301,9 @@ check two/status same $supervisor_status 0
 check one/crash tell one crash
 check one/crash-seen saw one crash
 check one/crash-asked asked $old crash
+check one/dump-when-crashed xenhost dump-core one $tmp/core
+check one/dump-has-its-words grep -aq 'Kernel panic - not syncing: sysrq triggered crash' $tmp/core
+rm -f $tmp/core
 check one/destroy xenhost domain destroy one
 check one/finished finished one 30
 check one/status same $supervisor_status 4
