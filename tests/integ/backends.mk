@@ -2,6 +2,7 @@
 # Back ends driven by loopback guests; each is a Check program that starts a set of daemons of this build.
 LOOPBACK_TESTS = \
 	integ/loopback-blk-nbd \
+	integ/loopback-blk-own \
 	integ/loopback-blk-qcow2 \
 	integ/loopback-blk-tool \
 	integ/loopback-net \
@@ -37,6 +38,11 @@ integ_loopback_blk_nbd_SOURCES = integ/loopback-blk-nbd.c
 integ_loopback_blk_nbd_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_nbd_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_nbd_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_blk_own_SOURCES = integ/loopback-blk-own.c
+integ_loopback_blk_own_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_own_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_blk_own_LDADD = $(LOOPBACK_LIBS)
 
 integ_loopback_blk_qcow2_SOURCES = integ/loopback-blk-qcow2.c ../tools/image_server.c ../tools/jail.c ../tools/qcow2.c
 integ_loopback_blk_qcow2_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
