@@ -9,4 +9,8 @@ bench_bench_block_LDADD = $(LOOPBACK_LIBS) $(LIBURING_LIBS)
 
 bench-block: bench/bench-block
 	$(abs_top_builddir)/run $(abs_builddir)/bench/bench-block
-.PHONY: bench-block
+# fio in a guest, beside QEMU 10's disks, in an emulated host
+bench-block-vm:
+	$(srcdir)/bench/block-vm $(abs_top_builddir)
+EXTRA_DIST += bench/block-vm
+.PHONY: bench-block bench-block-vm
