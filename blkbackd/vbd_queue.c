@@ -87,6 +87,7 @@ struct vbd_queue {
 	bool closing;
 	bool event_off; /* the front end has woken us for nothing too often */
 	struct vbd_req *barrier;
+	bool barrier_runs; /* all before it are answered */
 	struct list free, parked, held, answered;
 	struct letter start, stop, stopped, kick, broke, lost, connect;
 	_Atomic(struct nbd_handle *) handle; /* on its way to the engine */
@@ -172,8 +173,10 @@ static void queue_publish(struct vbd_queue *q)
 
 static void barrier_go(struct vbd_queue *q)
 {
-	if (q->barrier && q->nr_active == 1)
-		request_start_flush(q->barrier);
+	if (!q->barrier || q->nr_active > 1)
+		return;
+	q->barrier_runs = true;
+	request_start_flush(q->barrier);
 }
 
 /* active no more, and not answered */
@@ -456,6 +459,7 @@ static void request_dispatch(struct vbd_req *req)
 		break;
 	case BLK_BARRIER:
 		q->barrier = req;
+		q->barrier_runs = false;
 		barrier_go(q);
 		break;
 	case BLK_DISCARD:
@@ -608,6 +612,9 @@ static void on_stopped(struct letter *letter)
 /* To be called last: the main thread may free the queue before this returns. */
 static void queue_stop_if_idle(struct vbd_queue *q)
 {
+	/* a barrier behind requests that were laid aside will never run: it is left with them */
+	if (q->closing && q->barrier && !q->barrier_runs && q->nr_active == 1)
+		request_put_aside(q->barrier, &q->parked);
 	if (!q->closing || q->nr_active > 0)
 		return;
 	queue_publish(q);
