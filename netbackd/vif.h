@@ -74,7 +74,7 @@ struct vif_features {
 struct vif_opening {
 	struct opener_call call;
 	enum { VIF_NOT_ASKED, VIF_ASKED, VIF_ANSWERED } state;
-	char name[TAP_NAME_MAX + 1];
+	char name[IFNAME_LEN_MAX + 1];
 	char *bridge;
 	int error;
 	char text[OPEN_TEXT_MAX];
@@ -142,7 +142,7 @@ const char *vif_stat_name(size_t i);
 
 /* --- vif_nodes.c --- */
 
-/* the TAP's name, into TAP_NAME_MAX + 1 bytes; logged */
+/* the TAP's name, into IFNAME_LEN_MAX + 1 bytes; logged */
 int vif_read_name(xenhost_device_t *dev, char *name);
 /* what the front end says; logged */
 int vif_read_front_end(struct vif *vif);

@@ -41,10 +41,10 @@ long-systemd:
 	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
 	$(srcdir)/vm/run-systemd-here vm/debs vm/debs-newer $(srcdir)/vm/l1/systemd-loop.sh
 # networks of guests, with programs of this machine
+NET_KILLS = 50
 long-vm-net:
 	rm -rf vm/net-tools
-	bash -c '. $(srcdir)/vm/lib.sh && for tool in iperf3 ethtool; do \
-		add_program vm/net-tools $$(command -v $$tool) usr/bin/$$tool || exit; done'
-	$(RUN_L1) --limit 1500 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
-		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh
+	bash -c '. $(srcdir)/vm/lib.sh && add_net_tools vm/net-tools'
+	$(RUN_L1) --limit 1800 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
+		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh $(NET_KILLS)
 .PHONY: long-vm-disks long-vm-disk-kinds long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted
