@@ -15,6 +15,7 @@
 #include "backend/opener.h"
 #include "backend/worker.h"
 
+#include "netbackd/net_filter.h"
 #include "netbackd/tap.h"
 
 struct event_base;
@@ -95,6 +96,8 @@ struct vif {
 	struct vif_features features;
 	uint8_t mac[6];
 	bool have_mac;
+	struct net_addresses addresses;
+	bool have_addresses; /* it may send from these only, if there is anti_spoof */
 	bool connected;
 	bool resumed;	  /* the front end was connected to a predecessor */
 	bool handed_over; /* to a successor: its deposits stay */

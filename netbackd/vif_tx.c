@@ -112,6 +112,13 @@ static ssize_t write_tap(int fd, const struct iovec *iov, size_t n, bool whole)
 	return whole ? write(fd, iov->iov_base, iov->iov_len) : writev(fd, iov, (int)n);
 }
 
+/* The frame says that it is the card's. */
+static bool is_own(const struct vif *vif, const uint8_t *headers, size_t len)
+{
+	return net_source_is(headers, len, vif->mac) &&
+	       (!vif->have_addresses || net_address_is(headers, len, &vif->addresses));
+}
+
 /* NETIF_RSP_*, or -EAGAIN: the TAP is full */
 static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 		       const struct iovec *data, size_t nr)
@@ -130,7 +137,7 @@ static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 			 iov + 2, nr);
 	headers = len < NET_HEADERS_MAX ? len : NET_HEADERS_MAX;
 	if (atomic_load_explicit(&q->vif->anti_spoof, memory_order_relaxed) &&
-	    !net_source_is(first.bytes, headers, q->vif->mac)) {
+	    !is_own(q->vif, first.bytes, headers)) {
 		vif_count(&q->stats.tx_spoofs, 1);
 		return NETIF_RSP_DROPPED;
 	}
