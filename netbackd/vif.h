@@ -127,7 +127,7 @@ void vif_link_init(struct vif *vif);
 /* in probe, again and again: what the nodes say, or what a predecessor left; 0, XENHOST_LATER, -errno (logged) */
 int vif_link_set_up(struct vif *vif);
 void vif_link_fini(struct vif *vif);
-/* when a front end connects, as it wants it; logged. And when it has gone */
+/* when a front end connects, as it wants it; 0, XENHOST_LATER: when it connects anew, -errno (logged). And when it has gone */
 int vif_link_prepare(struct vif *vif);
 void vif_link_release(struct vif *vif);
 void vif_link_carrier(struct vif *vif, bool on);

@@ -75,7 +75,7 @@ static bool read_all(struct stream *s, struct expected *e)
 		ssize_t r = stream_read(s, iov, 2);
 		const uint8_t *frame = expect(e, &size, &bad);
 
-		require(r < 0 ? bad : (size_t)r == size);
+		require(bad == (r < 0) && (r < 0 || (size_t)r == size));
 		if (r > 0)
 			require(!memcmp(buf, frame, size < READ_SIZE ? size : READ_SIZE));
 		free(buf);
