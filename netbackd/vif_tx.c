@@ -20,7 +20,6 @@
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 
-#define PUBLISH_SLOTS 64u	/* the guest fills these again while we are at the others */
 #define CREDIT_MIN (128u << 10) /* the largest burst, if a window's credit is not more */
 #define WHOLE_MAX \
 	2048u /* shorter frames go out of the private copy: that costs less than a second piece */
@@ -277,7 +276,7 @@ bool vif_tx_run(struct vif_queue *q)
 	do {
 		while (budget > 0 && (r = tx_one(q)) > 0) {
 			budget--;
-			if (q->tx.ring.rsp_prod_pvt - q->tx.ring.rsp_prod >= PUBLISH_SLOTS)
+			if (q->tx.ring.rsp_prod_pvt - q->tx.ring.rsp_prod >= VIF_PUBLISH_SLOTS)
 				vif_publish(q, &q->tx.ring, q->tx_port);
 		}
 		if (budget == 0 || r < 0 || q->tx.blocked || q->broken)
