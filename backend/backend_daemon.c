@@ -116,21 +116,15 @@ static void stop(struct state *s)
 
 static int serve(struct state *s)
 {
-	int r;
+	int r = daemon_loop_new(&s->daemon);
 
-	r = daemon_loop_new(&s->daemon);
 	if (r < 0)
 		return r;
 	r = start(s);
 	if (r < 0)
 		return r;
-	r = daemon_ready(&s->daemon);
-	if (r < 0) {
-		log_error("cannot write to the descriptor of --ready-fd: %s", strerror(-r));
-		return r;
-	}
-	event_base_dispatch(s->daemon.base);
-	return s->lost ? -ECONNRESET : 0;
+	r = daemon_run(&s->daemon);
+	return s->lost ? -ECONNRESET : r;
 }
 
 static int read_options(struct state *s, int argc, char **argv)

@@ -11,7 +11,10 @@
 
 #include <xenhost/backend.h>
 
-/* In the event callback: 1 an order that was not obeyed yet, its text to be freed; 0 there is none */
+/*
+ * In the event callback, before what the order is about is looked at: who gave it may count on what it wrote
+ * before it. 1: an order that was not obeyed yet, its text to be freed; 0: there is none.
+ */
 int order_take(xenhost_device_t *dev, uint64_t *ret_number, char **ret_order);
 /* "ok ..." or "error ..." */
 void order_reply(xenhost_device_t *dev, uint64_t number, const char *fmt, ...)

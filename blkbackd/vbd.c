@@ -325,6 +325,8 @@ static int vbd_probe(xenhost_device_t *dev)
 	}
 	r = probe_vbd(vbd);
 	if (r < 0) {
+		if (vbd->nbd.handle) /* ours, so no predecessor's */
+			vbd_nbd_forget(vbd);
 		xenhost_device_set_data(dev, NULL);
 		vbd_free(vbd);
 	}
@@ -478,9 +480,7 @@ static void vbd_event(xenhost_device_t *dev)
 {
 	struct vbd *vbd = xenhost_device_data(dev);
 
-	vbd_read_settings(vbd);
-	(void)vbd_resize(vbd, false);
-	vbd_obey(vbd);
+	vbd_follow_nodes(vbd);
 	kick_queues(vbd);
 }
 

@@ -328,11 +328,15 @@ static void obey(struct vbd *vbd, uint64_t number, const char *order)
 	}
 }
 
-void vbd_obey(struct vbd *vbd)
+/* The order is read before the settings: those that were written before it are in force when it is answered. */
+void vbd_follow_nodes(struct vbd *vbd)
 {
 	_cleanup_free_ char *order = NULL;
 	uint64_t number;
+	int r = order_take(vbd->dev, &number, &order);
 
-	if (order_take(vbd->dev, &number, &order) > 0)
+	vbd_read_settings(vbd);
+	(void)vbd_resize(vbd, false);
+	if (r > 0)
 		obey(vbd, number, order);
 }

@@ -13,7 +13,7 @@ int vbd_publish(struct vbd *vbd);
 void vbd_read_settings(struct vbd *vbd);
 /* Everything that the front end says of its rings, checked; and limits.abi. -errno, told to the front end */
 int vbd_read_front(struct vbd *vbd, struct journal_key *key);
-/* does what the node xenhost-control says, if it was not done yet */
-void vbd_obey(struct vbd *vbd);
+/* A node was written: settings, size, and what xenhost-control says, if it was not done yet. Of a connected disk */
+void vbd_follow_nodes(struct vbd *vbd);
 
 #endif

@@ -6,16 +6,18 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <systemd/sd-daemon.h>
 
 #include "common/bridge.h"
 #include "common/cleanup.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/manager.h"
 
 static int set_rundir(void *data, const char *value)
 {
@@ -102,25 +104,58 @@ static void on_signal(evutil_socket_t sig, short what, void *data)
 {
 	struct daemon *d = data;
 
-	sd_notify(0, "STOPPING=1");
+	(void)manager_notify("STOPPING=1");
 	event_base_loopbreak(d->base);
 }
 
-int daemon_loop_new(struct daemon *d)
+/* It reads the clock when there are timers, not twice in each turn. */
+static struct event_base *new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
+}
+
+void daemon_raise_descriptors(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+		log_warning("cannot raise the limit of open files: %s", strerror(errno));
+}
+
+static int make_loop(struct daemon *d)
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
 
-	d->base = event_base_new();
+	d->base = new_base();
 	if (!d->base)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		d->signals[i] = evsignal_new(d->base, numbers[i], on_signal, d);
-		if (!d->signals[i] || event_add(d->signals[i], NULL) < 0) {
-			daemon_loop_free(d);
+		if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)
 			return -ENOMEM;
-		}
 	}
 	return 0;
+}
+
+int daemon_loop_new(struct daemon *d)
+{
+	int r = make_loop(d);
+
+	if (r < 0) {
+		log_error("cannot make an event loop: %s", strerror(-r));
+		daemon_loop_free(d);
+	}
+	return r;
 }
 
 void daemon_loop_free(struct daemon *d)
@@ -140,7 +175,7 @@ void daemon_loop_free(struct daemon *d)
 
 static void on_watchdog(evutil_socket_t fd, short what, void *data)
 {
-	sd_notify(0, "WATCHDOG=1");
+	(void)manager_notify("WATCHDOG=1");
 }
 
 /* The unit says how often systemd wants to hear that the loop turns (WatchdogSec=); twice as often it does. */
@@ -148,7 +183,7 @@ static int start_watchdog(struct daemon *d)
 {
 	struct timeval period;
 	uint64_t us;
-	int r = sd_watchdog_enabled(0, &us);
+	int r = manager_watchdog(&us);
 
 	if (r <= 0 || !d->base)
 		return r;
@@ -161,20 +196,35 @@ static int start_watchdog(struct daemon *d)
 int daemon_ready(struct daemon *d)
 {
 	static const char text[] = "READY\n";
-	ssize_t n;
 	int r = start_watchdog(d);
 
-	if (r < 0)
+	if (r < 0) {
+		log_error("cannot set the timer for systemd's watchdog: %s", strerror(-r));
 		return r;
-	sd_notify(0, "READY=1");
+	}
+	(void)manager_notify("READY=1");
 	if (d->ready_fd < 0)
 		return 0;
-	n = write(d->ready_fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return -errno;
+	if (write(d->ready_fd, text, sizeof(text) - 1) < 0) {
+		r = -errno;
+		log_error("cannot say ready on descriptor %d (--ready-fd): %s", d->ready_fd,
+			  strerror(-r));
+		return r;
+	}
 	close(d->ready_fd);
 	d->ready_fd = -1;
 	return 0;
+}
+
+int daemon_run(struct daemon *d)
+{
+	int r = daemon_ready(d);
+
+	if (r == 0 && event_base_dispatch(d->base) < 0) {
+		log_error("the event loop failed");
+		r = -EIO;
+	}
+	return r;
 }
 
 int daemon_service_uri(const struct daemon *d, const char *service, char *buf, unsigned long size)

@@ -31,15 +31,21 @@ struct daemon {
 int daemon_options(struct daemon *d, int argc, char **argv, const struct option_spec *extra,
 		   void *data);
 
-/* the event loop, ended by SIGTERM and SIGINT. 0 or -errno */
+/* as many descriptors as the system lets us have: for who has some for each client or guest */
+void daemon_raise_descriptors(void);
+
+/* the event loop, ended by SIGTERM and SIGINT. 0 or -errno, logged */
 int daemon_loop_new(struct daemon *d);
 void daemon_loop_free(struct daemon *d);
 
 /*
  * Says "READY\n" on --ready-fd and READY=1 to systemd, and from then on that the loop turns if systemd wants to
- * hear it. 0 or -errno
+ * hear it. 0 or -errno, logged
  */
 int daemon_ready(struct daemon *d);
+
+/* daemon_ready(), and the loop until its end. 0 or -errno, logged */
+int daemon_run(struct daemon *d);
 
 /* the URI by which a service reaches this run directory's bridged. 0 or -ENAMETOOLONG, logged */
 int daemon_service_uri(const struct daemon *d, const char *service, char *buf, unsigned long size);

@@ -101,6 +101,7 @@ static int start(struct dbusd *d)
 	d->bus.access = &d->access;
 	d->bus.lost = on_bus_lost;
 	d->objects.bus = &d->bus;
+	d->objects.rundir = d->daemon.rundir;
 	r = bus_open(&d->bus, d->address);
 	if (r == 0)
 		r = objects_start(&d->objects);
@@ -108,7 +109,7 @@ static int start(struct dbusd *d)
 		r = xenhost_event_init(&d->event, d->daemon.base, d->objects.host, on_host_lost, d);
 	if (r == 0)
 		r = bus_serve(&d->bus);
-	return r < 0 ? r : daemon_ready(&d->daemon);
+	return r;
 }
 
 static void stop(struct dbusd *d)
@@ -127,12 +128,12 @@ int main(int argc, char **argv)
 
 	if (r != 0)
 		return r < 0 ? 2 : 0;
-	list_init(&dbusd.objects.all);
+	objects_init(&dbusd.objects);
 	r = daemon_loop_new(&dbusd.daemon);
 	if (r == 0)
 		r = start(&dbusd);
-	if (r == 0 && event_base_dispatch(dbusd.daemon.base) < 0)
-		r = -EIO;
+	if (r == 0)
+		r = daemon_run(&dbusd.daemon);
 	stop(&dbusd);
 	return r < 0 || dbusd.lost ? 1 : 0;
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include <event2/event.h>
@@ -103,17 +102,6 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void raise_limits(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-		return;
-	l.rlim_cur = l.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &l) < 0)
-		log_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
 
 static void on_command(evutil_socket_t fd, short what, void *data)
@@ -300,12 +288,10 @@ int main(int argc, char **argv)
 		log_error("--events and --ring are two different things to do");
 		return 2;
 	}
-	raise_limits();
+	daemon_raise_descriptors();
 	r = daemon_loop_new(&l.d);
-	if (r < 0) {
-		log_error("cannot make an event loop: %s", strerror(-r));
+	if (r < 0)
 		return 1;
-	}
 	r = run(&l);
 	finish(&l);
 	return r < 0 ? 1 : 0;

@@ -14,6 +14,7 @@
 #include "common/log.h"
 
 #include "backend/device_error.h"
+#include "backend/order.h"
 
 #include "netbackd/vif.h"
 #include "netbackd/vif_keep.h"
@@ -227,11 +228,17 @@ static void vif_event(xenhost_device_t *dev)
 {
 	struct vif *vif = xenhost_device_data(dev);
 
+	_cleanup_free_ char *order = NULL;
+	uint64_t number;
+	/* before the settings: those that were written before it are in force when it is answered */
+	int r = order_take(dev, &number, &order);
+
 	vif_read_settings(vif);
 	update_carrier(vif);
 	for (uint32_t i = 0; i < vif->nr_queues; i++)
 		vif_queue_look(vif->queues[i]);
-	vif_obey(vif);
+	if (r > 0)
+		vif_obey(vif, number, order);
 }
 
 const struct xenhost_backend_ops vif_ops = {

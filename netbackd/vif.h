@@ -75,7 +75,7 @@ struct vif_features {
 struct vif_opening {
 	struct opener_call call;
 	enum { VIF_NOT_ASKED, VIF_ASKED, VIF_ANSWERED } state;
-	char name[TAP_NAME_MAX + 1];
+	char name[IFNAME_LEN_MAX + 1];
 	char *bridge;
 	int error;
 	char text[OPEN_TEXT_MAX];
@@ -138,14 +138,14 @@ const char *vif_link_name(const struct vif *vif);
 
 /* --- vif_control.c --- */
 
-/* obeys what stands in xenhost-control, if it is new; in the event callback */
-void vif_obey(struct vif *vif);
+/* an order from order_take(), in the event callback */
+void vif_obey(struct vif *vif, uint64_t number, const char *order);
 /* of one of VIF_STATS_COUNT */
 const char *vif_stat_name(size_t i);
 
 /* --- vif_nodes.c --- */
 
-/* the TAP's name, into TAP_NAME_MAX + 1 bytes; logged */
+/* the TAP's name, into IFNAME_LEN_MAX + 1 bytes; logged */
 int vif_read_name(xenhost_device_t *dev, char *name);
 /* what the front end says; logged */
 int vif_read_front_end(struct vif *vif);

@@ -66,13 +66,8 @@ static void do_stat_queue(struct vif *vif, uint64_t number, const char *which)
 	order_reply(vif->dev, number, "ok queue=%llu%s", queue, text);
 }
 
-void vif_obey(struct vif *vif)
+void vif_obey(struct vif *vif, uint64_t number, const char *order)
 {
-	_cleanup_free_ char *order = NULL;
-	uint64_t number;
-
-	if (order_take(vif->dev, &number, &order) == 0)
-		return;
 	if (!strcmp(order, "stat"))
 		do_stat(vif, number);
 	else if (!strncmp(order, "stat ", 5))

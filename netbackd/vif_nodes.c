@@ -35,11 +35,11 @@ int vif_read_name(xenhost_device_t *dev, char *name)
 	if (r < 0 && r != -ENOENT)
 		return device_error(dev, r, "cannot read the node vifname: %s", strerror(-r));
 	if (text)
-		snprintf(name, TAP_NAME_MAX + 1, "%s", text);
+		snprintf(name, IFNAME_LEN_MAX + 1, "%s", text);
 	else
-		snprintf(name, TAP_NAME_MAX + 1, "vif%u.%" PRIu32,
+		snprintf(name, IFNAME_LEN_MAX + 1, "vif%u.%" PRIu32,
 			 xenhost_device_frontend_domid(dev), xenhost_device_id(dev));
-	if ((text && strlen(text) > TAP_NAME_MAX) || !tap_name_ok(name))
+	if ((text && strlen(text) > IFNAME_LEN_MAX) || !ifname_ok(name))
 		return device_error(dev, -EINVAL, "%s cannot be the name of an interface",
 				    text ? text : name);
 	return 0;

@@ -8,8 +8,10 @@
 #include <event2/event.h>
 
 #include "common/daemon.h"
+#include "common/filter.h"
 #include "common/log.h"
 
+#include "opend/opend_filter.h"
 #include "opend/server.h"
 
 struct state {
@@ -54,12 +56,12 @@ static int serve(struct state *s, struct daemon *d)
 		r = server_open(&s->server);
 	if (r < 0)
 		return r;
-	r = daemon_ready(d);
+	r = filter_enter(&opend_filter);
 	if (r < 0) {
-		log_error("cannot say ready on descriptor %d: %s", d->ready_fd, strerror(-r));
+		log_error("cannot confine this process: %s", strerror(-r));
 		return r;
 	}
-	return event_base_dispatch(d->base) < 0 ? -1 : 0;
+	return daemon_run(d);
 }
 
 int main(int argc, char **argv)
@@ -75,15 +77,13 @@ int main(int argc, char **argv)
 	int r;
 
 	service_table_init(&s.server.services);
-	list_init(&s.server.listeners);
+	list_init(&s.server.sockets);
 	r = daemon_options(&d, argc, argv, options, &s);
 	if (r != 0)
 		return r < 0 ? 2 : 0;
 	r = daemon_loop_new(&d);
-	if (r < 0) {
-		log_error("cannot make an event loop: %s", strerror(-r));
+	if (r < 0)
 		return 1;
-	}
 	s.server.base = d.base;
 	s.server.rundir = d.rundir;
 	r = serve(&s, &d);

@@ -1,46 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listener owns its clients. A client that sends what is no request, or does not take its answers, is
+ * A service's socket owns its clients. A client that sends what is no request, or does not take its answers, is
  * dropped: it has nothing here that it could lose. Descriptors are closed as soon as they were sent.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 #include <systemd/sd-daemon.h>
 
 #include "common/cleanup.h"
+#include "common/listener.h"
 #include "common/log.h"
+#include "common/rundir.h"
 
 #include "opend/opend.h"
 #include "opend/server.h"
 
 #define CLIENTS_MAX 256u /* of one service */
 
-struct listener {
+struct service_socket {
 	struct list link;
 	struct server *server;
 	char name[SERVICE_NAME_MAX];
-	struct sockaddr_un addr;
-	int fd;
-	bool adopted; /* systemd's */
-	struct event *event, *again;
+	struct listener *listener;
 	struct list clients;
 	unsigned int nr_clients;
 };
 
 struct client {
 	struct list link;
-	struct listener *listener;
+	struct service_socket *socket;
 	int fd;
 	struct event *event;
 };
@@ -66,7 +61,7 @@ int result_error(struct result *result, int error, const char *fmt, ...)
 static void client_free(struct client *c)
 {
 	list_remove(&c->link);
-	c->listener->nr_clients--;
+	c->socket->nr_clients--;
 	if (c->event)
 		event_free(c->event);
 	close(c->fd);
@@ -93,13 +88,13 @@ static int answer(struct client *c, uint32_t number, int error, struct result *r
 static int obey(struct client *c, const struct open_request *request)
 {
 	struct result result = { 0 };
-	const char *name = c->listener->name;
+	const char *name = c->socket->name;
 	int r;
 
 	if (!ops[request->op])
 		r = result_error(&result, -EOPNOTSUPP, "this xenhost-opend cannot do that");
 	else
-		r = ops[request->op](c->listener->server->conf, name, request, &result);
+		r = ops[request->op](c->socket->server->conf, name, request, &result);
 	if (r < 0)
 		log_info("%s: refused %s: %s", name,
 			 request->nr_strings ? request->strings[0] : "(nothing)", result.text);
@@ -128,7 +123,7 @@ static void on_request(evutil_socket_t fd, short what, void *data)
 	}
 	if (open_request_parse(buf, (size_t)n, &request) < 0) {
 		log_warning("%s: a message that is no request; its sender is dropped",
-			    c->listener->name);
+			    c->socket->name);
 		client_free(c);
 		return;
 	}
@@ -136,7 +131,7 @@ static void on_request(evutil_socket_t fd, short what, void *data)
 		client_free(c);
 }
 
-static int client_new(struct listener *l, int fd)
+static int client_new(struct service_socket *ss, int fd)
 {
 	struct client *c = calloc(1, sizeof(*c));
 
@@ -144,160 +139,58 @@ static int client_new(struct listener *l, int fd)
 		close(fd);
 		return -ENOMEM;
 	}
-	c->listener = l;
+	c->socket = ss;
 	c->fd = fd;
-	list_append(&l->clients, &c->link);
-	l->nr_clients++;
-	c->event = event_new(l->server->base, fd, EV_READ | EV_PERSIST, on_request, c);
+	list_append(&ss->clients, &c->link);
+	ss->nr_clients++;
+	c->event = event_new(ss->server->base, fd, EV_READ | EV_PERSIST, on_request, c);
 	if (c->event && event_add(c->event, NULL) == 0)
 		return 0;
 	client_free(c);
 	return -ENOMEM;
 }
 
-/* --- listeners --- */
+/* --- services --- */
 
-/* Without descriptors the connection stays where it is: looking again at once would only spin. */
-static void pause_listener(struct listener *l)
+static void on_connection(void *data, int fd)
 {
-	static const struct timeval pause = { .tv_usec = 100000 };
+	struct service_socket *ss = data;
 
-	log_warning("cannot take a connection on %s.sock: %s; waiting for others to close", l->name,
-		    strerror(errno));
-	event_del(l->event);
-	event_add(l->again, &pause);
-}
-
-static void on_again(evutil_socket_t fd, short what, void *data)
-{
-	event_add(((struct listener *)data)->event, NULL);
-}
-
-static void on_connect(evutil_socket_t fd, short what, void *data)
-{
-	struct listener *l = data;
-	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (conn < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			pause_listener(l);
-		return;
+	if (ss->nr_clients >= CLIENTS_MAX) {
+		log_warning("%s.sock has %u connections; refusing one more", ss->name, CLIENTS_MAX);
+		close(fd);
+	} else if (client_new(ss, fd) < 0) {
+		log_warning("refusing a connection on %s.sock: no memory", ss->name);
 	}
-	if (l->nr_clients >= CLIENTS_MAX) {
-		log_warning("%s.sock has %u connections; refusing one more", l->name, CLIENTS_MAX);
-		close(conn);
-		return;
-	}
-	if (client_new(l, conn) < 0)
-		log_warning("refusing a connection on %s.sock: no memory", l->name);
 }
 
-static void listener_free(struct listener *l)
+static void socket_free(struct service_socket *ss)
 {
 	struct client *c, *tmp;
 
-	list_for_each_safe(c, tmp, &l->clients, link)
+	list_for_each_safe(c, tmp, &ss->clients, link)
 		client_free(c);
-	list_remove(&l->link);
-	if (l->event)
-		event_free(l->event);
-	if (l->again)
-		event_free(l->again);
-	if (l->fd >= 0) {
-		if (!l->adopted)
-			unlink(l->addr.sun_path);
-		close(l->fd);
-	}
-	free(l);
+	list_remove(&ss->link);
+	listener_free(ss->listener);
+	free(ss);
 }
 
-static int listener_listen(struct listener *l)
+/* fd: from systemd, or -1 */
+static int socket_new(struct server *server, const char *name, int fd)
 {
-	l->event = event_new(l->server->base, l->fd, EV_READ | EV_PERSIST, on_connect, l);
-	l->again = evtimer_new(l->server->base, on_again, l);
-	return l->event && l->again && event_add(l->event, NULL) == 0 ? 0 : -ENOMEM;
-}
+	struct service_socket *ss = calloc(1, sizeof(*ss));
+	char path[PATH_MAX];
 
-static int listener_bind(struct listener *l)
-{
-	l->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (l->fd < 0)
-		return -errno;
-	/* left over by one that was killed: the lock says that none runs */
-	if (unlink(l->addr.sun_path) < 0 && errno != ENOENT)
-		return -errno;
-	if (bind(l->fd, (struct sockaddr *)&l->addr, sizeof(l->addr)) < 0)
-		return -errno;
-	if (chmod(l->addr.sun_path, 0660) < 0 || listen(l->fd, SOMAXCONN) < 0)
-		return -errno;
-	return listener_listen(l);
-}
-
-/* systemd's: it made the socket, with owner and mode, and takes it away */
-static int listener_adopt(struct listener *l, int fd)
-{
-	if (sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
-		return -EINVAL;
-	l->fd = fd;
-	l->adopted = true;
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
-	return listener_listen(l);
-}
-
-static int listener_new(struct server *server, const char *name, int fd)
-{
-	struct listener *l = calloc(1, sizeof(*l));
-	int n, r;
-
-	if (!l)
+	if (!ss) {
+		log_error("no memory for the socket %s.sock", name);
 		return -ENOMEM;
-	l->server = server;
-	l->fd = -1;
-	l->addr.sun_family = AF_UNIX;
-	list_init(&l->clients);
-	list_append(&server->listeners, &l->link);
-	snprintf(l->name, sizeof(l->name), "%s", name);
-	n = snprintf(l->addr.sun_path, sizeof(l->addr.sun_path), "%s/" OPEN_DIR "/%s.sock",
-		     server->rundir, name);
-	if (fd >= 0)
-		r = listener_adopt(l, fd);
-	else if (n < 0 || (size_t)n >= sizeof(l->addr.sun_path))
-		r = -ENAMETOOLONG;
-	else
-		r = listener_bind(l);
-	if (r < 0)
-		log_error("cannot listen on %s/" OPEN_DIR "/%s.sock: %s", server->rundir, name,
-			  strerror(-r));
-	return r;
-}
-
-static int make_dir(const char *path)
-{
-	if (mkdir(path, 0750) == 0 || errno == EEXIST)
-		return 0;
-	log_error("cannot make the folder %s: %s; name another one with --rundir", path,
-		  strerror(errno));
-	return -errno;
-}
-
-static int take_lock(struct server *server, const char *dir)
-{
-	char path[4096];
-
-	if (snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	server->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (server->lock_fd < 0) {
-		log_error("cannot open %s: %s", path, strerror(errno));
-		return -errno;
 	}
-	if (flock(server->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	log_error("%s is held: another xenhost-opend serves this folder; end it or use another "
-		  "--rundir",
-		  path);
-	return -EBUSY;
+	ss->server = server;
+	list_init(&ss->clients);
+	list_append(&server->sockets, &ss->link);
+	snprintf(ss->name, sizeof(ss->name), "%s", name);
+	snprintf(path, sizeof(path), "%s/" OPEN_DIR "/%s.sock", server->rundir, name);
+	return listener_new(server->base, path, fd, on_connection, ss, &ss->listener);
 }
 
 /* the descriptor that systemd passed as "listen-NAME", or -1 */
@@ -319,15 +212,17 @@ static void free_names(char **names)
 	free(names);
 }
 
-static int open_listeners(struct server *server)
+static int open_sockets(struct server *server)
 {
 	char **names = NULL;
 	int n = sd_listen_fds_with_names(1, &names), r = n < 0 ? n : 0;
 
+	if (r < 0)
+		log_error("cannot take the sockets of systemd: %s", strerror(-r));
 	for (unsigned int i = 0; i < server->services.nr && r == 0; i++) {
 		const char *name = server->services.entries[i].name;
 
-		r = listener_new(server, name, passed_fd(names, n, name));
+		r = socket_new(server, name, passed_fd(names, n, name));
 	}
 	free_names(names);
 	return r;
@@ -335,25 +230,20 @@ static int open_listeners(struct server *server)
 
 int server_open(struct server *server)
 {
-	char dir[4096];
-	int r;
+	int r = rundir_make(server->rundir, OPEN_DIR, 0750);
 
-	if (snprintf(dir, sizeof(dir), "%s/" OPEN_DIR, server->rundir) >= (int)sizeof(dir))
-		return -ENAMETOOLONG;
-	r = make_dir(server->rundir);
 	if (r == 0)
-		r = make_dir(dir);
-	if (r == 0)
-		r = take_lock(server, dir);
-	return r < 0 ? r : open_listeners(server);
+		r = rundir_lock(server->rundir, OPEN_DIR "/lock", "xenhost-opend",
+				&server->lock_fd);
+	return r < 0 ? r : open_sockets(server);
 }
 
 void server_close(struct server *server)
 {
-	struct listener *l, *tmp;
+	struct service_socket *ss, *tmp;
 
-	list_for_each_safe(l, tmp, &server->listeners, link)
-		listener_free(l);
+	list_for_each_safe(ss, tmp, &server->sockets, link)
+		socket_free(ss);
 	closep(&server->lock_fd);
 	server->lock_fd = -1;
 }

@@ -18,8 +18,8 @@ struct server {
 	const char *rundir;
 	const struct conf *conf;
 	struct service_table services;
-	struct list listeners; /* list_init() it */
-	int lock_fd;	       /* -1; of the folder, as long as we serve it */
+	struct list sockets; /* list_init() it */
+	int lock_fd;	     /* -1; of the folder, as long as we serve it */
 };
 
 /* 0 or -errno, logged */

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/daemon.h"
 #include "common/fdpass.h"
 #include "common/log.h"
 #include "tools/keeper.h"
@@ -148,16 +148,6 @@ static int open_socket(struct keeper *k, const char *rundir)
 	return 0;
 }
 
-static void raise_limit(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-		return;
-	l.rlim_cur = l.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &l);
-}
-
 int keeper_new(const char *rundir, struct keeper **ret_keeper)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
@@ -167,7 +157,7 @@ int keeper_new(const char *rundir, struct keeper **ret_keeper)
 		return -ENOMEM;
 	k->sock = k->stop = -1;
 	pthread_mutex_init(&k->lock, NULL);
-	raise_limit();
+	daemon_raise_descriptors();
 	r = open_socket(k, rundir);
 	if (r == 0) {
 		k->stop = eventfd(0, EFD_CLOEXEC);

@@ -89,14 +89,13 @@ static int serve(struct daemon *d, struct server *s)
 {
 	int r;
 
+	daemon_raise_descriptors();
 	s->base = d->base;
 	s->rundir = d->rundir;
 	r = server_start(s);
 	if (r < 0)
 		return r;
-	r = daemon_ready(d);
-	if (r == 0 && event_base_dispatch(d->base) < 0)
-		r = -EIO;
+	r = daemon_run(d);
 	server_stop(s);
 	return r;
 }
@@ -129,10 +128,8 @@ int main(int argc, char **argv)
 		o.xen_socket = strcmp(d.rundir, XENHOST_RUNSTATEDIR) ? "none" : XEN_SOCKET;
 	server.xen_socket = strcmp(o.xen_socket, "none") ? o.xen_socket : NULL;
 	r = daemon_loop_new(&d);
-	if (r < 0) {
-		log_error("cannot make an event loop: %s", strerror(-r));
+	if (r < 0)
 		return 1;
-	}
 	r = serve(&d, &server);
 	daemon_loop_free(&d);
 	return r < 0 ? 1 : 0;

@@ -2,14 +2,10 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +14,7 @@
 #include "common/bridge.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/rundir.h"
 #include "xenstored/conn.h"
 #include "xenstored/domain.h"
 #include "xenstored/live.h"
@@ -238,53 +235,6 @@ bool server_holds(const struct server *s, const struct conn *c)
 
 /* --- start and stop --- */
 
-static int make_dir(const struct server *s, const char *suffix)
-{
-	char path[4096];
-	const int n = snprintf(path, sizeof(path), "%s%s%s", s->rundir, *suffix ? "/" : "", suffix);
-	int r = 0;
-
-	if ((size_t)n >= sizeof(path))
-		r = -ENAMETOOLONG;
-	else if (mkdir(path, 0755) < 0 && errno != EEXIST)
-		r = -errno;
-	if (r < 0)
-		log_error("cannot make the folder %s: %s", path, strerror(-r));
-	return r;
-}
-
-/* One daemon per run directory; the lock goes with the process, however it ends. */
-static int take_lock(struct server *s)
-{
-	char path[4096];
-	_cleanup_close_ int fd = -1;
-
-	snprintf(path, sizeof(path), "%s/%s", s->rundir, LOCK_FILE);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		log_error("cannot open %s: %s", path, strerror(errno));
-		return -errno;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		log_error("another xenstored serves %s; end it first, or use another --rundir",
-			  s->rundir);
-		return -EBUSY;
-	}
-	s->lock_fd = steal_fd(&fd);
-	return 0;
-}
-
-/* A descriptor per client and per guest: as many as we may. */
-static void raise_limits(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-		return;
-	l.rlim_cur = l.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &l);
-}
-
 static int start_store(struct server *s)
 {
 	const struct store_hooks hooks = { .fire = on_change,
@@ -444,12 +394,9 @@ int server_start(struct server *s)
 {
 	int r;
 
-	raise_limits();
-	r = make_dir(s, "");
-	if (r == 0)
-		r = make_dir(s, STORE_DIR);
+	r = rundir_make(s->rundir, STORE_DIR, 0755);
 	if (r == 0 && !s->taking_over)
-		r = take_lock(s);
+		r = rundir_lock(s->rundir, LOCK_FILE, "xenhost-xenstored", &s->lock_fd);
 	if (r < 0)
 		return r;
 	r = server_open(s);

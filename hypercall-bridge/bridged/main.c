@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <event2/event.h>
 
@@ -14,10 +13,10 @@
 #include "common/log.h"
 #include "hypercall-bridge/bridged/client.h"
 #include "hypercall-bridge/bridged/dispatch.h"
-#include "hypercall-bridge/bridged/listener.h"
 #include "hypercall-bridge/bridged/policy.h"
 #include "hypercall-bridge/bridged/restore.h"
 #include "hypercall-bridge/bridged/server.h"
+#include "hypercall-bridge/bridged/sockets.h"
 #include "hypercall-bridge/bridged/state.h"
 
 static int set_service(void *data, const char *value)
@@ -50,18 +49,6 @@ static const struct option_spec options[] = {
 	  set_return_time },
 	{ NULL, NULL, NULL, NULL },
 };
-
-/* Descriptors of every guest and client come together here: as many as we may. */
-static void raise_limits(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-		return;
-	l.rlim_cur = l.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &l) < 0)
-		log_warning("cannot raise the limit of open files: %s", strerror(errno));
-}
 
 static int add_services(struct server *s)
 {
@@ -102,15 +89,8 @@ static int serve(struct server *s, struct daemon *d)
 		return r;
 	if (s->state)
 		s->instance = state_instance(s->state);
-	r = listener_open_all(s);
-	if (r < 0)
-		return r;
-	r = daemon_ready(d);
-	if (r < 0) {
-		log_error("cannot say ready on descriptor %d: %s", d->ready_fd, strerror(-r));
-		return r;
-	}
-	return event_base_dispatch(d->base) < 0 ? -1 : 0;
+	r = sockets_open(s);
+	return r < 0 ? r : daemon_run(d);
 }
 
 int main(int argc, char **argv)
@@ -128,18 +108,16 @@ int main(int argc, char **argv)
 	if (r != 0)
 		return r < 0 ? 2 : 0;
 	r = daemon_loop_new(&d);
-	if (r < 0) {
-		log_error("cannot make an event loop: %s", strerror(-r));
+	if (r < 0)
 		return 1;
-	}
-	raise_limits();
+	daemon_raise_descriptors();
 	s.base = d.base;
 	s.rundir = d.rundir;
 	list_init(&s.clients);
-	list_init(&s.listeners);
+	list_init(&s.doors);
 	keep_table_init(&s.kept, NULL);
 	r = serve(&s, &d);
-	listener_close_all(&s);
+	sockets_close(&s);
 	client_free_all(&s);
 	keep_table_fini(&s.kept);
 	domain_table_fini(&s.domains);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What main.c, the listeners and the clients share. One thread, one loop. */
+/* What main.c, the sockets and the clients share. One thread, one loop. */
 #ifndef BRIDGED_SERVER_H
 #define BRIDGED_SERVER_H
 
@@ -31,7 +31,7 @@ struct server {
 	unsigned int nr_clients;
 	unsigned int nr_tracers;
 	uint64_t last_client; /* number */
-	struct list listeners;
+	struct list doors;    /* sockets.c */
 };
 
 #endif

@@ -71,9 +71,9 @@ START_TEST(names)
 					   "a/b", "a:b", "a\n" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
-		ck_assert(tap_name_ok(good[i]));
+		ck_assert(ifname_ok(good[i]));
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		ck_assert(!tap_name_ok(bad[i]));
+		ck_assert(!ifname_ok(bad[i]));
 		ck_assert_int_eq(ask(bad[i], "", 1, 0), -EINVAL);
 		if (*bad[i])
 			ck_assert_int_eq(ask("vif7.0", bad[i], 1, 0), -EINVAL);

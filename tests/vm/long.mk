@@ -17,7 +17,8 @@ long-vm-kexec:
 	$(RUN_L1) --limit 1200 $(srcdir)/vm/l1/kexec.sh 10
 # blkbackd is killed 20 times under a guest that verifies its disk
 long-vm-disks:
-	$(RUN_L1) --limit 1800 $(srcdir)/vm/l1/disks.sh 20
+	rm -rf vm/fio && $(srcdir)/vm/fio-tree vm/fio
+	$(RUN_L1) --limit 1800 --memory 1536 --tree vm/fio:/fio $(srcdir)/vm/l1/disks.sh 20
 # breaks the code in one place after another: each must be noticed
 long-planted:
 	$(srcdir)/planted

@@ -21,7 +21,7 @@ watch_releases()
 {
 	: >$results/releases
 	xenhost store watch @releaseDomain | while read -r _; do
-		for id in 1 2 3; do
+		for id in 1 2 3 4; do
 			reason=$(reason_of $id)
 			[ -z "$reason" ] || echo "$id $reason"
 		done >>$results/releases
@@ -95,6 +95,26 @@ confined()
 		confined=yes
 	done
 	same "$confined" yes
+}
+
+# what has changed in the last five seconds is not kept
+is_settled()
+{
+	[ $(($(date +%s) - $(stat -c %Z $1))) -gt 6 ]
+}
+
+# The kernel of a guest's second start is not unpacked again: its vmm has read its initramfs, and no packed kernel.
+kernel_was_kept()
+{
+	kept=$(find $HOME/.cache/xenhost/kernels -name 'kernel-*' | wc -l)
+	for process in /proc/[0-9]*; do
+		case $(readlink $process/exe) in *xenhost-vmm) ;; *) continue ;; esac
+		tr '\0' ' ' <$process/cmdline | grep -q -- '--name one ' || continue
+		bytes=$(sed -n 's/^rchar: //p' $process/io)
+	done
+	initrd=$(stat -c %s $l2/initrd-6.12)
+	echo "$kept kept, it has read $bytes bytes, $initrd of them its initramfs"
+	[ $kept = 1 ] && [ $bytes -ge $initrd ] && [ $bytes -lt $((initrd + 4000000)) ]
 }
 
 # Several look, each may type; the log and the terminal have it too.
@@ -217,7 +237,8 @@ check net/prepare net_prepare
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
 	'on-crash = preserve' "console-pty = $tmp/pty-one"
 configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve' \
-	'net = user' 'publish = 5301:5201'
+	'on-crash = restart' 'net = user' 'publish = 5301:5201'
+check settled wait_for 30 is_settled $l2/vmlinuz-6.12
 watch_releases
 xenhost domain watch >$results/domains &
 supervise one
@@ -244,6 +265,7 @@ before=$(identity one)
 old=$(domid_of one)
 check one/reboot tell one reboot
 check one/up-again up one $boot_limit $old
+check one/kernel-kept kernel_was_kept
 check one/reboot-seen saw one reboot
 check one/reboot-asked asked $old reboot
 # late: it is gone, and its successor is up
@@ -262,6 +284,12 @@ next_one=0
 check one/other-kernel-disk ask one has-disk xvda
 check one/same-domain same "$(domid_of one)" $old
 
+old=$(domid_of two)
+check two/crash tell two crash
+check two/crash-asked asked $old crash
+check two/up-again up two $boot_limit $old
+check two/two-vcpus-again ask two cpus 2
+
 check two/poweroff xenhost domain shutdown two
 check two/poweroff-seen saw two poweroff
 check two/poweroff-asked asked $(domid_of two) poweroff
@@ -273,6 +301,9 @@ check two/status same $supervisor_status 0
 check one/crash tell one crash
 check one/crash-seen saw one crash
 check one/crash-asked asked $old crash
+check one/dump-when-crashed xenhost dump-core one $tmp/core
+check one/dump-has-its-words grep -aq 'Kernel panic - not syncing: sysrq triggered crash' $tmp/core
+rm -f $tmp/core
 check one/destroy xenhost domain destroy one
 check one/finished finished one 30
 check one/status same $supervisor_status 4
