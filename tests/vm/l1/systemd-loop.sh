@@ -102,7 +102,8 @@ check guests-still-there guests_there
 check events-all-there end_guests
 check nothing-failed nothing_failed
 rm -rf /etc/xenhost/services.conf $images/web $images/b.img
-check purge sh -c 'dpkg --purge xenhost libxenhost-dev libxenhost0 >/root/results/purge.log 2>&1' || cat $results/purge.log
+# those with debugging symbols, too
+check purge sh -c 'dpkg --purge $(dpkg-query -W -f "\${Package} " "*xenhost*") >/root/results/purge.log 2>&1' || cat $results/purge.log
 check no-process sh -c '! ps ax | grep "[s]bin/xenhost-"'
 check no-user sh -c '! getent passwd | grep xenhost'
 check nothing-left nothing_left /etc/systemd/system/xenhost-.service.d
