@@ -6,7 +6,8 @@ XENHOST_WARNINGS = -Wall -Wextra -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmi
 AM_CPPFLAGS = -I$(top_srcdir) -I$(top_builddir) -I$(top_srcdir)/libxenhost/include
 AM_CFLAGS = -std=gnu11 $(XENHOST_WARNINGS) $(WERROR_CFLAGS) $(SANITIZER_CFLAGS) \
 	-fvisibility=hidden -fstack-protector-strong
-AM_LDFLAGS = $(SANITIZER_CFLAGS)
+# a library that nothing is used of is not loaded
+AM_LDFLAGS = -Wl,--as-needed $(SANITIZER_CFLAGS)
 
 LIBCOMMON = $(top_builddir)/common/libcommon.la
 LIBXENHOST = $(top_builddir)/libxenhost/libxenhost.la

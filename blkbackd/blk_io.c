@@ -415,10 +415,7 @@ static void uring_kick(struct blk_io *io, unsigned int wait)
 static void on_completion(evutil_socket_t fd, short what, void *data)
 {
 	struct blk_io *io = data;
-	eventfd_t count;
 
-	if (io->eventfd == fd)
-		(void)eventfd_read(io->eventfd, &count);
 	uring_reap(io);
 	uring_kick(io, 0);
 	io->batch(io->data);
@@ -533,7 +530,8 @@ static int uring_start(struct blk_io *io, struct event_base *base)
 
 	if (r < 0)
 		return r;
-	io->event = event_new(base, io->eventfd, EV_READ | EV_PERSIST, on_completion, io);
+	/* the eventfd is never read: each completion is an edge */
+	io->event = event_new(base, io->eventfd, EV_READ | EV_ET | EV_PERSIST, on_completion, io);
 	io->retry = evtimer_new(base, on_completion, io);
 	if (!io->event || !io->retry || event_add(io->event, NULL) < 0)
 		return -ENOMEM;

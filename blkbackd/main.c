@@ -67,7 +67,18 @@ static int set_queues(void *data, const char *value)
 
 static int set_poll(void *data, const char *value)
 {
-	return set_number(value, 1000, &((struct vbd_driver *)data)->poll_us);
+	struct vbd_driver *driver = data;
+	unsigned int us;
+	int r;
+
+	if (!strcmp(value, "auto")) {
+		driver->poll_us = -1;
+		return 0;
+	}
+	r = set_number(value, 1000, &us);
+	if (r == 0)
+		driver->poll_us = (int)us;
+	return r;
 }
 
 static const struct option_spec options[] = {
@@ -75,7 +86,9 @@ static const struct option_spec options[] = {
 	{ "cache", "NAME",
 	  "none (past the host's page cache where it can be) or page (default: none)", set_cache },
 	{ "engine", "NAME", "disk I/O by uring, sync or auto (default: auto)", set_engine },
-	{ "poll", "US", "look for more requests so long before sleeping (default: 0)", set_poll },
+	{ "poll", "US",
+	  "look for more requests so long before sleeping, or auto: where it pays (default: auto)",
+	  set_poll },
 	{ "queues", "N", "queues that a disk may have (default: as many as threads)", set_queues },
 	{ "threads", "N", "threads that serve queues (default: as many as CPUs, at most 16)",
 	  set_threads },
@@ -112,7 +125,7 @@ static void stop(void *data)
 
 int main(int argc, char **argv)
 {
-	struct vbd_driver driver = { 0 };
+	struct vbd_driver driver = { .poll_us = -1 };
 	const struct backend_daemon daemon = {
 		.name = "xenhost-blkbackd",
 		.purpose = "Serves guests' disks from files and block devices.",

@@ -30,18 +30,25 @@ struct event_base;
 struct image;
 struct vbd_queue;
 
+/* of a worker, for its thread: has one queue been the only one for a while? */
+struct vbd_turn {
+	struct vbd_queue *queue; /* the last one that had something to do */
+	uint64_t since;		 /* ns: so long no other had */
+};
+
 /* data of xenhost_backend_new() */
 struct vbd_driver {
 	struct event_base *base; /* of the main thread */
 	struct mailbox box;
 	struct workers workers;
+	struct vbd_turn turns[WORKERS_MAX];
 	struct opener *opener;
 	/* options */
 	enum blk_io_engine engine;
 	bool page_cache;
 	bool barrier;
 	unsigned int nr_threads;
-	unsigned int poll_us;
+	int poll_us;		/* before a queue sleeps; negative: as it pays */
 	unsigned int nr_queues; /* offered */
 };
 

@@ -37,12 +37,17 @@
 #include "blkbackd/blk_nbd.h"
 #include "blkbackd/blk_slow.h"
 #include "blkbackd/image.h"
+#include "blkbackd/polling.h"
 #include "blkbackd/vbd_nbd.h"
 #include "blkbackd/vbd_queue.h"
 
 #define MERGE_ROOM BLK_SEGS_MAX
 #define SPURIOUS_MAX 32u /* events without work, one behind the other */
 #define SPURIOUS_PAUSE_US 2000
+#define ALONE_NS \
+	5000000u /* without work for the worker's other queues, one of them may keep it waiting */
+#define PASS_NS 500000u /* so long it may go on before the loop has its turn */
+#define START_EARLY 8u	/* requests, when the disk has nothing to do */
 
 struct vbd_req {
 	struct list link; /* in free, parked, held or answered */
@@ -69,6 +74,8 @@ struct vbd_queue {
 	struct event *event;
 	struct event *again; /* another pass, behind everybody else's events or when it is time */
 	struct blk_io *io;
+	struct vbd_turn *turn; /* of the worker */
+	struct polling polling;
 	struct blk_limits limits;
 	uint64_t now;	/* ns, about */
 	bool now_fresh; /* read since something was published */
@@ -521,6 +528,8 @@ static bool may_take(struct vbd_queue *q)
 /* Takes at most *budget requests. 1: there may be more, but not now; 0: none is left; -EPROTO */
 static int queue_take(struct vbd_queue *q, unsigned int *budget)
 {
+	unsigned int n = 0;
+
 	while (*budget > 0) {
 		struct vbd_req *req = list_entry(q->free.next, struct vbd_req, link);
 		int r;
@@ -538,6 +547,8 @@ static int queue_take(struct vbd_queue *q, unsigned int *budget)
 		request_start(req);
 		charge(q, req);
 		(*budget)--;
+		if (++n == START_EARLY && q->nr_active == n)
+			blk_io_kick(q->io); /* the disk begins while we take the others */
 	}
 	return 1;
 }
@@ -601,43 +612,84 @@ static void queue_stop_if_idle(struct vbd_queue *q)
 		return;
 	queue_publish(q);
 	queue_close_engine(q);
+	if (q->turn->queue == q)
+		q->turn->queue = NULL;
 	mailbox_post(&q->vbd->driver->box, &q->stopped);
 }
 
 /* --- passes --- */
 
-/* Looks at ring and engine for a while instead of sleeping. true: something came */
-static bool queue_poll(struct vbd_queue *q)
+/* After update_now(): this queue has something to do. */
+static void take_turn(struct vbd_queue *q)
 {
-	uint64_t end = q->now + q->vbd->driver->poll_us * 1000ull;
+	if (q->turn->queue == q)
+		return;
+	q->turn->queue = q;
+	q->turn->since = q->now;
+}
 
-	while (q->now < end) {
-		uint32_t active = q->nr_active;
+/* Is it worth keeping the thread? Not while the disk works: its completions wake us. */
+static bool may_poll(const struct vbd_queue *q)
+{
+	if (q->polling.window == 0 || q->closing)
+		return false;
+	return !q->polling.adaptive ||
+	       (q->nr_active == 0 && q->turn->queue == q && q->now - q->turn->since >= ALONE_NS);
+}
 
+static bool has_work(struct vbd_queue *q)
+{
+	uint32_t active = q->nr_active;
+
+	if (active > 0) {
 		blk_io_poll(q->io);
 		queue_publish(q);
-		if (q->nr_active != active || xenhost_ring_pending(&q->ring) != 0)
-			return true;
-		update_now(q);
 	}
-	return false;
+	return q->nr_active != active || xenhost_ring_pending(&q->ring) != 0;
+}
+
+/* Looks at the ring, and at the engine, for a while instead of sleeping. true: something came */
+static bool queue_poll(struct vbd_queue *q)
+{
+	uint64_t end, longest = 0;
+	bool found = false;
+
+	if (!may_poll(q))
+		return false;
+	end = q->now + polling_begin(&q->polling);
+	if (end == q->now)
+		return false;
+	while (!found && q->now < end) {
+		uint64_t before = q->now;
+
+		for (int i = 0; i < 16 && !found; i++) {
+			found = has_work(q);
+			__builtin_ia32_pause();
+		}
+		update_now(q);
+		if (q->now - before > longest)
+			longest = q->now - before;
+	}
+	polling_end(&q->polling, found, longest);
+	return found;
 }
 
 /* After a pass: 1 there is more, 0 none and the front end will say so, -EPROTO */
 static int queue_arm(struct vbd_queue *q)
 {
-	if (q->vbd->driver->poll_us && queue_poll(q))
-		return 1;
-	return xenhost_ring_arm(&q->ring, 1);
+	return queue_poll(q) ? 1 : xenhost_ring_arm(&q->ring, 1);
 }
 
 /* One pass; a front end that never stops asking comes again when the others had their turn. */
 static void queue_run(struct vbd_queue *q)
 {
 	unsigned int budget = 2 * q->ring.size;
+	uint64_t start;
 	int r;
 
 	update_now(q);
+	start = q->now;
+	take_turn(q);
 	if (!q->closing && !q->broken && !atomic_load(&q->vbd->paused))
 		queue_replay(q);
 	unpark(q);
@@ -650,6 +702,8 @@ static void queue_run(struct vbd_queue *q)
 			break;
 		if (r == 0)
 			r = queue_arm(q);
+		if (r == 1 && may_poll(q) && q->now - start < PASS_NS)
+			budget = 2 * q->ring.size;
 	} while (r > 0);
 	if (r < 0)
 		queue_break(q, "the front end broke the ring's indices");
@@ -874,6 +928,8 @@ int vbd_queue_new(struct vbd *vbd, unsigned int number, bool resume, struct vbd_
 	q->domid = xenhost_device_frontend_domid(vbd->dev);
 	q->limits = vbd->limits;
 	q->journal = journal_queue(vbd->journal, number);
+	q->turn = &vbd->driver->turns[q->worker - vbd->driver->workers.list];
+	polling_init(&q->polling, vbd->driver->poll_us);
 	q->resumed = resume;
 	list_init(&q->free);
 	list_init(&q->parked);

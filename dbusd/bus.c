@@ -27,6 +27,9 @@ static const struct {
 	{ "org.freedesktop.DBus.Properties", "GetAll", ACCESS_LOOK },
 	{ "org.xenhost.Host1", "ListDomains", ACCESS_LOOK },
 	{ "org.xenhost.Host1", "FindDomain", ACCESS_LOOK },
+	{ "org.xenhost.Domain1", "OpenConsole", ACCESS_LOOK },
+	{ "org.xenhost.Disk1", "Stat", ACCESS_LOOK },
+	{ "org.xenhost.Network1", "Stat", ACCESS_LOOK },
 };
 
 static enum access needed(sd_bus_message *m)

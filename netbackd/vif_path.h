@@ -103,6 +103,24 @@ static inline void vif_count(_Atomic uint64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, old + n, memory_order_relaxed);
 }
 
+/*
+ * What lies one behind the other in our address space is one piece to the kernel, which takes longer over more of them.
+ * Each page was granted and looked at by itself (xenhost_io_begin()). Returns how many there are in `merged`.
+ */
+static inline size_t vif_merge(const struct iovec *iov, size_t n, struct iovec *merged)
+{
+	size_t last = 0;
+
+	merged[0] = iov[0];
+	for (size_t i = 1; i < n; i++) {
+		if ((char *)merged[last].iov_base + merged[last].iov_len == iov[i].iov_base)
+			merged[last].iov_len += iov[i].iov_len;
+		else
+			merged[++last] = iov[i];
+	}
+	return last + 1;
+}
+
 /* vif_queue.c: the front end broke the rules; nothing more is taken, answered or told */
 void vif_break(struct vif_queue *q, const char *why);
 void vif_publish(struct vif_queue *q, struct xenhost_ring *ring, xenhost_port_t *port);

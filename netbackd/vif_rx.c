@@ -182,8 +182,9 @@ static int read_stream(struct vif_queue *q, const struct iovec *iov, size_t n)
 static int read_frame(struct vif_queue *q)
 {
 	struct vif_rx *rx = &q->rx;
-	struct iovec iov[2 + VIF_RX_HELD_MAX] = { { &rx->vnet, sizeof(rx->vnet) } };
-	unsigned int n = 1;
+	struct iovec all[2 + VIF_RX_HELD_MAX] = { { &rx->vnet, sizeof(rx->vnet) } };
+	struct iovec iov[2 + VIF_RX_HELD_MAX];
+	size_t n = 1;
 	uint8_t one_more;
 	ssize_t r;
 
@@ -191,11 +192,12 @@ static int read_frame(struct vif_queue *q)
 	rx->nr_read = rx->nr_held;
 	for (unsigned int i = 0; i < rx->nr_held; i++)
 		if (i != 1 || !rx->gap)
-			iov[n++] = rx->iov[i];
+			all[n++] = rx->iov[i];
 	if (rx->beyond)
-		iov[n++] = (struct iovec){ rx->beyond, NET_FRAME_MAX + 1 };
+		all[n++] = (struct iovec){ rx->beyond, NET_FRAME_MAX + 1 };
 	else
-		iov[n++] = (struct iovec){ &one_more, 1 };
+		all[n++] = (struct iovec){ &one_more, 1 };
+	n = vif_merge(all, n, iov);
 	memset(&rx->vnet, 0, sizeof(rx->vnet));
 	if (q->stream)
 		return read_stream(q, iov + 1, n - 1);

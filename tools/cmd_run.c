@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "tools/commands.h"
+#include "tools/disk_servers.h"
 #include "tools/guest.h"
 #include "tools/guest_file.h"
 #include "tools/life.h"
@@ -30,6 +31,7 @@ struct run {
 	const char *rundir;
 	struct private_set set;
 	struct user_net net;
+	struct disk_servers disks;
 	struct life life;
 	int signals;
 	bool interrupted;
@@ -136,6 +138,7 @@ static int on_extra(struct life *l, void *data)
 	if (private_set_lost(&run->set))
 		return -ECHILD;
 	user_net_check(&run->net);
+	disk_servers_check(&run->disks);
 	if (stop_signals_taken(run->signals)) {
 		run->interrupted = true;
 		life_stop(l, 0);
@@ -172,7 +175,8 @@ static int live(struct run *run)
 {
 	struct pollfd fds[] = { { .fd = run->signals, .events = POLLIN },
 				{ .fd = private_set_fd(&run->set), .events = POLLIN },
-				{ .fd = user_net_fd(&run->net), .events = POLLIN } };
+				{ .fd = user_net_fd(&run->net), .events = POLLIN },
+				{ .fd = disk_servers_fd(&run->disks), .events = POLLIN } };
 
 	run->life = (struct life){ .guest = &run->guest,
 				   .rundir = run->set.rundir,
@@ -198,8 +202,11 @@ static int run_guest(struct run *run)
 		return r;
 	r = user_net_start(&run->net, &run->guest, run->set.rundir);
 	if (r == 0)
+		r = disk_servers_start(&run->disks, &run->guest, run->set.rundir);
+	if (r == 0)
 		r = live(run);
 	life_fini(&run->life);
+	disk_servers_stop(&run->disks);
 	user_net_stop(&run->net);
 	if (private_set_stop(&run->set) < 0 && r == 0)
 		r = -ECHILD;

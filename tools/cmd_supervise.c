@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "tools/commands.h"
+#include "tools/disk_servers.h"
 #include "tools/guest.h"
 #include "tools/guest_file.h"
 #include "tools/life.h"
@@ -29,6 +30,7 @@ struct supervise {
 	unsigned long long patience_s;
 	int signals;
 	struct user_net net;
+	struct disk_servers disks;
 };
 
 static int set_rundir(void *data, const char *value)
@@ -137,19 +139,29 @@ static int on_extra(struct life *l, void *data)
 	struct supervise *s = data;
 
 	user_net_check(&s->net);
+	disk_servers_check(&s->disks);
 	if (stop_signals_taken(s->signals))
 		life_stop(l, (int)s->patience_s * 1000);
 	return 0;
 }
 
+/* not before: who starts the unit learns whether there is a guest */
+static void on_started(struct life *l, void *data)
+{
+	(void)sd_notifyf(0, "READY=1\nSTATUS=domain %u", l->info.domid);
+}
+
 static int supervise(struct supervise *s)
 {
-	struct pollfd extra[2] = { { .events = POLLIN }, { .events = POLLIN } };
+	struct pollfd extra[3] = { { .events = POLLIN },
+				   { .events = POLLIN },
+				   { .events = POLLIN } };
 	struct life life = { .guest = &s->guest,
 			     .rundir = s->rundir,
 			     .extra = extra,
 			     .nr_extra = ARRAY_SIZE(extra),
 			     .on_extra = on_extra,
+			     .on_started = on_started,
 			     .data = s };
 	int r = stop_signals_open(&s->signals);
 
@@ -158,13 +170,15 @@ static int supervise(struct supervise *s)
 		return r;
 	}
 	r = user_net_start(&s->net, &s->guest, s->rundir);
-	if (r < 0)
-		return r;
+	if (r == 0)
+		r = disk_servers_start(&s->disks, &s->guest, s->rundir);
 	extra[0].fd = s->signals;
 	extra[1].fd = user_net_fd(&s->net);
-	sd_notify(0, "READY=1");
-	r = life_run(&life);
+	extra[2].fd = disk_servers_fd(&s->disks);
+	if (r == 0)
+		r = life_run(&life);
 	life_fini(&life);
+	disk_servers_stop(&s->disks);
 	user_net_stop(&s->net);
 	return r;
 }

@@ -44,28 +44,92 @@ int guest_new_disk(struct guest *g, unsigned int devid, struct guest_disk **ret_
 	return 0;
 }
 
-int guest_add_disk(struct guest *g, const char *spec)
+int guest_disk_set_format(struct guest_disk *disk, const char *format)
 {
-	_cleanup_free_ char *path = strdup(spec);
-	size_t len = strlen(spec);
-	struct guest_disk *disk;
-	char real[PATH_MAX];
-	bool read_only = false;
+	static const char ending[] = ".qcow2";
+	size_t len = strlen(disk->path);
+
+	if (!format)
+		format = len > strlen(ending) && !strcmp(disk->path + len - strlen(ending), ending)
+				 ? "qcow2"
+				 : "raw";
+	if (strcmp(format, "raw") != 0 && strcmp(format, "qcow2") != 0)
+		return -EINVAL;
+	strcpy(disk->format, *format == 'r' ? "" : format);
+	return 0;
+}
+
+bool guest_disk_is_served(const struct guest_disk *disk)
+{
+	return *disk->format != '\0';
+}
+
+void guest_disk_server(struct guest_disk *disk)
+{
+	disk->server.path = disk->path;
+	disk->server.format = disk->format;
+	disk->server.read_only = disk->read_only;
+	disk->server.backing = disk->backing;
+}
+
+/* one word behind the last comma, which is cut off: 1; 0: it belongs to the name */
+static int take_disk_word(char *spec, struct guest_disk *disk, char *format)
+{
+	static const char key[] = "format=";
+	char *comma = strrchr(spec, ',');
+
+	if (!comma || comma == spec)
+		return 0;
+	if (!strcmp(comma + 1, "ro"))
+		disk->read_only = true;
+	else if (!strcmp(comma + 1, "backing"))
+		disk->backing = true;
+	else if (!strncmp(comma + 1, key, strlen(key)))
+		snprintf(format, sizeof(disk->format), "%s", comma + 1 + strlen(key));
+	else
+		return 0;
+	*comma = '\0';
+	return 1;
+}
+
+/* names with commas stay names: what follows the last one may only be one of ours */
+static int parse_disk(char *spec, struct guest_disk *ret_disk)
+{
+	char format[sizeof(ret_disk->format)] = "", real[PATH_MAX];
 	int r;
 
-	if (!path)
-		return -ENOMEM;
-	if (len > 3 && !strcmp(spec + len - 3, ",ro")) {
-		read_only = true;
-		path[len - 3] = '\0';
-	}
-	if (!realpath(path, real))
-		return -errno;
-	r = guest_new_disk(g, 0, &disk);
+	while (take_disk_word(spec, ret_disk, format))
+		;
+	if (snprintf(ret_disk->path, sizeof(ret_disk->path), "%s", spec) >=
+	    (int)sizeof(ret_disk->path))
+		return -ENAMETOOLONG;
+	if (!strncmp(spec, "nbd://", 6) || !strncmp(spec, "nbd+unix://", 11))
+		return *format && strcmp(format, "raw") != 0 ? -EINVAL : 0;
+	r = guest_disk_set_format(ret_disk, *format ? format : NULL);
 	if (r < 0)
 		return r;
-	strcpy(disk->path, real);
-	disk->read_only = read_only;
+	if (!realpath(spec, real))
+		return -errno;
+	strcpy(ret_disk->path, real);
+	return 0;
+}
+
+int guest_add_disk(struct guest *g, const char *spec)
+{
+	_cleanup_free_ struct guest_disk *parsed = calloc(1, sizeof(*parsed));
+	_cleanup_free_ char *copy = strdup(spec);
+	struct guest_disk *disk = NULL;
+	int r;
+
+	if (!copy || !parsed)
+		return -ENOMEM;
+	r = parse_disk(copy, parsed);
+	if (r == 0)
+		r = guest_new_disk(g, 0, &disk);
+	if (r < 0)
+		return r;
+	parsed->devid = disk->devid;
+	*disk = *parsed;
 	return 0;
 }
 

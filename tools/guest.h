@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/options.h"
+#include "tools/image_server.h"
 #include "tools/passt.h"
 
 #define GUEST_DISKS_MAX 16
@@ -14,9 +15,12 @@
 #define GUEST_VCPUS_MAX 32
 
 struct guest_disk {
-	char path[4096]; /* absolute */
+	char path[4096]; /* absolute, or an NBD server's URI */
+	char format[16]; /* "": raw, by the back end itself; others have a server */
+	bool backing;	 /* images that this one names may be read */
 	unsigned int devid;
 	bool read_only, cdrom, no_discard, untrusted;
+	struct image_server server;
 };
 
 struct guest_vif {
@@ -63,8 +67,17 @@ extern const struct option_spec guest_specs[];
 void guest_init(struct guest *g); /* defaults */
 void guest_fini(struct guest *g);
 
-/* FILE[,ro]: -EINVAL, -ENOSPC (too many), -errno of realpath(3) */
+/* FILE|NBD-URI[,ro][,format=FORMAT][,backing]: -EINVAL, -ENOSPC (too many), -errno of realpath(3) */
 int guest_add_disk(struct guest *g, const char *spec);
+/*
+ * raw or qcow2; NULL: as the name of the image says (.qcow2). The content is never asked: a guest could have written
+ * it. -EINVAL
+ */
+int guest_disk_set_format(struct guest_disk *disk, const char *format);
+/* does it need a server of its own? */
+bool guest_disk_is_served(const struct guest_disk *disk);
+/* fills in disk->server what the disk says */
+void guest_disk_server(struct guest_disk *disk);
 /* Makes place for one; devid 0: the first xvd name that is free. -ENOSPC, -EEXIST */
 int guest_new_disk(struct guest *g, unsigned int devid, struct guest_disk **ret_disk);
 /* the same; devid -1: the next number */

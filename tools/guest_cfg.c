@@ -301,15 +301,16 @@ static int add_disk(struct guest_cfg *c, const char *spec)
 
 	if (xl_disk_parse(spec, &parsed, &why, word) < 0)
 		return wrong(c, "has a mistake at '%s': %s", word, why);
-	if (strcmp(parsed.format, "raw") != 0)
-		return wrong(
-			c,
-			"has an image of format %s: only raw ones can be served; qemu-img convert -O raw makes one",
-			parsed.format);
 	r = new_device(c, guest_new_disk(c->guest, parsed.devid, &disk), spec, GUEST_DISKS_MAX);
 	if (r < 0)
 		return r;
 	memcpy(disk->path, parsed.target, sizeof(disk->path));
+	if (guest_disk_set_format(disk, parsed.has_format ? parsed.format : NULL) < 0)
+		return wrong(
+			c,
+			"has an image of format %s: only raw and qcow2 can be served; qemu-img convert -O qcow2 makes one",
+			parsed.format);
+	disk->backing = parsed.backing;
 	disk->read_only = parsed.read_only;
 	disk->cdrom = parsed.cdrom;
 	disk->no_discard = parsed.no_discard;

@@ -15,6 +15,7 @@
 #include "tools/guest.h"
 #include "tools/guest_cfg.h"
 #include "tools/guest_file.h"
+#include "tools/qcow2.h"
 
 /* GRUB as a PVH kernel, that looks for the configuration of the guest's own disk */
 #define GRUB_PVH "/usr/lib/grub-xen/grub-i386-xen_pvh.bin"
@@ -126,23 +127,31 @@ static int check_file(const char *what, const char *path)
 	return r;
 }
 
-#define QCOW2_MAGIC "QFI\xfb"
-
-/* A format that we cannot serve must not be served as if it were raw: the guest would write over its head. */
-static int check_format(const char *path)
+/* What is no raw image must not be served as one: the guest would write over its head. */
+static int check_raw(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char head[4];
+	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
-	if (pread(fd, head, sizeof(head), 0) != sizeof(head) ||
-	    memcmp(head, QCOW2_MAGIC, sizeof(head)) != 0)
+	n = pread(fd, head, sizeof(head), 0);
+	if (n < 0 || !qcow2_is(head, (size_t)n))
 		return 0;
-	log_error("the image %s is a qcow2: only raw ones can be served; "
-		  "qemu-img convert -O raw %s disk.img makes one",
-		  path, path);
+	log_error("the image %s begins as a qcow2, and its format is not named: give it "
+		  "format=qcow2, or a name that ends in .qcow2",
+		  path);
 	return -EMEDIUMTYPE;
+}
+
+/* -EMEDIUMTYPE: it was logged */
+static int check_format(struct guest_disk *disk)
+{
+	if (!guest_disk_is_served(disk))
+		return check_raw(disk->path);
+	guest_disk_server(disk);
+	return image_server_check(&disk->server) < 0 ? -EMEDIUMTYPE : 0;
 }
 
 static int check_disk(struct guest_disk *disk, bool others)
@@ -152,7 +161,8 @@ static int check_disk(struct guest_disk *disk, bool others)
 
 	if (disk->path[0] != '/' && strchr(disk->path, ':'))
 		return 0; /* no file: the back end knows what it is */
-	if (others && access(disk->path, R_OK) < 0)
+	/* what is raw is opened by xenhost-opend; others we serve ourselves */
+	if (others && !guest_disk_is_served(disk) && access(disk->path, R_OK) < 0)
 		return 0;
 	r = check_file("image", disk->path);
 	if (r < 0)
@@ -162,7 +172,7 @@ static int check_disk(struct guest_disk *disk, bool others)
 		return -errno;
 	}
 	strcpy(disk->path, real);
-	r = check_format(real);
+	r = check_format(disk);
 	if (r < 0 && r != -EMEDIUMTYPE)
 		log_error("cannot read the guest's image %s: %s", real, strerror(-r));
 	return r;

@@ -211,7 +211,10 @@ static void write_disk(struct writer *w, const struct guest_disk *disk)
 		     "virtual-device", number);
 	node(w, "dev", "%s", name);
 	node(w, "type", "file");
-	node(w, "params", "%s", disk->path);
+	if (guest_disk_is_served(disk))
+		node(w, "params", "nbd:unix:%s", disk->server.socket);
+	else
+		node(w, "params", "%s", disk->path);
 	node(w, "mode", "%s", disk->read_only ? "r" : "w");
 	node(w, "device-type", "%s", type);
 	node(w, "bootable", "%d", disk == w->guest->disks);

@@ -20,6 +20,7 @@
 #include "tools/console_path.h"
 #include "tools/guest.h"
 #include "tools/guest_nodes.h"
+#include "tools/kernel_cache.h"
 #include "tools/life.h"
 
 #define BACKEND_TIMEOUT_MS 30000
@@ -109,7 +110,7 @@ static int start_vmm(struct life *l)
 {
 	const struct guest *g = l->guest;
 	char memory[32], vcpus[8];
-	char console[CONSOLE_PATH_MAX];
+	char console[CONSOLE_PATH_MAX], cache[KERNEL_CACHE_PATH_MAX];
 	const char *args[40] = { "--name",   g->name, "--kernel", g->kernel,
 				 "--memory", memory,  "--vcpus",  vcpus };
 	int n = 8, r;
@@ -131,6 +132,10 @@ static int start_vmm(struct life *l)
 	if (l->rundir) {
 		args[n++] = "--rundir";
 		args[n++] = l->rundir;
+	}
+	if (kernel_cache(cache, sizeof(cache)) == 0) {
+		args[n++] = "--kernel-cache";
+		args[n++] = cache;
 	}
 	if (g->initrd) {
 		args[n++] = "--initrd";
@@ -157,6 +162,8 @@ static int find_domain(struct life *l)
 
 	if (r < 0)
 		log_error("cannot find the new domain %s: %s", l->guest->name, strerror(-r));
+	else
+		log_set_domain(l->info.domid);
 	return r;
 }
 

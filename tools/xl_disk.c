@@ -122,6 +122,7 @@ static const char *set_format(void *spec, const char *text)
 {
 	static const char *const known[] = { "raw", "qcow", "qcow2", "vhd", "qed" };
 
+	((struct xl_disk *)spec)->has_format = *text != '\0';
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (!strcmp(text, known[i]))
 			return copy(((struct xl_disk *)spec)->format, XL_WORD_MAX, text);
@@ -182,6 +183,12 @@ static const char *set_no_discard(void *spec, const char *text)
 	return NULL;
 }
 
+static const char *set_backing(void *spec, const char *text)
+{
+	((struct xl_disk *)spec)->backing = true;
+	return NULL;
+}
+
 static const char *set_specification(void *spec, const char *text)
 {
 	return *text && strcmp(text, "xen") != 0 ? "only Xen's own disks are served, no virtio"
@@ -195,7 +202,9 @@ static const char *set_specification(void *spec, const char *text)
 const struct xl_spec_key xl_disk_keys[] = {
 	{ "target", "PATH", XL_USED,
 	  "image file or block device; what is no absolute path lies in /dev", set_target },
-	{ "format", "FORMAT", XL_USED, "raw (default), qcow, qcow2, vhd or qed", set_format },
+	{ "format", "FORMAT", XL_USED,
+	  "raw or qcow2; without it qcow2 for what is called .qcow2, and raw. qcow, vhd and qed are refused",
+	  set_format },
 	{ "vdev", "NAME", XL_USED, "xvda, hda, sda, with a number for a partition; or d0p0",
 	  set_vdev },
 	{ "access", "MODE", XL_USED, "r or ro, w or rw (default)", set_access },
@@ -211,6 +220,9 @@ const struct xl_spec_key xl_disk_keys[] = {
 	  NULL },
 	{ "discard", NULL, XL_USED, "the guest may give space back (default)", set_discard },
 	{ "no-discard", NULL, XL_USED, "the guest may not give space back", set_no_discard },
+	{ "backing", NULL, XL_USED,
+	  "not of xl: images that a qcow2 image names as below it may be read; without it they are refused",
+	  set_backing },
 	{ "trusted", NULL, XL_USED, "advice for the front end (default)", xl_spec_trusted },
 	{ "untrusted", NULL, XL_USED, "advice for the front end: the node trusted is 0",
 	  xl_spec_untrusted },

@@ -29,7 +29,8 @@ struct xl_disk {
 	char format[XL_WORD_MAX];
 	char vdev[XL_WORD_MAX];
 	unsigned int devid; /* of vdev */
-	bool read_only, cdrom, no_discard;
+	bool has_format;    /* else it is "raw" */
+	bool read_only, cdrom, no_discard, backing;
 };
 
 struct xl_vif {

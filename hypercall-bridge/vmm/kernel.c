@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/xen.h"
 #include "hypercall-bridge/vmm/bzimage.h"
+#include "hypercall-bridge/vmm/kcache.h"
 #include "hypercall-bridge/vmm/kernel.h"
 #include "hypercall-bridge/vmm/mem.h"
 #include "hypercall-bridge/vmm/unpack.h"
@@ -89,21 +90,15 @@ static int read_all(int fd, uint8_t *to, size_t size)
 	return 0;
 }
 
-static int read_file(const char *path, struct buffer *ret)
+static int read_file(int fd, uint64_t size, struct buffer *ret)
 {
 	_cleanup_(buffer_free) struct buffer b = { 0 };
-	_cleanup_close_ int fd = -1;
-	uint64_t size;
-	int r;
+	int r = buffer_new((size_t)size, &b);
 
-	fd = open_file("kernel", path, &size);
-	if (fd < 0)
-		return fd;
-	r = buffer_new((size_t)size, &b);
 	if (r == 0)
 		r = read_all(fd, b.bytes, b.size);
 	if (r < 0)
-		return complain("kernel", path, r);
+		return r;
 	*ret = b;
 	b.bytes = NULL;
 	return 0;
@@ -136,7 +131,7 @@ static int unpack_bzimage(const char *path, const struct buffer *file, const str
 	return 0;
 }
 
-/* Leaves an ELF file as it is. Takes over *file in any case. */
+/* 1 unpacked, 0 an ELF file, which is left as it is; takes over *file in any case. */
 static int unpack_kernel(const char *path, struct buffer *file, struct buffer *ret)
 {
 	struct bzimage bz;
@@ -151,19 +146,67 @@ static int unpack_kernel(const char *path, struct buffer *file, struct buffer *r
 		log_error("kernel %s has a damaged bzImage header", path);
 		return r;
 	}
-	return unpack_bzimage(path, file, &bz, ret);
+	r = unpack_bzimage(path, file, &bz, ret);
+	return r < 0 ? r : 1;
 }
 
-int kernel_open(const char *path, struct kernel *ret)
+/* A cache that cannot be used costs time, no start. */
+static int open_cache(const char *cache)
 {
-	_cleanup_(buffer_free) struct buffer file = { 0 }, image = { 0 };
-	enum pvh_verdict verdict;
-	struct pvh_kernel pvh;
+	int folder = cache ? kcache_open(cache) : -1;
+
+	if (cache && folder < 0)
+		log_warning("unpacked kernels are not kept in %s: %s", cache,
+			    folder == -EPERM ? "others may write there" : strerror(-folder));
+	return folder;
+}
+
+/* Only what was the same file before and after it was read. */
+static void keep(int folder, int fd, const struct stat *before, const struct buffer *image)
+{
+	struct stat st;
 	int r;
 
-	r = read_file(path, &file);
-	if (r == 0)
-		r = unpack_kernel(path, &file, &image);
+	if (folder < 0 || fstat(fd, &st) < 0 || st.st_ctim.tv_sec != before->st_ctim.tv_sec ||
+	    st.st_ctim.tv_nsec != before->st_ctim.tv_nsec)
+		return;
+	r = kcache_put(folder, &st, image->bytes, image->size);
+	if (r < 0 && r != -EAGAIN && r != -EEXIST)
+		log_warning("the unpacked kernel is not kept for later: %s", strerror(-r));
+}
+
+static int load_image(const char *path, const char *cache, struct buffer *ret)
+{
+	_cleanup_(buffer_free) struct buffer file = { 0 };
+	_cleanup_close_ int fd = -1, folder = -1;
+	struct stat st;
+	uint64_t size;
+	int r;
+
+	fd = open_file("kernel", path, &size);
+	if (fd < 0)
+		return fd;
+	folder = open_cache(cache);
+	if (fstat(fd, &st) < 0)
+		return complain("kernel", path, -errno);
+	if (folder >= 0 && kcache_get(folder, &st, &ret->bytes, &ret->size) == 0)
+		return 0;
+	r = read_file(fd, size, &file);
+	if (r < 0)
+		return complain("kernel", path, r);
+	r = unpack_kernel(path, &file, ret);
+	if (r > 0)
+		keep(folder, fd, &st, ret);
+	return r < 0 ? r : 0;
+}
+
+int kernel_open(const char *path, const char *cache, struct kernel *ret)
+{
+	_cleanup_(buffer_free) struct buffer image = { 0 };
+	enum pvh_verdict verdict;
+	struct pvh_kernel pvh;
+	int r = load_image(path, cache, &image);
+
 	if (r < 0)
 		return r;
 	verdict = pvh_parse(image.bytes, image.size, &pvh);

@@ -24,7 +24,8 @@ struct kernel_initrd {
 	uint64_t size, addr;
 };
 
-int kernel_open(const char *path, struct kernel *ret);
+/* cache: folder of kernels that were unpacked before (kcache.h), NULL: none */
+int kernel_open(const char *path, const char *cache, struct kernel *ret);
 void kernel_close(struct kernel *k);
 
 /* path NULL: none */

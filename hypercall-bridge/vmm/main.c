@@ -61,6 +61,12 @@ static int set_initrd(void *data, const char *value)
 	return 0;
 }
 
+static int set_kernel_cache(void *data, const char *value)
+{
+	((struct vm_config *)data)->kernel_cache = value;
+	return *value ? 0 : -EINVAL;
+}
+
 static int set_cmdline(void *data, const char *value)
 {
 	((struct vm_config *)data)->cmdline = value;
@@ -144,6 +150,8 @@ static int set_log_rate(void *data, const char *value)
 static const struct option_spec options[] = {
 	{ "name", "NAME", "of the guest (required)", set_name },
 	{ "kernel", "FILE", "bzImage or ELF kernel with a PVH entry (required)", set_kernel },
+	{ "kernel-cache", "DIR", "keep unpacked kernels there, for later starts (default: nowhere)",
+	  set_kernel_cache },
 	{ "initrd", "FILE", "initial RAM disk", set_initrd },
 	{ "append", "STRING", "kernel command line", set_cmdline },
 	{ "memory", "SIZE", "of the guest: bytes, or with K, M, G, T; 16M to 1T (default: 256M)",
@@ -181,6 +189,9 @@ static void handle_event(struct control *c, const struct bridge_event *event)
 		break;
 	case BRIDGE_EVENT_PORT:
 		vm_port_event(c->vm, event);
+		break;
+	case BRIDGE_EVENT_DUMP:
+		vm_dump(c->vm, event->file, event->status);
 		break;
 	case BRIDGE_EVENT_OTHER:
 		break;

@@ -10,3 +10,7 @@ fuzz_guest_cfg_SOURCES = fuzz-guest-cfg.c \
 	$(top_srcdir)/tools/xl_vif.c
 fuzz_guest_cfg_LDADD = $(LIBDAEMON) $(LIBCOMMON)
 EXTRA_DIST += corpus/guest-cfg
+
+check_PROGRAMS += fuzz-qcow2
+fuzz_qcow2_SOURCES = fuzz-qcow2.c $(top_srcdir)/tools/qcow2.c
+EXTRA_DIST += corpus/qcow2

@@ -3,6 +3,8 @@
 LOOPBACK_TESTS = \
 	integ/loopback-blk \
 	integ/loopback-blk-nbd \
+	integ/loopback-blk-own \
+	integ/loopback-blk-qcow2 \
 	integ/loopback-blk-restart \
 	integ/loopback-blk-tool \
 	integ/loopback-net \
@@ -42,6 +44,17 @@ integ_loopback_blk_nbd_SOURCES = integ/loopback-blk-nbd.c support/disk.c support
 integ_loopback_blk_nbd_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopback_blk_nbd_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopback_blk_nbd_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_blk_own_SOURCES = integ/loopback-blk-own.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
+integ_loopback_blk_own_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_own_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopback_blk_own_LDADD = $(LOOPBACK_LIBS)
+
+integ_loopback_blk_qcow2_SOURCES = integ/loopback-blk-qcow2.c support/disk.c support/disk.h ../tools/image_server.c ../tools/jail.c ../tools/qcow2.c \
+	$(LOOPBACK_SOURCES)
+integ_loopback_blk_qcow2_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopback_blk_qcow2_CFLAGS = $(LOOPBACK_CFLAGS) $(LIBSECCOMP_CFLAGS)
+integ_loopback_blk_qcow2_LDADD = $(LOOPBACK_LIBS) $(LIBSECCOMP_LIBS)
 
 integ_loopback_blk_tool_SOURCES = integ/loopback-blk-tool.c support/disk.c support/disk.h $(LOOPBACK_SOURCES)
 integ_loopback_blk_tool_CPPFLAGS = $(LOOPBACK_CPPFLAGS)

@@ -33,6 +33,14 @@ integ_grant_marks_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_grant_marks_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_grant_marks_LDADD = $(LOOPBACK_LIBS)
 
+# their hypercalls
+check_PROGRAMS += integ/loopguest-hypercalls
+TESTS += integ/loopguest-hypercalls
+integ_loopguest_hypercalls_SOURCES = integ/loopguest-hypercalls.c $(LOOPBACK_SOURCES)
+integ_loopguest_hypercalls_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopguest_hypercalls_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopguest_hypercalls_LDADD = $(LOOPBACK_LIBS)
+
 # installed guests without a machine, and the tools that look at them; the example as its users build it is in example.sh
 check_PROGRAMS += examples/upper-backend
 examples_upper_backend_SOURCES = ../examples/upper-backend.c

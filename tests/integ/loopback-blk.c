@@ -1067,6 +1067,8 @@ START_TEST(confined)
 		assert_status_line(path, "Seccomp", "2");
 	}
 	closedir(dir);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)set.opend.pid);
+	assert_status_line(path, "Seccomp", "2");
 	disk_close(&disk);
 }
 END_TEST

@@ -69,8 +69,19 @@ failure 'cannot use the disk /nowhere/disk.img: No such file' /nowhere/disk.img
 failure "$dir/disk.img is no configuration, so nothing can follow it" "$dir/disk.img" memory=64
 failure "no kernel is named, and GRUB to boot the disk with is not at $dir/no-grub: No such file or directory; install grub-xen-host" \
 	"$dir/disk.img"
-failure 'is a qcow2: only raw ones can be served; qemu-img convert -O raw' \
+cp "$dir/disk.qcow2" "$dir/unnamed.img"
+failure 'begins as a qcow2, and its format is not named: give it format=qcow2' --kernel "$dir/zeroes" "$dir/unnamed.img"
+failure "cannot use the image $dir/disk.qcow2 as qcow2: it is of a version other than 2 and 3" \
 	--kernel "$dir/zeroes" "$dir/disk.qcow2"
+failure "cannot use the image $dir/disk.img as qcow2: it does not begin as a qcow2 image" \
+	--kernel "$dir/zeroes" "$dir/disk.img,format=qcow2"
+qemu-img create -q -f qcow2 "$dir/below.qcow2" 1M
+qemu-img create -q -f qcow2 -F qcow2 -b below.qcow2 "$dir/top.qcow2"
+failure "is on top of another one, below.qcow2: allow that with FILE,backing" --kernel "$dir/zeroes" "$dir/top.qcow2"
+usage "bad value: --disk $dir/disk.img,format=vhd" --disk "$dir/disk.img,format=vhd"
+usage "bad value: --disk nbd://127.0.0.1,format=qcow2" --disk nbd://127.0.0.1,format=qcow2
+XENHOST_QEMU_NBD=$dir/no-nbd failure 'images of format qcow2 need qemu-nbd: install the package qemu-utils' \
+	--kernel "$dir/zeroes" "$dir/below.qcow2"
 
 # configurations
 printf 'name = "a"\n' >"$dir/guest.cfg"
@@ -86,12 +97,23 @@ config 'line 1: type is refused: HVM guests cannot run here; a Linux guest runs 
 	'type = "hvm"'
 config 'line 2: bootloader is refused: no program of the host reads guests'"'"' disks: leave it out' \
 	'name = "a"' 'bootloader = "pygrub"'
-config 'line 1: disk has an image of format qcow2: only raw ones can be served' \
-	'disk = [ "/a.qcow2,qcow2,xvda" ]'
+config 'line 1: disk has an image of format vhd: only raw and qcow2 can be served' \
+	'disk = [ "/a.vhd,vhd,xvda" ]'
+config 'cannot read the guest'"'"'s image /nowhere/a.qcow2: No such file' 'name = "a"' "kernel = '$dir/zeroes'" \
+	'disk = [ "/nowhere/a.qcow2,,xvda" ]'
 config "line 1: disk has a mistake at 'colour=red': there is no such key of a disk" \
 	'disk = [ "/a,,xvda,colour=red" ]'
 config "cannot read the guest's image /nowhere/a: No such file" 'name = "a"' "kernel = '$dir/zeroes'" \
 	"disk = [ '/nowhere/a,raw,xvda,rw' ]"
+
+# Debian's own example is taken as it is, but for the paths: the kernel is what is wrong. tests/vm lets it run
+if example=$("$SRCDIR/tests/support/stock-xen" --example 2>"$dir/why"); then
+	sed -e "s|/boot/vmlinuz|$dir/zeroes|" -e "s|/dev/zvol/tank/guest-volume|$dir/disk.img|" "$example" >"$dir/guest.cfg"
+	[ "$(diff "$example" "$dir/guest.cfg" | grep -c '^>')" = 2 ] || fail "the example has other paths than these"
+	refused 1 2 'it is neither an x86 ELF file nor a bzImage' "$dir/guest.cfg"
+elif grep -q ',stock,' <<<",${XENHOST_REQUIRE:-},"; then
+	fail "$(cat "$dir/why")"
+fi
 
 # the run directory
 failure 'has too long a name (at most 63 characters)' --kernel "$dir/zeroes" \

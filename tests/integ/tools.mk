@@ -2,8 +2,8 @@
 TESTS += integ/dbus.sh integ/service-manager.sh
 EXTRA_DIST += integ/dbus.sh integ/service-manager.sh integ/service-manager.py
 
-TESTS += integ/doc-commands.sh integ/guest-files.sh integ/run-errors.sh integ/tool-complete.sh integ/tool-doctor.sh integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
-EXTRA_DIST += integ/doc-commands.sh integ/guest-files.sh integ/run-errors.sh integ/tool-complete.sh integ/tool-doctor.sh integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
+TESTS += integ/console.sh integ/doc-commands.sh integ/guest-files.sh integ/run-errors.sh integ/tool-complete.sh integ/tool-doctor.sh integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
+EXTRA_DIST += integ/console.sh integ/console.py integ/doc-commands.sh integ/guest-files.sh integ/run-errors.sh integ/tool-complete.sh integ/tool-doctor.sh integ/tool-domain.sh integ/tool-store.sh integ/vmm-errors.sh
 
 check_PROGRAMS += integ/private-set
 TESTS += integ/private-set

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # common/
-check_PROGRAMS += test-bridge-wire test-conf-text test-listener test-options
+check_PROGRAMS += test-bridge-wire test-conf-text test-listener test-manager test-options
 
 test_bridge_wire_SOURCES = test-bridge-wire.c
 test_bridge_wire_LDADD = $(LIBCOMMON) $(LDADD)
@@ -13,3 +13,6 @@ test_listener_LDADD = $(LIBDAEMON) $(LIBEVENT_LIBS) $(LDADD)
 
 test_options_SOURCES = test-options.c
 test_options_LDADD = $(LIBDAEMON) $(LDADD)
+
+test_manager_SOURCES = test-manager.c
+test_manager_LDADD = $(LIBDAEMON) $(LDADD)

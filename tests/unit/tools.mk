@@ -14,3 +14,13 @@ test_guest_cfg_LDADD = $(LIBGUESTCFG) $(LIBDAEMON) $(LIBCOMMON) $(LDADD) -lpthre
 check_PROGRAMS += test-redact
 test_redact_SOURCES = test-redact.c
 test_redact_LDADD = $(LIBGUESTCFG) $(LIBDAEMON) $(LIBCOMMON) $(LDADD) -lpthread
+
+check_PROGRAMS += test-jail test-qcow2
+test_jail_SOURCES = test-jail.c
+test_jail_LDADD = $(LIBGUESTCFG) $(LIBDAEMON) $(LIBCOMMON) $(LDADD) -lpthread
+test_qcow2_SOURCES = test-qcow2.c
+test_qcow2_LDADD = $(LIBGUESTCFG) $(LIBDAEMON) $(LIBCOMMON) $(LDADD) -lpthread
+
+check_PROGRAMS += test-log
+test_log_SOURCES = test-log.c
+test_log_LDADD = $(LIBDAEMON) $(LIBCOMMON) $(LDADD)

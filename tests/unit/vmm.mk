@@ -2,8 +2,12 @@
 LIBGUEST = $(top_builddir)/hypercall-bridge/guest/libguest.la
 LIBVMMCORE = $(top_builddir)/hypercall-bridge/vmm/libvmmcore.la
 
+check_PROGRAMS += test-corefile
+test_corefile_SOURCES = test-corefile.c
+test_corefile_LDADD = $(LIBVMMCORE) $(LDADD)
+
 check_PROGRAMS += test-ports test-upcall test-hypercall test-pvh test-bzimage test-acpi test-cpuid \
-	test-conring test-conlog test-vmm-sandbox
+	test-conring test-conlog test-kcache test-console test-vmm-sandbox
 test_ports_SOURCES = test-ports.c
 test_ports_LDADD = $(LIBGUEST) $(LDADD)
 test_upcall_SOURCES = test-upcall.c
@@ -25,3 +29,8 @@ test_vmm_sandbox_LDADD = $(LIBVMMCORE) $(LDADD) -lpthread
 test_conlog_SOURCES = test-conlog.c
 test_conlog_LDADD = $(LIBVMMCORE) $(LDADD)
 test_conring_LDADD = $(LIBVMMCORE) $(LDADD)
+test_console_SOURCES = test-console.c
+test_console_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
+test_console_LDADD = $(LIBVMMCORE) $(LIBDAEMON) $(LDADD) $(LIBEVENT_LIBS) -lutil -lpthread
+test_kcache_SOURCES = test-kcache.c
+test_kcache_LDADD = $(LIBVMMCORE) $(LDADD)

@@ -17,7 +17,8 @@ long-vm-kexec:
 	$(RUN_L1) --limit 1200 $(srcdir)/vm/l1/kexec.sh 10
 # blkbackd is killed 20 times under a guest that verifies its disk
 long-vm-disks:
-	$(RUN_L1) --limit 1800 $(srcdir)/vm/l1/disks.sh 20
+	rm -rf vm/fio && $(srcdir)/vm/fio-tree vm/fio
+	$(RUN_L1) --limit 1800 --memory 1536 --tree vm/fio:/fio $(srcdir)/vm/l1/disks.sh 20
 # breaks the code in one place after another: each must be noticed
 long-planted:
 	$(srcdir)/planted
@@ -33,10 +34,10 @@ long-systemd:
 	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
 	$(srcdir)/vm/run-systemd-here vm/debs vm/debs-newer $(srcdir)/vm/l1/systemd-loop.sh
 # networks of guests, with programs of this machine
+NET_KILLS = 50
 long-vm-net:
 	rm -rf vm/net-tools
-	bash -c '. $(srcdir)/vm/lib.sh && for tool in iperf3 ethtool; do \
-		add_program vm/net-tools $$(command -v $$tool) usr/bin/$$tool || exit; done'
-	$(RUN_L1) --limit 1500 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
-		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh
+	bash -c '. $(srcdir)/vm/lib.sh && add_net_tools vm/net-tools'
+	$(RUN_L1) --limit 1800 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
+		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh $(NET_KILLS)
 .PHONY: long-vm-disks long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted
