@@ -81,10 +81,12 @@ struct vbd_queue {
 	uint32_t nr_active;
 	uint32_t nr_spurious;
 	int nr_replay; /* entries of order[], left by a predecessor */
-	bool resumed, broken, closing;
+	bool resumed;
+	bool broken;
+	bool closing;
 	bool event_off;		 /* the front end has woken us for nothing too often */
 	struct vbd_req *barrier; /* waits for those before it, then runs */
-	bool barrier_runs;
+	bool barrier_runs;	 /* all before it are answered */
 	struct list free, parked, held, answered;
 	struct letter start, stop, stopped, kick, broke, lost, connect;
 	_Atomic(struct nbd_handle *) handle; /* on its way to the engine */

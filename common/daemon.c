@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <systemd/sd-daemon.h>
 
 #include "common/bridge.h"
 #include "common/cleanup.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/manager.h"
 
 static int set_rundir(void *data, const char *value)
 {
@@ -104,7 +104,7 @@ static void on_signal(evutil_socket_t sig, short what, void *data)
 {
 	struct daemon *d = data;
 
-	sd_notify(0, "STOPPING=1");
+	(void)manager_notify("STOPPING=1");
 	event_base_loopbreak(d->base);
 }
 
@@ -175,7 +175,7 @@ void daemon_loop_free(struct daemon *d)
 
 static void on_watchdog(evutil_socket_t fd, short what, void *data)
 {
-	sd_notify(0, "WATCHDOG=1");
+	(void)manager_notify("WATCHDOG=1");
 }
 
 /* The unit says how often systemd wants to hear that the loop turns (WatchdogSec=); twice as often it does. */
@@ -183,7 +183,7 @@ static int start_watchdog(struct daemon *d)
 {
 	struct timeval period;
 	uint64_t us;
-	int r = sd_watchdog_enabled(0, &us);
+	int r = manager_watchdog(&us);
 
 	if (r <= 0 || !d->base)
 		return r;
@@ -202,7 +202,7 @@ int daemon_ready(struct daemon *d)
 		log_error("cannot set the timer for systemd's watchdog: %s", strerror(-r));
 		return r;
 	}
-	sd_notify(0, "READY=1");
+	(void)manager_notify("READY=1");
 	if (d->ready_fd < 0)
 		return 0;
 	if (write(d->ready_fd, text, sizeof(text) - 1) < 0) {

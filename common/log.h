@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log lines of the daemons and tools, to stderr: "NAME: text", or "<N>text" under systemd, whose
- * journal reads the level from the prefix. The library never calls this. Threads: any.
+ * Log lines of the daemons and tools, to stderr: "NAME: text"; under systemd to the journal, with the fields DOMID=
+ * and DEVICE= of a line that begins with a device's name or has "domain %u" as the first thing that is filled in.
+ * Where the journal does not take them, "<N>text" on stderr, whose prefix is the level. The library never calls this.
+ * Threads: any.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -15,6 +17,10 @@ enum log_level {
 
 /* name must live for ever; lines above the level are dropped */
 void log_open(const char *name, enum log_level level);
+/* for tests: the journal's socket is at path */
+void log_open_at(const char *name, enum log_level level, const char *path);
+/* a process of one domain: its lines have that DOMID= where they name none */
+void log_set_domain(unsigned int domid);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

@@ -101,6 +101,7 @@ static int start(struct dbusd *d)
 	d->bus.access = &d->access;
 	d->bus.lost = on_bus_lost;
 	d->objects.bus = &d->bus;
+	d->objects.rundir = d->daemon.rundir;
 	r = bus_open(&d->bus, d->address);
 	if (r == 0)
 		r = objects_start(&d->objects);
@@ -127,7 +128,7 @@ int main(int argc, char **argv)
 
 	if (r != 0)
 		return r < 0 ? 2 : 0;
-	list_init(&dbusd.objects.all);
+	objects_init(&dbusd.objects);
 	r = daemon_loop_new(&dbusd.daemon);
 	if (r == 0)
 		r = start(&dbusd);

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <systemd/sd-bus.h>
 
@@ -129,6 +132,62 @@ static int on_unpause(sd_bus_message *m, void *data, sd_bus_error *error)
 	return control(m, data, xenhost_domain_unpause, error);
 }
 
+/* Whoever may look may use a console: bytes both ways, as the guest's terminal has them. */
+static int on_console(sd_bus_message *m, void *data, sd_bus_error *error)
+{
+	struct object *obj = data;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = -1;
+	int n;
+
+	if (strchr(obj->info.name, '/') || *obj->info.name == '.')
+		return sd_bus_error_set(error, SD_BUS_ERROR_FAILED, "this guest has no console");
+	n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/console/%s.sock",
+		     obj->objects->rundir, obj->info.name);
+	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
+		return sd_bus_error_set(error, SD_BUS_ERROR_FAILED, "its name is too long");
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_FAILED,
+					 "cannot reach its console at %s: %s", addr.sun_path,
+					 strerror(errno));
+	return sd_bus_reply_method_return(m, "h", fd);
+}
+
+static int on_attach_disk(sd_bus_message *m, void *data, sd_bus_error *error)
+{
+	struct object *obj = data;
+	const char *image, *device;
+	char path[80];
+	int read_only, r = sd_bus_message_read(m, "ssb", &image, &device, &read_only);
+
+	if (r < 0)
+		return r;
+	if (obj->info.kind != XENHOST_DOMAIN_GUEST)
+		return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
+					"only guests have disks");
+	r = devices_attach_disk(&obj->objects->devices, obj->info.domid, image, device, read_only,
+				path, sizeof(path), error);
+	return r < 0 ? r : sd_bus_reply_method_return(m, "o", path);
+}
+
+static int on_attach_network(sd_bus_message *m, void *data, sd_bus_error *error)
+{
+	struct object *obj = data;
+	const char *bridge, *mac;
+	char path[80];
+	int r = sd_bus_message_read(m, "ss", &bridge, &mac);
+
+	if (r < 0)
+		return r;
+	if (obj->info.kind != XENHOST_DOMAIN_GUEST)
+		return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
+					"only guests have network cards");
+	r = devices_attach_network(&obj->objects->devices, obj->info.domid, bridge, mac, path,
+				   sizeof(path), error);
+	return r < 0 ? r : sd_bus_reply_method_return(m, "o", path);
+}
+
 /* Rights are bus.c's business: without the flag the library would add a rule of its own. */
 #define METHOD(name, in, out, fn) SD_BUS_METHOD(name, in, out, fn, SD_BUS_VTABLE_UNPRIVILEGED)
 
@@ -149,6 +208,9 @@ static const sd_bus_vtable domain_vtable[] = {
 	METHOD("Destroy", "", "", on_destroy),
 	METHOD("Pause", "", "", on_pause),
 	METHOD("Unpause", "", "", on_unpause),
+	METHOD("OpenConsole", "", "h", on_console),
+	METHOD("AttachDisk", "ssb", "o", on_attach_disk),
+	METHOD("AttachNetwork", "ss", "o", on_attach_network),
 	SD_BUS_VTABLE_END,
 };
 
@@ -175,8 +237,11 @@ static void object_add(struct objects *o, const struct xenhost_domain_info *info
 	}
 	if (r >= 0)
 		r = sd_bus_emit_object_added(o->bus->bus, obj->path);
-	if (r >= 0)
+	if (r >= 0) {
+		devices_domain_added(&o->devices, info->domid,
+				     info->kind == XENHOST_DOMAIN_SERVICE);
 		return;
+	}
 	log_warning("domain %u (%s) is not on D-Bus: %s", info->domid, info->name, strerror(-r));
 	if (obj)
 		object_free(obj);
@@ -184,7 +249,10 @@ static void object_add(struct objects *o, const struct xenhost_domain_info *info
 
 static void object_remove(struct object *obj)
 {
-	int r = sd_bus_emit_object_removed(obj->objects->bus->bus, obj->path);
+	int r;
+
+	devices_domain_removed(&obj->objects->devices, obj->info.domid);
+	r = sd_bus_emit_object_removed(obj->objects->bus->bus, obj->path);
 
 	if (r < 0)
 		log_warning("D-Bus was not told that domain %u is gone: %s", obj->info.domid,
@@ -220,6 +288,18 @@ static struct object *find_id(struct objects *o, uint64_t unique_id)
 		if (obj->info.unique_id == unique_id)
 			return obj;
 	return NULL;
+}
+
+int objects_unique_id(const struct objects *o, uint16_t domid, uint64_t *ret_id)
+{
+	struct object *obj;
+
+	list_for_each(obj, &o->all, link)
+		if (obj->info.domid == domid) {
+			*ret_id = obj->info.unique_id;
+			return 0;
+		}
+	return -ESRCH;
 }
 
 static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, void *data)
@@ -347,15 +427,26 @@ static const sd_bus_vtable host_vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
+void objects_init(struct objects *o)
+{
+	list_init(&o->all);
+	list_init(&o->devices.all);
+	list_init(&o->devices.services);
+	list_init(&o->store.watches);
+}
+
 int objects_start(struct objects *o)
 {
 	int r;
 
-	list_init(&o->all);
 	r = sd_bus_add_object_manager(o->bus->bus, NULL, BUS_ROOT);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(o->bus->bus, NULL, BUS_ROOT, HOST_INTERFACE,
 					     host_vtable, o);
+	if (r >= 0)
+		r = devices_start(&o->devices, o);
+	if (r >= 0)
+		r = store_start(&o->store, o->bus, o->host);
 	if (r < 0) {
 		log_error("cannot make objects on D-Bus: %s", strerror(-r));
 		return r;
@@ -370,6 +461,8 @@ void objects_stop(struct objects *o)
 {
 	struct object *obj, *tmp;
 
+	store_stop(&o->store);
+	devices_stop(&o->devices);
 	list_for_each_safe(obj, tmp, &o->all, link)
 		object_free(obj);
 }

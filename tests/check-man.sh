@@ -73,13 +73,13 @@ check_options xenhost-run.1.pod "$RUN" xenhost run
 check_options xenhost-supervise.1.pod "$RUN" xenhost supervise
 check_options xenhost-console.1.pod "$RUN" xenhost console
 # one page for several commands: each option of one of them is there, and the reverse
-for verb in define undefine edit list info pause resume shutdown reboot destroy sysrq log; do
+for verb in define undefine edit list info pause resume shutdown reboot destroy sysrq log dump-core; do
 	"$RUN" xenhost $verb --help || fail "xenhost $verb --help does not end with status 0"
 done > "${TMPDIR:-/tmp}/xenhost-man.$$"
 check_options xenhost-guest.1.pod sh -c 'cat "${TMPDIR:-/tmp}/xenhost-man.'$$'"' sh
 rm -f "${TMPDIR:-/tmp}/xenhost-man.$$"
 # every command of xenhost is in its page, and the reverse
-commands=$("$RUN" xenhost --help | sed -n 's/^  \([a-z]*\)  .*/\1/p')
+commands=$("$RUN" xenhost --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p')
 for command in $commands; do
 	grep -q "^=item.*B<$command>" "$man/xenhost.1.pod" || fail "xenhost $command is not in xenhost.1.pod"
 done

@@ -38,6 +38,7 @@ static const struct {
 	{ "pause", NULL, RUNNING },
 	{ "resume", NULL, RUNNING },
 	{ "sysrq", NULL, RUNNING },
+	{ "dump-core", NULL, RUNNING },
 	{ "console", NULL, RUNNING },
 	{ "start", NULL, KNOWN },
 	{ "supervise", NULL, KNOWN },

@@ -10,6 +10,7 @@
 int cmd_block(int argc, char **argv);
 int cmd_complete(int argc, char **argv);
 int cmd_console(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_domain(int argc, char **argv);
 int cmd_evtchn(int argc, char **argv);

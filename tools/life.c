@@ -162,6 +162,8 @@ static int find_domain(struct life *l)
 
 	if (r < 0)
 		log_error("cannot find the new domain %s: %s", l->guest->name, strerror(-r));
+	else
+		log_set_domain(l->info.domid);
 	return r;
 }
 

@@ -31,6 +31,7 @@ static const struct {
 	{ "console", cmd_console, "show the console of a guest on this terminal" },
 	{ "log", cmd_guest, "show what a guest printed" },
 	{ "sysrq", cmd_guest, "press a guest's magic SysRq key" },
+	{ "dump-core", cmd_dump, "write a guest's memory and processors to a file" },
 	{ "block", cmd_block, "disks of running guests: attach, detach, resize, figures" },
 	{ "net", cmd_net, "network cards of running guests: attach, detach, set, figures" },
 	{ "store", cmd_store, "read and change the Xenstore" },

@@ -467,6 +467,28 @@ static int op_domain_control(struct client *c, const bridge_frame *req, const in
 	return 0;
 }
 
+/* Both descriptors are the tool's own; what is done with them is between it and the owner. */
+static int op_domain_dump(struct client *c, const bridge_frame *req, const int *fds, size_t nr_fds,
+			  struct answer *a)
+{
+	Bridge__DomainDump dump = BRIDGE__DOMAIN_DUMP__INIT;
+	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct domain *d;
+	int r = find_domain(c, req->domain_dump->domid, &d);
+
+	if (r < 0)
+		return r;
+	if (nr_fds != 2)
+		return -EINVAL;
+	if (d->kind != BRIDGE__DOMAIN_KIND__GUEST_DOMAIN || !d->owner)
+		return -ESRCH;
+	dump.domid = d->domid;
+	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_DUMP;
+	frame.domain_dump = &dump;
+	client_send(d->owner, &frame, fds, nr_fds);
+	return 0;
+}
+
 static int remember_attached(struct client *c, const struct domain *d)
 {
 	uint64_t *more;
@@ -782,6 +804,7 @@ static const struct {
 	  NEED_HELLO, op_domain_watch, after_domain_watch },
 	{ BRIDGE__FRAME__BODY_DOMAIN_CONTROL, R(TOOL) | RESTRICTED, NEED_HELLO, op_domain_control,
 	  NULL },
+	{ BRIDGE__FRAME__BODY_DOMAIN_DUMP, R(TOOL) | RESTRICTED, NEED_HELLO, op_domain_dump, NULL },
 	{ BRIDGE__FRAME__BODY_ATTACH, R(STORE) | R(SERVICE) | RESTRICTED, NEED_HELLO, op_attach,
 	  NULL },
 	{ BRIDGE__FRAME__BODY_PORT_ALLOC, R(STORE) | R(OWNER) | R(SERVICE) | RESTRICTED,

@@ -228,6 +228,16 @@ static void decode_port(const Bridge__PortChanged *p, struct bridge_event *ret)
 	ret->bound = p->bound;
 }
 
+static void decode_dump(struct bridge_message *m, struct bridge_event *ret)
+{
+	if (m->nr_fds != 2)
+		return;
+	ret->kind = BRIDGE_EVENT_DUMP;
+	ret->file = steal_fd(&m->fds[0]);
+	ret->status = steal_fd(&m->fds[1]);
+	m->nr_fds = 0;
+}
+
 int bridge_next_event(struct bridge *b, struct bridge_event *ret)
 {
 	struct bridge_event event = { .kind = BRIDGE_EVENT_OTHER };
@@ -243,6 +253,8 @@ int bridge_next_event(struct bridge *b, struct bridge_event *ret)
 		decode_control(m.frame->domain_control, &event);
 	else if (m.frame->body_case == BRIDGE__FRAME__BODY_PORT_CHANGED)
 		decode_port(m.frame->port_changed, &event);
+	else if (m.frame->body_case == BRIDGE__FRAME__BODY_DOMAIN_DUMP)
+		decode_dump(&m, &event);
 	bridge_message_fini(&m);
 	*ret = event;
 	return 1;

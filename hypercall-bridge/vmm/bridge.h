@@ -25,6 +25,7 @@ enum bridge_event_kind {
 	BRIDGE_EVENT_PAUSE,
 	BRIDGE_EVENT_DESTROY,
 	BRIDGE_EVENT_PORT,
+	BRIDGE_EVENT_DUMP,
 };
 
 struct bridge_event {
@@ -32,6 +33,7 @@ struct bridge_event {
 	uint32_t port; /* PORT: ours */
 	uint32_t remote_domid, remote_port;
 	bool bound;
+	int file, status; /* DUMP: the receiver's */
 };
 
 /* says what is wrong itself */

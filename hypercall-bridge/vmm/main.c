@@ -190,6 +190,9 @@ static void handle_event(struct control *c, const struct bridge_event *event)
 	case BRIDGE_EVENT_PORT:
 		vm_port_event(c->vm, event);
 		break;
+	case BRIDGE_EVENT_DUMP:
+		vm_dump(c->vm, event->file, event->status);
+		break;
 	case BRIDGE_EVENT_OTHER:
 		break;
 	}

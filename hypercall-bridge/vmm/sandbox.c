@@ -70,6 +70,7 @@ static const unsigned long requests[] = {
 	KVM_RUN,
 	KVM_TRANSLATE,
 	KVM_GET_REGS,
+	KVM_GET_SREGS,
 	KVM_GET_MP_STATE,
 	KVM_SET_GSI_ROUTING,
 	KVM_IRQFD,

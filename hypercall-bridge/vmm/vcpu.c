@@ -369,6 +369,21 @@ int vcpu_attr(struct vcpu *v, const struct kvm_xen_vcpu_attr *attr)
 	return vcpu_ioctl(v, KVM_XEN_VCPU_SET_ATTR, (void *)(uintptr_t)attr);
 }
 
+int vcpu_state(struct vcpu *v, struct kvm_regs *ret_regs, struct kvm_sregs *ret_sregs)
+{
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	int r = vcpu_ioctl(v, KVM_GET_REGS, &regs);
+
+	if (r == 0)
+		r = vcpu_ioctl(v, KVM_GET_SREGS, &sregs);
+	if (r < 0)
+		return r;
+	*ret_regs = regs;
+	*ret_sregs = sregs;
+	return 0;
+}
+
 bool vcpu_is_up(struct vcpu *v)
 {
 	struct kvm_mp_state state = { 0 };

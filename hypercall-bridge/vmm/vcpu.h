@@ -16,6 +16,8 @@
 #include "hypercall-bridge/guest/hypercall.h"
 
 struct kvm_cpuid2;
+struct kvm_regs;
+struct kvm_sregs;
 struct kvm_run;
 struct kvm_xen_vcpu_attr;
 struct vm;
@@ -60,6 +62,7 @@ void vcpu_release(struct vcpu *v);
 
 /* any thread */
 int vcpu_attr(struct vcpu *v, const struct kvm_xen_vcpu_attr *attr);
+int vcpu_state(struct vcpu *v, struct kvm_regs *ret_regs, struct kvm_sregs *ret_sregs);
 bool vcpu_is_up(struct vcpu *v);
 
 /* from its own thread: -EFAULT when the guest's page tables lead nowhere */

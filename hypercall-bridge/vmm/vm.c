@@ -16,6 +16,7 @@
 #include "hypercall-bridge/vmm/acpi.h"
 #include "hypercall-bridge/vmm/bridge.h"
 #include "hypercall-bridge/vmm/console.h"
+#include "hypercall-bridge/vmm/dump.h"
 #include "hypercall-bridge/vmm/evtchn.h"
 #include "hypercall-bridge/vmm/kernel.h"
 #include "hypercall-bridge/vmm/mem.h"
@@ -166,6 +167,7 @@ int vm_new(const struct vm_config *config, const char *bridge_path, struct event
 	r = set_up(vm, bridge_path, base);
 	if (r < 0)
 		return r;
+	log_set_domain(vm->guest.domid);
 	log_info("guest '%s' is domain %u (unique id %" PRIu64 ")", config->name, vm->guest.domid,
 		 vm->unique_id);
 	*ret = steal_ptr(&vm);
@@ -343,6 +345,13 @@ int vm_pause(struct vm *vm)
 	hold_all(vm);
 	vm->state = VM_STATE_PAUSED;
 	return tell_state(vm, BRIDGE__DOMAIN_STATE__PAUSED, 0);
+}
+
+void vm_dump(struct vm *vm, int file, int status)
+{
+	hold_all(vm);
+	dump_vm(vm, file, status);
+	release_all(vm);
 }
 
 int64_t vm_hypercall(struct vm *vm, const struct hypercall *call)

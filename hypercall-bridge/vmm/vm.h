@@ -110,6 +110,8 @@ enum vm_end vm_ended(const struct vm *vm);
 /* the control thread's; bridged is told what changed */
 int vm_unpause(struct vm *vm);
 int vm_pause(struct vm *vm);
+/* writes a core file of it, which stands still meanwhile (dump.h); both descriptors are closed */
+void vm_dump(struct vm *vm, int file, int status);
 /* when news_fd is readable: 0 go on, 1 it is to be destroyed, -errno */
 int vm_news(struct vm *vm);
 void vm_join(struct vm *vm);

@@ -45,7 +45,12 @@ call()
 	shift
 	if [ "$1" = on ]; then
 		path=$2
-		interface=org.xenhost.Domain1
+		case $path in
+		*/disk/*) interface=org.xenhost.Disk1 ;;
+		*/network/*) interface=org.xenhost.Network1 ;;
+		*/store) interface=org.xenhost.Store1 ;;
+		*) interface=org.xenhost.Domain1 ;;
+		esac
 		shift 2
 	fi
 	status=0
@@ -55,7 +60,36 @@ call()
 # property PATH NAME
 property()
 {
-	"${somebody[@]}" busctl --address="$bus" get-property org.xenhost "$1" org.xenhost.Domain1 "$2"
+	local interface=Domain1
+
+	case $1 in
+	*/disk/*) interface=Disk1 ;;
+	*/network/*) interface=Network1 ;;
+	esac
+	"${somebody[@]}" busctl --address="$bus" get-property org.xenhost "$1" org.xenhost.$interface "$2"
+}
+
+# said_of PATH: also when there is no such object
+said_of()
+{
+	property "$1" State || :
+}
+
+store()
+{
+	"$RUN" xenhost store --rundir "$dir" "$@"
+}
+
+# device_folder CLASS SERVICE NUMBER NODE VALUE...: as a toolstack makes one
+device_folder()
+{
+	local back=/local/domain/$2/backend/$1/$domid/$3
+
+	shift 3
+	while [ $# -gt 0 ]; do
+		store write "$back/$1" "$2"
+		shift 2
+	done
 }
 
 works()
@@ -140,6 +174,58 @@ if [ "$(id -u)" = 0 ]; then
 	refused 'Access denied' "${somebody[@]}" -- StartGuest s one
 fi
 until_it_says "InterfacesAdded" cat "$dir/signals"
+
+# devices: each is an object as long as its folder is there, whoever wrote that
+device_folder vbd 32000 51712 dev xvda params /srv/a.img mode r state 2
+device_folder vif 32001 0 mac 00:16:3e:00:00:01 bridge br0 vifname vif1.0 state 4
+disk=/org/xenhost/disk/${path##*/}_32000_51712
+card=/org/xenhost/network/${path##*/}_32001_0
+until_it_says 's "waiting"' property "$disk" State
+until_it_says 's "connected"' property "$card" State
+[ "$(property "$disk" Image)" = 's "/srv/a.img"' ] || fail "Image is $(property "$disk" Image)"
+[ "$(property "$disk" Device)" = 's "xvda"' ] || fail "Device is $(property "$disk" Device)"
+[ "$(property "$disk" ReadOnly)" = 'b true' ] || fail "ReadOnly is $(property "$disk" ReadOnly)"
+[ "$(property "$disk" Domid)" = "q $domid" ] || fail "Domid is $(property "$disk" Domid)"
+[ "$(property "$card" MacAddress)" = 's "00:16:3e:00:00:01"' ] || fail "MacAddress is $(property "$card" MacAddress)"
+[ "$(property "$card" Bridge)" = 's "br0"' ] || fail "Bridge is $(property "$card" Bridge)"
+refused 'it is not connected (waiting)' "${somebody[@]}" -- on "$disk" Stat
+# a console is a descriptor; the guest here has none
+refused 'cannot reach its console' "${somebody[@]}" -- on "$path" OpenConsole
+mkdir "$dir/console"
+python3 - "$dir/console/loop-0.sock" >"$dir/typed" <<'EOT' &
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+s.listen()
+s.accept()[0].sendall(b"login: ")
+EOT
+daemons+=("$!")
+until_it_says loop-0.sock ls "$dir/console"
+works "${somebody[@]}" -- on "$path" OpenConsole
+grep -q '^h ' <<<"$said" || fail "OpenConsole says $said"
+if [ "$(id -u)" = 0 ]; then
+	for call in "$disk Detach" "$disk Order s resize" "$card Detach" "$card Order s stat" "$path AttachDisk ssb /srv/b.img xvdb 0" \
+		"$path AttachNetwork ss br0 x" "/org/xenhost/store Read s /" "/org/xenhost/store List s /" \
+		"/org/xenhost/store Write say /a 1 65" "/org/xenhost/store Remove s /a" "/org/xenhost/store Watch s /" \
+		"/org/xenhost/store Unwatch s /"; do
+		# shellcheck disable=SC2086 # words
+		refused 'Access denied' "${somebody[@]}" -- on $call
+	done
+fi
+store write "/local/domain/32000/backend/vbd/$domid/51712/state" 4
+until_it_says 's "connected"' property "$disk" State
+until_it_says "string \"connected\"" cat "$dir/signals"
+# its figures: the back end answers in a node
+"${somebody[@]}" busctl --address="$bus" --timeout=60 call org.xenhost "$disk" org.xenhost.Disk1 Stat >"$dir/stat" 2>&1 &
+asks=$!
+until_it_says ' stat' store read "/local/domain/32000/backend/vbd/$domid/51712/xenhost-control"
+number=$(store read "/local/domain/32000/backend/vbd/$domid/51712/xenhost-control")
+store write "/local/domain/32000/backend/vbd/$domid/51712/xenhost-reply" "${number% *} ok rd=1 wr=2"
+wait "$asks" || fail "Stat: $(cat "$dir/stat")"
+[ "$(cat "$dir/stat")" = 's "rd=1 wr=2"' ] || fail "Stat says $(cat "$dir/stat")"
+store rm "/local/domain/32001/backend/vif/$domid/0"
+until_it_says 'Unknown object' said_of "$card"
 daemon_end "$dbusd"
 
 # who may command
@@ -148,6 +234,71 @@ until_it_says 'loop-0' busctl --address="$bus" call org.xenhost /org/xenhost org
 works "${somebody[@]}" -- on "$path" Shutdown
 [ "$("$RUN" xenhost store --rundir "$dir" read "/local/domain/$domid/control/shutdown")" = poweroff ] ||
 	fail "Shutdown wrote nothing"
+# devices of one's own; the nodes are a toolstack's, and opend.conf decides about the image
+until_it_says 's "connected"' property "$disk" State
+works "${somebody[@]}" -- on "$path" AttachDisk ssb /srv/b.img xvdb true
+new=$(sed -n 's/^o "\(.*\)"$/\1/p' <<<"$said")
+[ "$(property "$new" Image)" = 's "/srv/b.img"' ] || fail "the new disk is $(property "$new" Image)"
+[ "$(store read "/local/domain/$domid/device/vbd/51728/backend")" = "/local/domain/32000/backend/vbd/$domid/51728" ] ||
+	fail "the new disk has no front end"
+[ "$(store read "/local/domain/32000/backend/vbd/$domid/51728/mode")" = r ] || fail "the new disk can be written"
+refused 'File exists' "${somebody[@]}" -- on "$path" AttachDisk ssb /srv/b.img xvdb true
+refused 'Invalid argument' "${somebody[@]}" -- on "$path" AttachDisk ssb /srv/b.img sda true
+refused 'Invalid argument' "${somebody[@]}" -- on "$path" AttachNetwork ss br0 01:00:00:00:00:00
+works "${somebody[@]}" -- on "$path" AttachNetwork ss br0 ''
+card=$(sed -n 's/^o "\(.*\)"$/\1/p' <<<"$said")
+grep -q '"00:16:3e:' <<<"$(property "$card" MacAddress)" || fail "the new card's address is $(property "$card" MacAddress)"
+works "${somebody[@]}" -- on "$new" Detach
+[ "$(store read "/local/domain/32000/backend/vbd/$domid/51728/state")" = 5 ] || fail "Detach wrote nothing"
+store write "/local/domain/32000/backend/vbd/$domid/51728/state" 6
+until_it_says 'Unknown object' said_of "$new"
+[ -z "$(store read "/local/domain/$domid/device/vbd/51728/state" 2>/dev/null)" ] || fail "a detached disk left its front end"
+
+# the store
+works "${somebody[@]}" -- on /org/xenhost/store Write say /test/a 3 1 0 255
+works "${somebody[@]}" -- on /org/xenhost/store Read s /test/a
+[ "$said" = 'ay 3 1 0 255' ] || fail "Read says $said"
+works "${somebody[@]}" -- on /org/xenhost/store List s /test
+[ "$said" = 'as 1 "a"' ] || fail "List says $said"
+refused 'No such file' "${somebody[@]}" -- on /org/xenhost/store Read s /test/none
+refused 'you do not watch' "${somebody[@]}" -- on /org/xenhost/store Unwatch s /test
+works "${somebody[@]}" -- on /org/xenhost/store Remove s /test
+refused 'No such file' "${somebody[@]}" -- on /org/xenhost/store Read s /test/a
+python3 - "$bus" "$dir" "$RUN" <<'EOT' || fail "a watch of the store"
+import re, subprocess, sys
+bus, folder, run = sys.argv[1:]
+# gdbus and python3-dbus need not be there: busctl holds no connection, so the calls go by hand
+import os, socket, struct
+def align(b, n): return b + b"\0" * (-len(b) % n)
+def string(s): return struct.pack("<I", len(s)) + s.encode() + b"\0"
+def field(code, kind, value):
+    v = string(value) if kind != "g" else bytes([len(value)]) + value.encode() + b"\0"
+    return bytes([code, 1]) + kind.encode() + b"\0" + v
+serial = 0
+def call(s, dest, path, interface, member, arg=None):
+    global serial
+    serial += 1
+    body = string(arg) if arg is not None else b""
+    fields = [field(1, "o", path), field(2, "s", interface), field(3, "s", member), field(6, "s", dest)]
+    if arg is not None: fields.append(field(8, "g", "s"))
+    array = b""
+    for f in fields: array = align(array, 8) + f
+    head = struct.pack("<BBBBII", ord("l"), 1, 0, 1, len(body), serial) + struct.pack("<I", len(array)) + array
+    s.sendall(align(head, 8) + body)
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(120)
+s.connect("\0" + re.search("abstract=([^,]*)", bus).group(1))
+s.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
+assert s.recv(1000).startswith(b"OK")
+s.sendall(b"BEGIN\r\n")
+call(s, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
+call(s, "org.xenhost", "/org/xenhost/store", "org.xenhost.Store1", "Watch", "/watched")
+got = b""
+# the first one comes at once, the next after a change
+while got.count(b"Changed") < 1: got += s.recv(65536)
+subprocess.run([run, "xenhost", "store", "--rundir", folder, "write", "/watched/x", "1"], check=True)
+while b"/watched/x" not in got: got += s.recv(65536)
+EOT
 # there is no systemd on this bus: its absence is the answer
 refused 'org.freedesktop.systemd1' "${somebody[@]}" -- StartGuest s one
 refused 'only guests can be told' "${somebody[@]}" -- on \

@@ -130,6 +130,11 @@ json 'j["domain"]["name"] == "demo-1" and j["definition"] is None' info --json d
 expect 1 'what demo-0 prints is not kept' log demo-0
 expect 1 'no guest' shutdown blkback
 expect 1 'only guests can be told' pause blkback
+expect 1 'cannot dump domain' dump-core demo-0 "$dir/core"
+[ ! -e "$dir/core" ] || fail "a dump that failed left its file"
+expect 1 "cannot make the file $dir/web.cfg: File exists" dump-core demo-0 "$dir/web.cfg"
+expect 2 'dump-core takes NAME FILE' dump-core demo-0
+expect 1 'there is no domain nobody' dump-core nobody "$dir/core"
 expect 1 'is no key' sysrq demo-0 sync
 domid=$("$RUN" xenhost info demo-0 | sed -n 's/^domid: *//p')
 expect 0 '' sysrq demo-0 s

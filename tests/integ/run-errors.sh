@@ -106,6 +106,15 @@ config "line 1: disk has a mistake at 'colour=red': there is no such key of a di
 config "cannot read the guest's image /nowhere/a: No such file" 'name = "a"' "kernel = '$dir/zeroes'" \
 	"disk = [ '/nowhere/a,raw,xvda,rw' ]"
 
+# Debian's own example is taken as it is, but for the paths: the kernel is what is wrong. tests/vm lets it run
+if example=$("$SRCDIR/tests/support/stock-xen" --example 2>"$dir/why"); then
+	sed -e "s|/boot/vmlinuz|$dir/zeroes|" -e "s|/dev/zvol/tank/guest-volume|$dir/disk.img|" "$example" >"$dir/guest.cfg"
+	[ "$(diff "$example" "$dir/guest.cfg" | grep -c '^>')" = 2 ] || fail "the example has other paths than these"
+	refused 1 2 'it is neither an x86 ELF file nor a bzImage' "$dir/guest.cfg"
+elif grep -q ',stock,' <<<",${XENHOST_REQUIRE:-},"; then
+	fail "$(cat "$dir/why")"
+fi
+
 # the run directory
 failure 'has too long a name (at most 63 characters)' --kernel "$dir/zeroes" \
 	--rundir "$dir/$(head -c 64 /dev/zero | tr '\0' x)"

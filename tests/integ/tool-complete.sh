@@ -55,7 +55,7 @@ daemon_end "$guests"
 daemon_end "$bridged"
 
 # every command is known there: what bash offers is what --help lists
-all=$("$RUN" xenhost --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | LC_ALL=C sort | tr '\n' /)
+all=$("$RUN" xenhost --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | LC_ALL=C sort | tr '\n' /)
 completes '' "$all"
 
 command -v zsh >/dev/null || exit 0

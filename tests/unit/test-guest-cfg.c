@@ -90,23 +90,6 @@ START_TEST(test_example)
 }
 END_TEST
 
-/* Debian's own file, where its package is */
-START_TEST(test_debians_example)
-{
-	static char text[65536];
-	FILE *f = fopen("/etc/xen/xlexample.pvhlinux", "re");
-	size_t n;
-
-	if (!f)
-		return;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	good(text);
-	is_example();
-}
-END_TEST
-
 START_TEST(test_texts)
 {
 	good("name='a'; root='/dev/xvda'; extra='quiet'");
@@ -344,9 +327,8 @@ END_TEST
 /* with an argument (keys, disk, vif) it prints that table for the man page */
 int main(int argc, char **argv)
 {
-	const TTest *const tests[] = { test_example,   test_debians_example, test_texts,
-				       test_numbers,   test_actions,	     test_devices,
-				       test_refused,   test_ignored,	     test_table,
+	const TTest *const tests[] = { test_example,   test_texts,   test_numbers, test_actions,
+				       test_devices,   test_refused, test_ignored, test_table,
 				       test_addresses, test_man_page };
 
 	if (argc == 2) {

@@ -20,3 +20,7 @@ test_jail_SOURCES = test-jail.c
 test_jail_LDADD = $(LIBGUESTCFG) $(LIBDAEMON) $(LIBCOMMON) $(LDADD) -lpthread
 test_qcow2_SOURCES = test-qcow2.c
 test_qcow2_LDADD = $(LIBGUESTCFG) $(LIBDAEMON) $(LIBCOMMON) $(LDADD) -lpthread
+
+check_PROGRAMS += test-log
+test_log_SOURCES = test-log.c
+test_log_LDADD = $(LIBDAEMON) $(LIBCOMMON) $(LDADD)

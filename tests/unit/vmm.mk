@@ -2,6 +2,10 @@
 LIBGUEST = $(top_builddir)/hypercall-bridge/guest/libguest.la
 LIBVMMCORE = $(top_builddir)/hypercall-bridge/vmm/libvmmcore.la
 
+check_PROGRAMS += test-corefile
+test_corefile_SOURCES = test-corefile.c
+test_corefile_LDADD = $(LIBVMMCORE) $(LDADD)
+
 check_PROGRAMS += test-ports test-upcall test-hypercall test-pvh test-bzimage test-acpi test-cpuid \
 	test-conring test-conlog test-kcache test-console test-vmm-sandbox
 test_ports_SOURCES = test-ports.c

@@ -54,6 +54,29 @@ d_bus()
 			busctl call org.xenhost /org/xenhost org.xenhost.Host1 ListDomains
 }
 
+# a back end of one guest's own: service domain blkback-web, with sockets and an allow-list of its own
+per_guest()
+{
+	echo 'XENHOST_SERVICES=--service=blkback-web=32010' >/etc/xenhost/services.conf
+	mkdir -p $images/web && truncate -s 1M $images/web/a.img $images/b.img || return
+	printf '[service blkback-web]\nwritable = %s/web/\n' $images >>/etc/xenhost/opend.conf
+	systemctl restart xenhost-bridged xenhost-xenstored xenhost-opend && wait_for 60 active &&
+		wait_for 60 guests_there && systemctl enable --now xenhost-blkbackd@web || return
+	systemctl set-property xenhost-guests-web.slice MemoryMax=2G CPUQuota=100% || return
+	same "$(systemctl show -p MemoryMax --value xenhost-guests-web.slice)" 2147483648 || return
+	wait_for 60 xenhost block attach --backend 32010 loop-0 $images/web/a.img || return
+	! xenhost block attach --backend 32010 loop-0 $images/b.img 2>$tmp/refused || return
+	grep 'opend.conf does not let blkback-web' $tmp/refused && same "$(systemctl is-active xenhost-blkbackd@web)" active
+}
+
+# messages by what they are about
+fields()
+{
+	journalctl -b --no-pager -o cat DOMID=$(domid_of loop-0) | grep 'was made' &&
+		journalctl -b --no-pager -o cat DEVICE=vbd-$(domid_of loop-0)-51712 | grep 'sectors, writable' &&
+		! journalctl -b --no-pager -o cat DEVICE=vbd-$(domid_of loop-1)-51712 | grep sectors
+}
+
 check install sh -c 'dpkg -i /debs/*.deb >/root/results/install.log 2>&1' || cat $results/install.log
 check after-install wait_for 60 active
 check start-by-names start_by_names
@@ -63,6 +86,8 @@ check strangers-refused strangers_refused
 check clash clash
 check guests start_guests
 check d-bus d_bus
+check per-guest-back-end per_guest || cat $tmp/refused
+check journal-fields fields
 room=$(systemctl show -p NFileDescriptorStore --value xenhost-bridged)
 note "systemd keeps $room descriptors for bridged"
 for which in $services; do
@@ -78,7 +103,9 @@ check descriptors-as-before kept $room
 check guests-still-there guests_there
 check events-all-there end_guests
 check nothing-failed nothing_failed
-check purge sh -c 'dpkg --purge xenhost libxenhost-dev libxenhost0 >/root/results/purge.log 2>&1' || cat $results/purge.log
+rm -rf /etc/xenhost/services.conf $images/web $images/b.img
+# those with debugging symbols, too
+check purge sh -c 'dpkg --purge $(dpkg-query -W -f "\${Package} " "*xenhost*") >/root/results/purge.log 2>&1' || cat $results/purge.log
 check no-process sh -c '! ps ax | grep "[s]bin/xenhost-"'
 check no-user sh -c '! getent passwd | grep xenhost'
 check nothing-left nothing_left /etc/systemd/system/xenhost-.service.d
