@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for check-vm, a machine each. In a tree that is built with sanitizers the daemons of
 # the machine have them too.
-LONG_TARGETS += long-vm-disks long-vm-disk-kinds long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted
+LONG_TARGETS += long-vm-disks long-vm-disk-kinds long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted long-demo
 EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
 long-vm-kills:
-	$(RUN_L1) --limit 1800 $(srcdir)/vm/l1/kills.sh 50 xenstored bridged
+	$(RUN_L1) --limit 1800 --append "nohz=off highres=off" $(srcdir)/vm/l1/kills.sh 50 xenstored bridged
 long-vm-hostile:
 	mkdir -p vm/hostile && $(srcdir)/vm/hostile/build vm/hostile
 	$(RUN_L1) --limit 1500 --memory 2048 --file vm/hostile/hostile-32:/hostile/hostile-32 \
@@ -29,6 +29,9 @@ long-vm-disk-kinds:
 # breaks the code in one place after another: each must be noticed
 long-planted:
 	$(srcdir)/planted
+# what README says first
+long-demo:
+	$(top_srcdir)/scripts/demo
 # packages on a host with systemd; the second ones are newer by their number alone
 long-vm-systemd:
 	$(top_srcdir)/scripts/build-packages vm/debs
@@ -47,4 +50,4 @@ long-vm-net:
 	bash -c '. $(srcdir)/vm/lib.sh && add_net_tools vm/net-tools'
 	$(RUN_L1) --limit 1800 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
 		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh $(NET_KILLS)
-.PHONY: long-vm-disks long-vm-disk-kinds long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted
+.PHONY: long-vm-disks long-vm-disk-kinds long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted long-demo
