@@ -28,7 +28,8 @@ int opener_new(struct event_base *base, const char *path, struct opener **ret_op
 struct opener *opener_free(struct opener *opener); /* NULL; calls are forgotten */
 
 void opener_call_init(struct opener_call *call);
-/* The request's strings must live until done() or opener_cancel(); its number is set. 0 or -EMSGSIZE */
+/* The request's strings must live until done() or opener_cancel(); its number is set. 0, or what
+ * open_request_build() says. */
 int opener_ask(struct opener *opener, struct opener_call *call);
 /* done() is not called any more; nothing happens if it was, or if it was never asked */
 void opener_cancel(struct opener_call *call);

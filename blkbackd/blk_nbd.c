@@ -166,6 +166,14 @@ static void send_waiting(struct blk_nbd *nbd)
 	listen_again(nbd);
 }
 
+/* written, but not as safely as it was asked for */
+static bool wants_flush(const struct cmd *cmd)
+{
+	const struct blk_io_op *op = cmd->op;
+
+	return op && op->kind == BLK_IO_WRITE && op->fua && !cmd->nbd->fua && !cmd->written;
+}
+
 /* 0: over; 1: there is more of it to send */
 static int next_step(struct cmd *cmd)
 {
@@ -179,11 +187,10 @@ static int next_step(struct cmd *cmd)
 		cmd->moved += left < PIECE_MAX ? left : PIECE_MAX;
 		return cmd->moved < op->len;
 	}
-	if (op->kind == BLK_IO_WRITE && op->fua && !cmd->nbd->fua && !cmd->written) {
-		cmd->written = true;
-		return 1;
-	}
-	return 0;
+	if (!wants_flush(cmd))
+		return 0;
+	cmd->written = true;
+	return 1;
 }
 
 static void cmd_done(struct blk_nbd *nbd, struct cmd *cmd)
@@ -272,13 +279,16 @@ static void disconnect(struct blk_nbd *nbd)
 	blk_nbd_hang_up(nbd->handle);
 	nbd->handle = NULL;
 	list_for_each_safe(cmd, tmp, &nbd->over, link) {
-		if (cmd->result == 0)
+		if (cmd->result == 0 && !wants_flush(cmd))
 			continue;
 		list_remove(&cmd->link);
 		list_append(&failed, &cmd->link);
 	}
 	move_all(&nbd->sent, &failed);
 	move_all(&failed, &nbd->waiting);
+	/* what was written and not flushed the server may have taken with it */
+	list_for_each(cmd, &nbd->waiting, link)
+		cmd->written = false;
 	if (nbd->given_up)
 		cancel_waiting(nbd);
 	else

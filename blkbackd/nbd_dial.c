@@ -19,7 +19,7 @@
 struct nbd_dial {
 	struct event_base *base;
 	struct nbd_handle *handle;
-	struct event *event;
+	struct event *event, *limit;
 	nbd_dial_fn *fn;
 	void *data;
 };
@@ -61,7 +61,8 @@ static void end(struct nbd_dial *d, const char *why)
 	char reason[256];
 
 	event_free(d->event);
-	d->event = NULL;
+	event_free(d->limit);
+	d->event = d->limit = NULL;
 	if (!why && read_export(h, &e, &why) == 0) {
 		d->handle = NULL;
 		d->fn(d->data, h, &e, NULL);
@@ -86,10 +87,8 @@ static void on_io(evutil_socket_t fd, short what, void *data);
 
 static int listen_for(struct nbd_dial *d)
 {
-	static const struct timeval limit = { .tv_sec = DIAL_S };
-
 	event_assign(d->event, d->base, nbd_aio_get_fd(d->handle), wanted(d->handle), on_io, d);
-	return event_add(d->event, &limit) < 0 ? -ENOMEM : 0;
+	return event_add(d->event, NULL) < 0 ? -ENOMEM : 0;
 }
 
 static bool is_over(struct nbd_handle *h)
@@ -102,10 +101,6 @@ static void on_io(evutil_socket_t fd, short what, void *data)
 	struct nbd_dial *d = data;
 	int r = 0;
 
-	if (what & EV_TIMEOUT) {
-		end(d, "the server does not answer");
-		return;
-	}
 	if (is_over(d->handle))
 		; /* before we listened */
 	else if (what & EV_READ && nbd_aio_get_direction(d->handle) & LIBNBD_AIO_DIRECTION_READ)
@@ -123,9 +118,16 @@ static void on_io(evutil_socket_t fd, short what, void *data)
 	}
 }
 
+/* For all of it: a server that says a byte now and then does not keep us either. */
+static void on_limit(evutil_socket_t fd, short what, void *data)
+{
+	end(data, "the server does not answer");
+}
+
 int nbd_dial_new(struct event_base *base, int socket, const char *export_name, nbd_dial_fn *fn,
 		 void *data, struct nbd_dial **ret_dial)
 {
+	static const struct timeval limit = { .tv_sec = DIAL_S };
 	struct nbd_dial *d = calloc(1, sizeof(*d));
 	int r = -ENOMEM;
 
@@ -135,8 +137,9 @@ int nbd_dial_new(struct event_base *base, int socket, const char *export_name, n
 		d->data = data;
 		d->handle = nbd_create();
 		d->event = event_new(base, -1, 0, on_io, d);
+		d->limit = evtimer_new(base, on_limit, d);
 	}
-	if (!d || !d->handle || !d->event) {
+	if (!d || !d->handle || !d->event || !d->limit || event_add(d->limit, &limit) < 0) {
 		closep(&socket);
 		nbd_dial_free(d);
 		return r;
@@ -167,6 +170,8 @@ struct nbd_dial *nbd_dial_free(struct nbd_dial *d)
 		return NULL;
 	if (d->event)
 		event_free(d->event);
+	if (d->limit)
+		event_free(d->limit);
 	nbd_close(d->handle); /* NULL is allowed */
 	free(d);
 	return NULL;

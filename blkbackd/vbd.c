@@ -325,6 +325,8 @@ static int vbd_probe(xenhost_device_t *dev)
 	}
 	r = probe_vbd(vbd);
 	if (r < 0) {
+		if (vbd->nbd.handle) /* ours, so no predecessor's */
+			vbd_nbd_forget(vbd);
 		xenhost_device_set_data(dev, NULL);
 		vbd_free(vbd);
 	}

@@ -124,6 +124,7 @@ static void on_socket(struct opener_call *call, const struct open_answer *answer
 		return;
 	}
 	log_debug("%s: connected, beginning to speak", xenhost_device_name(vbd->dev));
+	n->dial = nbd_dial_free(n->dial); /* an older one that a front end's coming again left */
 	fd = fds[0];
 	fds[0] = -1;
 	r = nbd_dial_new(vbd->driver->base, fd, n->spec.export_name, on_dialed, vbd, &n->dial);
@@ -148,9 +149,13 @@ static int ask(struct vbd *vbd)
 static void on_retry(evutil_socket_t fd, short what, void *data)
 {
 	struct vbd *vbd = data;
+	int r;
 
-	if (vbd->nbd.wanted && !vbd->stopping)
-		(void)ask(vbd);
+	if (!vbd->nbd.wanted || vbd->nbd.dial || vbd->stopping)
+		return;
+	r = ask(vbd);
+	if (r < 0)
+		deliver(vbd, NULL, strerror(-r));
 }
 
 void vbd_nbd_lost(struct vbd *vbd)
@@ -227,7 +232,7 @@ static int begin_fence(struct vbd *vbd)
 
 int vbd_nbd_open(struct vbd *vbd)
 {
-	int r = begin_fence(vbd);
+	int r = vbd->nbd.retry ? begin_fence(vbd) : -ENOMEM;
 
 	if (r != 0)
 		return r < 0 ? r : 0;

@@ -60,8 +60,8 @@ int bridge_client_create_domain(struct bridge_client *c, Bridge__DomainCreate *c
 				const int *fds, size_t nr_fds, uint16_t *ret_domid,
 				uint64_t *ret_unique_id);
 
-/* readable: bridge_client_event() has something, or the connection was lost */
-int bridge_client_fd(const struct bridge_client *c);
+/* readable: bridge_client_event() has something, or the connection was lost. -errno of epoll_ctl(2) at first */
+int bridge_client_fd(struct bridge_client *c);
 
 /*
  * Sends `body` (its id is filled in) with descriptors that stay the caller's and waits for the answer,

@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <systemd/sd-daemon.h>
 
 #include "common/bridge.h"
 #include "common/cleanup.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/manager.h"
 
 static int set_rundir(void *data, const char *value)
 {
@@ -104,8 +104,21 @@ static void on_signal(evutil_socket_t sig, short what, void *data)
 {
 	struct daemon *d = data;
 
-	sd_notify(0, "STOPPING=1");
+	(void)manager_notify("STOPPING=1");
 	event_base_loopbreak(d->base);
+}
+
+/* It reads the clock when there are timers, not twice in each turn. */
+static struct event_base *new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
 }
 
 void daemon_raise_descriptors(void)
@@ -123,7 +136,7 @@ static int make_loop(struct daemon *d)
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
 
-	d->base = event_base_new();
+	d->base = new_base();
 	if (!d->base)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
@@ -162,7 +175,7 @@ void daemon_loop_free(struct daemon *d)
 
 static void on_watchdog(evutil_socket_t fd, short what, void *data)
 {
-	sd_notify(0, "WATCHDOG=1");
+	(void)manager_notify("WATCHDOG=1");
 }
 
 /* The unit says how often systemd wants to hear that the loop turns (WatchdogSec=); twice as often it does. */
@@ -170,7 +183,7 @@ static int start_watchdog(struct daemon *d)
 {
 	struct timeval period;
 	uint64_t us;
-	int r = sd_watchdog_enabled(0, &us);
+	int r = manager_watchdog(&us);
 
 	if (r <= 0 || !d->base)
 		return r;
@@ -189,7 +202,7 @@ int daemon_ready(struct daemon *d)
 		log_error("cannot set the timer for systemd's watchdog: %s", strerror(-r));
 		return r;
 	}
-	sd_notify(0, "READY=1");
+	(void)manager_notify("READY=1");
 	if (d->ready_fd < 0)
 		return 0;
 	if (write(d->ready_fd, text, sizeof(text) - 1) < 0) {

@@ -14,30 +14,36 @@ union control {
 	char buf[CMSG_SPACE(sizeof(int) * FDPASS_MAX)];
 };
 
-int fdpass_send(int sock, const void *buf, size_t len, const int *fds, size_t nr_fds)
+static ssize_t send_with(int sock, const void *buf, size_t len, const int *fds, size_t nr_fds)
 {
 	union control control = { 0 };
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = CMSG_SPACE(sizeof(int) * nr_fds),
+	};
+	struct cmsghdr *cmsg = &control.align;
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int) * nr_fds);
+	memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * nr_fds);
+	return sendmsg(sock, &msg, MSG_NOSIGNAL);
+}
+
+int fdpass_send(int sock, const void *buf, size_t len, const int *fds, size_t nr_fds)
+{
+	ssize_t n;
 
 	if (nr_fds > FDPASS_MAX)
 		return -EINVAL;
-	if (nr_fds) {
-		struct cmsghdr *cmsg = &control.align;
-
-		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nr_fds);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * nr_fds);
-		memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * nr_fds);
-	}
-	for (;;) {
-		if (sendmsg(sock, &msg, MSG_NOSIGNAL) >= 0)
-			return 0;
-		if (errno != EINTR)
-			return -errno;
-	}
+	do /* most have no descriptors, and send(2) is the cheaper one */
+		n = nr_fds ? send_with(sock, buf, len, fds, nr_fds)
+			   : send(sock, buf, len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
 }
 
 void fdpass_close(int *fds, size_t nr_fds)
@@ -102,4 +108,16 @@ ssize_t fdpass_recv(int sock, int flags, void *buf, size_t size, int *fds, size_
 	}
 	*ret_nr_fds = n_fds;
 	return n;
+}
+
+ssize_t fdpass_recv_bytes(int sock, int flags, void *buf, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = recv(sock, buf, size, flags | MSG_TRUNC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n > size ? -EMSGSIZE : n;
 }

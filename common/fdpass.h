@@ -21,6 +21,9 @@ int fdpass_send(int sock, const void *buf, size_t len, const int *fds, size_t nr
  */
 ssize_t fdpass_recv(int sock, int flags, void *buf, size_t size, int *fds, size_t *ret_nr_fds);
 
+/* The same of a message that has no descriptors to be taken: any that come with it are closed. Costs less. */
+ssize_t fdpass_recv_bytes(int sock, int flags, void *buf, size_t size);
+
 void fdpass_close(int *fds, size_t nr_fds);
 
 #endif

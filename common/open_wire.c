@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/open_wire.h"
@@ -15,7 +16,16 @@ struct head {
 	uint32_t b; /* count, or value */
 };
 
-/* The next string and what is behind it; control characters are in no name. */
+/* Control characters are in no name. */
+static bool is_plain(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
+			return false;
+	return true;
+}
+
+/* The next string and what is behind it. */
 static int take_string(const char **at, size_t *left, size_t max, const char **ret_string)
 {
 	const char *end = memchr(*at, '\0', *left);
@@ -24,11 +34,8 @@ static int take_string(const char **at, size_t *left, size_t max, const char **r
 	if (!end)
 		return -EINVAL;
 	len = (size_t)(end - *at);
-	if (len >= max)
+	if (len >= max || !is_plain(*at, len))
 		return -EINVAL;
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)(*at)[i] < ' ' || (*at)[i] == 0x7f)
-			return -EINVAL;
 	*ret_string = *at;
 	*at = end + 1;
 	*left -= len + 1;
@@ -96,6 +103,8 @@ static int build(const struct head *head, const char *const *strings, unsigned i
 
 		if (len > size - at)
 			return -EMSGSIZE;
+		if (!is_plain(strings[i], len - 1))
+			return -EINVAL;
 		memcpy(buf + at, strings[i], len);
 		at += len;
 	}

@@ -51,7 +51,10 @@ struct open_answer {
 int open_request_parse(const void *buf, size_t len, struct open_request *ret_request);
 int open_answer_parse(const void *buf, size_t len, struct open_answer *ret_answer);
 
-/* Length, or -EMSGSIZE. size: OPEN_MESSAGE_MAX is enough for what parses */
+/*
+ * Length, or what does not parse: -EMSGSIZE, -EINVAL (a control character in a string). size:
+ * OPEN_MESSAGE_MAX is enough for what parses.
+ */
 int open_request_build(const struct open_request *request, void *buf, size_t size);
 int open_answer_build(const struct open_answer *answer, void *buf, size_t size);
 

@@ -30,15 +30,6 @@ static void handle_closep(xenhost_t **host)
 	xenhost_close(*host);
 }
 
-static int watch_transport(xenhost_t *host)
-{
-	int fd = host->ops->get_fd ? host->ops->get_fd(host->state) : -EOPNOTSUPP;
-
-	if (fd == -EOPNOTSUPP)
-		return 0;
-	return fd < 0 ? fd : xh_poll_add(host, fd);
-}
-
 int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 {
 	_cleanup_(handle_closep) xenhost_t *host = NULL;
@@ -65,9 +56,6 @@ int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host)
 	r = host->ops->open(host, address, &host->state);
 	if (r < 0)
 		return r;
-	r = watch_transport(host);
-	if (r < 0)
-		return r;
 	*ret_host = steal_ptr(&host);
 	return 0;
 }
@@ -86,9 +74,23 @@ xenhost_t *xenhost_close(xenhost_t *host)
 	return NULL;
 }
 
+static int watch_transport(xenhost_t *host)
+{
+	int fd = host->ops->get_fd ? host->ops->get_fd(host->state) : -EOPNOTSUPP;
+	int r;
+
+	if (fd == -EOPNOTSUPP)
+		return 0;
+	r = fd < 0 ? fd : xh_poll_add(host, fd);
+	return r == -EEXIST ? 0 : r; /* asked before */
+}
+
+/* Not when it is opened: who never waits for the set need not pay for each message that it is told of. */
 int xenhost_get_fd(xenhost_t *host)
 {
-	return host ? host->poll_fd : -EINVAL;
+	int r = host ? watch_transport(host) : -EINVAL;
+
+	return r < 0 ? r : host->poll_fd;
 }
 
 int xenhost_process(xenhost_t *host)

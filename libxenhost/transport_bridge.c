@@ -15,11 +15,11 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -394,7 +394,13 @@ static void domain_event(struct bridge *b, const Bridge__DomainInfo *wire)
 
 static int bridge_get_fd(void *state)
 {
-	return bridge_client_fd(((struct bridge *)state)->client);
+	struct bridge *b = state;
+	int fd;
+
+	pthread_mutex_lock(&b->client_lock);
+	fd = bridge_client_fd(b->client);
+	pthread_mutex_unlock(&b->client_lock);
+	return fd;
 }
 
 static int next_event(struct bridge *b, struct bridge_message *ret_event)
@@ -458,11 +464,10 @@ static int hold_port(struct bridge *b, uint32_t port, const struct held *h)
 }
 
 /* Before bridged makes a port whose descriptors could not be taken, and nobody would know its number. */
-static int need_two_fds(const struct bridge *b)
+static int need_two_fds(void)
 {
-	const int any = bridge_client_fd(b->client);
-	_cleanup_close_ int one = fcntl(any, F_DUPFD_CLOEXEC, 0);
-	_cleanup_close_ int two = fcntl(any, F_DUPFD_CLOEXEC, 0);
+	_cleanup_close_ int one = eventfd(0, EFD_CLOEXEC);
+	_cleanup_close_ int two = eventfd(0, EFD_CLOEXEC);
 
 	return one < 0 || two < 0 ? -EMFILE : 0;
 }
@@ -499,7 +504,7 @@ static int port_call_locked(struct bridge *b, bridge_frame *frame, struct held *
 static int port_call(struct bridge *b, bridge_frame *frame, struct held *h,
 		     struct xenhost_port_fds *ret)
 {
-	int r = need_two_fds(b);
+	int r = need_two_fds();
 
 	if (r == 0)
 		r = notify_new(b, h->remote_domid, &h->notify);

@@ -18,28 +18,21 @@
 #include "common/xen.h"
 
 #include "loopguest/guest.h"
+#include "loopguest/hypervisor.h"
 
-#define GRANT_FRAMES 32u
 #define NR_GREFS (GRANT_FRAMES * XEN_PAGE_SIZE / sizeof(grant_entry_v1_t))
-#define FIRST_GREF 8u	     /* those below are reserved */
-#define STORE_GFN 0xfeffcull /* where Xen's tools put it: beyond all RAM of ours */
-
-struct memory {
-	int fd;
-	size_t size;
-	uint8_t *addr;
-};
+#define FIRST_GREF 8u /* those below are reserved */
 
 struct guest {
 	struct bridge_client *bridge;
-	uint16_t domid;
+	struct hypervisor xen;
 	struct memory ram, grants, store;
 	_Atomic uint32_t *entries; /* two words each: flags and domid, frame */
 	uint32_t next_gref;
 	uint32_t revoked[NR_GREFS]; /* to be used again */
 	size_t nr_revoked;
 	uint32_t next_frame;
-	struct guest_port store_port;
+	uint32_t store_port;
 };
 
 static int memory_new(struct memory *m, const char *name, size_t size)
@@ -91,23 +84,91 @@ static int create_domain(struct guest *g, const char *name)
 	create.regions = list;
 	create.n_regions = 3;
 	create.store_gfn = STORE_GFN;
-	r = bridge_client_create_domain(g->bridge, &create, fds, 3, &g->domid, &unique_id);
+	r = bridge_client_create_domain(g->bridge, &create, fds, 3, &g->xen.guest.domid,
+					&unique_id);
 	if (r < 0)
 		fprintf(stderr, "guest: cannot create the domain: %s\n",
 			bridge_client_why(g->bridge));
 	return r;
 }
 
+int64_t guest_hypercall(struct guest *g, unsigned int nr, uint64_t op, void *arg, size_t size)
+{
+	const struct hypercall call = {
+		.long_mode = true,
+		.nr = nr,
+		/* the last one is a count for those that take lists of structures */
+		.args = { op, ARGUMENT_GFN * XEN_PAGE_SIZE, 1 },
+	};
+	int64_t r;
+
+	if (size > XEN_PAGE_SIZE)
+		abort();
+	if (size)
+		memcpy(g->xen.own, arg, size);
+	r = hypercall_answer(&g->xen.guest, &call);
+	if (size)
+		memcpy(arg, g->xen.own, size);
+	return r;
+}
+
+static int64_t event_channel_op(struct guest *g, uint64_t op, void *arg, size_t size)
+{
+	return guest_hypercall(g, __HYPERVISOR_event_channel_op, op, arg, size);
+}
+
+static int64_t add_to_physmap(struct guest *g, uint32_t space, uint64_t idx, uint64_t gfn)
+{
+	struct xen_add_to_physmap arg = {
+		.domid = DOMID_SELF, .space = space, .idx = idx, .gpfn = gfn
+	};
+
+	return guest_hypercall(g, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, &arg, sizeof(arg));
+}
+
+static int64_t get_param(struct guest *g, uint32_t index, uint64_t *ret_value)
+{
+	struct xen_hvm_param arg = { .domid = DOMID_SELF, .index = index };
+	int64_t r = guest_hypercall(g, __HYPERVISOR_hvm_op, HVMOP_get_param, &arg, sizeof(arg));
+
+	*ret_value = arg.value;
+	return r;
+}
+
+/* What kernels do first, in their order. */
+static int boot(struct guest *g)
+{
+	struct gnttab_query_size table = { .dom = DOMID_SELF };
+	uint64_t gfn = 0, port = 0;
+	int64_t r = add_to_physmap(g, XENMAPSPACE_shared_info, 0, SHARED_INFO_GFN);
+
+	if (r == 0)
+		r = get_param(g, HVM_PARAM_STORE_PFN, &gfn);
+	if (r == 0)
+		r = get_param(g, HVM_PARAM_STORE_EVTCHN, &port);
+	if (r == 0)
+		r = guest_hypercall(g, __HYPERVISOR_grant_table_op, GNTTABOP_query_size, &table,
+				    sizeof(table));
+	for (uint32_t i = 0; r == 0 && i < table.max_nr_frames; i++)
+		r = add_to_physmap(g, XENMAPSPACE_grant_table, i, GRANT_GFN + i);
+	if (r == 0 && gfn != STORE_GFN)
+		r = -EINVAL;
+	g->store_port = (uint32_t)port;
+	return (int)r;
+}
+
 static int start_running(struct guest *g)
 {
 	Bridge__DomainUpdate update = BRIDGE__DOMAIN_UPDATE__INIT;
 	bridge_frame frame = BRIDGE__FRAME__INIT;
-	int r = guest_port_offer(g, 0, &g->store_port);
+	int r = hypervisor_open_store_port(&g->xen);
 
+	if (r == 0)
+		r = boot(g);
 	if (r < 0)
 		return r;
 	update.state = BRIDGE__DOMAIN_STATE__RUNNING;
-	update.store_port = g->store_port.number;
+	update.store_port = g->store_port;
 	frame.body_case = BRIDGE__FRAME__BODY_DOMAIN_UPDATE;
 	frame.domain_update = &update;
 	return bridge_client_call(g->bridge, &frame, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
@@ -130,7 +191,9 @@ static int guest_init(struct guest *g, const char *rundir, const char *name, siz
 	r = bridge_client_open(path, "guest", &g->bridge);
 	if (r < 0)
 		return r;
-	r = create_domain(g, name);
+	r = hypervisor_init(&g->xen, g->bridge, &g->ram, &g->grants, &g->store);
+	if (r == 0)
+		r = create_domain(g, name);
 	return r < 0 ? r : start_running(g);
 }
 
@@ -142,7 +205,6 @@ int guest_new(const char *rundir, const char *name, size_t nr_pages, struct gues
 	if (!g)
 		return -ENOMEM;
 	g->ram.fd = g->grants.fd = g->store.fd = -1;
-	g->store_port.wait_fd = g->store_port.notify_fd = -1;
 	g->next_gref = FIRST_GREF;
 	r = guest_init(g, rundir, name, nr_pages);
 	if (r < 0) {
@@ -157,8 +219,7 @@ struct guest *guest_free(struct guest *g)
 {
 	if (!g)
 		return NULL;
-	closep(&g->store_port.wait_fd);
-	closep(&g->store_port.notify_fd);
+	hypervisor_fini(&g->xen);
 	bridge_client_close(g->bridge);
 	memory_fini(&g->ram);
 	memory_fini(&g->grants);
@@ -172,28 +233,43 @@ int guest_fd(const struct guest *g)
 	return bridge_client_fd(g->bridge);
 }
 
+/* 1: the guest is to end */
+static int take_event(struct guest *g, const bridge_frame *frame)
+{
+	const Bridge__PortChanged *p = frame->port_changed;
+
+	if (frame->body_case == BRIDGE__FRAME__BODY_DOMAIN_CONTROL)
+		return frame->domain_control->action == BRIDGE__CONTROL_ACTION__DESTROY;
+	if (frame->body_case != BRIDGE__FRAME__BODY_PORT_CHANGED)
+		return 0;
+	if (p->bound)
+		ports_peer_joined(&g->xen.guest.ports, p->port, (uint16_t)p->remote_domid,
+				  p->remote_port);
+	else
+		ports_peer_left(&g->xen.guest.ports, p->port);
+	return 0;
+}
+
 /* at most as many as others can make in between, so that it ends */
 int guest_process(struct guest *g)
 {
 	for (int i = 0; i < 64; i++) {
 		struct bridge_message event;
 		int r = bridge_client_event(g->bridge, &event);
-		bool end;
 
 		if (r <= 0)
 			return r;
-		end = event.frame->body_case == BRIDGE__FRAME__BODY_DOMAIN_CONTROL &&
-		      event.frame->domain_control->action == BRIDGE__CONTROL_ACTION__DESTROY;
+		r = take_event(g, event.frame);
 		bridge_message_fini(&event);
-		if (end)
-			return 1;
+		if (r)
+			return r;
 	}
 	return 0;
 }
 
 uint16_t guest_domid(const struct guest *g)
 {
-	return g->domid;
+	return g->xen.guest.domid;
 }
 
 uint64_t guest_store_gfn(const struct guest *g)
@@ -203,7 +279,7 @@ uint64_t guest_store_gfn(const struct guest *g)
 
 uint32_t guest_store_port(const struct guest *g)
 {
-	return g->store_port.number;
+	return g->store_port;
 }
 
 void *guest_store_page(const struct guest *g)
@@ -213,7 +289,7 @@ void *guest_store_page(const struct guest *g)
 
 const struct guest_port *guest_store_event(const struct guest *g)
 {
-	return &g->store_port;
+	return hypervisor_port(&g->xen, g->store_port);
 }
 
 void *guest_page(const struct guest *g, uint32_t frame)
@@ -269,60 +345,53 @@ int guest_revoke(struct guest *g, uint32_t gref)
 	return 0;
 }
 
-static int port_call(struct guest *g, bridge_frame *frame, struct guest_port *ret_port)
+/* the descriptors stay the guest's */
+static int opened(struct guest *g, int64_t r, uint32_t number, struct guest_port *ret_port)
 {
-	struct bridge_message answer;
-	int r = bridge_client_call(g->bridge, frame, NULL, 0, BRIDGE__FRAME__BODY_PORT, &answer);
-
 	if (r < 0)
-		return r;
-	*ret_port = (struct guest_port){ answer.frame->port->port, answer.fds[0], answer.fds[1] };
-	answer.nr_fds = 0;
-	bridge_message_fini(&answer);
+		return (int)r;
+	*ret_port = *hypervisor_port(&g->xen, number);
 	return 0;
 }
 
 int guest_port_offer(struct guest *g, uint16_t domid, struct guest_port *ret_port)
 {
-	Bridge__PortAlloc alloc = BRIDGE__PORT_ALLOC__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct evtchn_alloc_unbound arg = { .dom = DOMID_SELF, .remote_dom = domid };
+	int64_t r = event_channel_op(g, EVTCHNOP_alloc_unbound, &arg, sizeof(arg));
 
-	alloc.remote_domid = domid;
-	frame.body_case = BRIDGE__FRAME__BODY_PORT_ALLOC;
-	frame.port_alloc = &alloc;
-	return port_call(g, &frame, ret_port);
+	return opened(g, r, arg.port, ret_port);
 }
 
 int guest_port_bind(struct guest *g, uint16_t domid, uint32_t remote_port,
 		    struct guest_port *ret_port)
 {
-	Bridge__PortBind bind = BRIDGE__PORT_BIND__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct evtchn_bind_interdomain arg = { .remote_dom = domid, .remote_port = remote_port };
+	int64_t r = event_channel_op(g, EVTCHNOP_bind_interdomain, &arg, sizeof(arg));
 
-	bind.remote_domid = domid;
-	bind.remote_port = remote_port;
-	frame.body_case = BRIDGE__FRAME__BODY_PORT_BIND;
-	frame.port_bind = &bind;
-	return port_call(g, &frame, ret_port);
+	return opened(g, r, arg.local_port, ret_port);
 }
 
 void guest_port_close(struct guest *g, struct guest_port *port)
 {
-	Bridge__PortClose close_port = BRIDGE__PORT_CLOSE__INIT;
-	bridge_frame frame = BRIDGE__FRAME__INIT;
+	struct evtchn_close arg = { .port = port->number };
 
-	close_port.port = port->number;
-	frame.body_case = BRIDGE__FRAME__BODY_PORT_CLOSE;
-	frame.port_close = &close_port;
-	(void)bridge_client_call(g->bridge, &frame, NULL, 0, BRIDGE__FRAME__BODY__NOT_SET, NULL);
-	closep(&port->wait_fd);
-	closep(&port->notify_fd);
+	(void)event_channel_op(g, EVTCHNOP_close, &arg, sizeof(arg));
 	port->wait_fd = port->notify_fd = -1;
 }
 
 void guest_port_notify(const struct guest_port *port)
 {
 	(void)eventfd_write(port->notify_fd, 1);
+}
+
+int guest_deliver(struct guest *g, uint32_t port)
+{
+	return hypervisor_deliver(&g->xen, port);
+}
+
+void *guest_shared_info(const struct guest *g)
+{
+	return g->xen.shared_info;
 }
 
 int guest_port_wait(const struct guest_port *port, int timeout_ms)

@@ -13,7 +13,7 @@
 
 struct guest;
 
-/* our end of an event channel; both descriptors are the port's */
+/* our end of an event channel; both descriptors are the guest's */
 struct guest_port {
 	uint32_t number;
 	int wait_fd;
@@ -51,13 +51,28 @@ bool guest_grant_in_use(const struct guest *g, uint32_t gref);
 /* 0, or -EBUSY while it is in use */
 int guest_revoke(struct guest *g, uint32_t gref);
 
+/*
+ * A hypercall, answered by what answers those of the vmm's guests (hypercall-bridge/guest): `op` is the first
+ * argument, `arg` the structure that the second one points to (at most a page; it comes back as the hypervisor
+ * left it). The calls about ports below are such hypercalls. 0 or more, or -errno
+ */
+int64_t guest_hypercall(struct guest *g, unsigned int nr, uint64_t op, void *arg, size_t size);
+
 /* joins a port that domid offers to us; it is pending at once */
 int guest_port_bind(struct guest *g, uint16_t domid, uint32_t remote_port,
 		    struct guest_port *ret_port);
 int guest_port_offer(struct guest *g, uint16_t domid, struct guest_port *ret_port);
 void guest_port_close(struct guest *g, struct guest_port *port);
+/* as KVM does for a bound port: without a hypercall */
 void guest_port_notify(const struct guest_port *port);
 /* 1 it was pending, and is not any more; 0 not within the time */
 int guest_port_wait(const struct guest_port *port, int timeout_ms);
+
+/*
+ * What KVM does when a port is notified, for those who look at shared_info: takes the event and marks the port
+ * pending. 1: the vCPU would be interrupted; 0; -EINVAL: no such port
+ */
+int guest_deliver(struct guest *g, uint32_t port);
+void *guest_shared_info(const struct guest *g);
 
 #endif

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,20 +82,27 @@ static int store_connect(void *data)
 static int port_alloc(void *data, uint16_t domid, struct xenhost_port_fds *ret)
 {
 	struct guest_port port;
-	int r = guest_port_offer(((struct state *)data)->guest, domid, &port);
+	struct guest *g = ((struct state *)data)->guest;
+	int r = guest_port_offer(g, domid, &port);
 
 	if (r == 0)
 		*ret = (struct xenhost_port_fds){
 			.port = port.number,
-			.wait_fd = port.wait_fd,
-			.notify_fd = port.notify_fd,
+			.wait_fd = fcntl(port.wait_fd, F_DUPFD_CLOEXEC, 0),
+			.notify_fd = fcntl(port.notify_fd, F_DUPFD_CLOEXEC, 0),
 		};
+	if (r == 0 && (ret->wait_fd < 0 || ret->notify_fd < 0)) {
+		closep(&ret->wait_fd);
+		closep(&ret->notify_fd);
+		guest_port_close(g, &port);
+		return -EMFILE;
+	}
 	return r;
 }
 
 static int port_close(void *data, uint32_t number)
 {
-	struct guest_port port = { number, -1, -1 }; /* the descriptors are the library's */
+	struct guest_port port = { number, -1, -1 };
 
 	guest_port_close(((struct state *)data)->guest, &port);
 	return 0;

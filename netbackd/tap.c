@@ -14,16 +14,6 @@
 
 #include "netbackd/tap.h"
 
-bool tap_name_ok(const char *name)
-{
-	static const char allowed[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	size_t len = strlen(name);
-
-	return len > 0 && len <= TAP_NAME_MAX && strspn(name, allowed) == len &&
-	       strcmp(name, ".") && strcmp(name, "..");
-}
-
 static int set_attached(int fd, bool on)
 {
 	struct ifreq ifr = { .ifr_flags = (short)(on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE) };
@@ -48,7 +38,7 @@ int tap_adopt(const char *name, const int *fds, unsigned int nr, struct tap **re
 {
 	struct tap *tap;
 
-	if (!tap_name_ok(name) || nr == 0 || nr > TAP_QUEUES_MAX)
+	if (!ifname_ok(name) || nr == 0 || nr > TAP_QUEUES_MAX)
 		return -EINVAL;
 	for (unsigned int i = 0; i < nr; i++) {
 		int r = check(name, fds[i]);

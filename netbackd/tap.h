@@ -10,18 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TAP_NAME_MAX 15u
+#include "common/ifname.h"
+
 #define TAP_QUEUES_MAX 16u
 
 struct tap {
-	char name[TAP_NAME_MAX + 1];
+	char name[IFNAME_LEN_MAX + 1];
 	unsigned int nr;
 	unsigned int nr_active;	 /* the first so many are given frames, the others are detached */
 	int fds[TAP_QUEUES_MAX]; /* non-blocking, one per queue */
 };
-
-/* 1-15 characters of A-Z a-z 0-9 . _ -, not "." or "..": the kernel's rule, and no template */
-bool tap_name_ok(const char *name);
 
 /* Takes all queues of an interface of this name; the descriptors are the caller's on failure. -EINVAL another's */
 int tap_adopt(const char *name, const int *fds, unsigned int nr, struct tap **ret_tap);

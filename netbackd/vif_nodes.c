@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The keys of a card. Ours is the back-end folder, where only domain 0 and we write, so `vifname`, `bridge`,
- * `mac` and `rate` are trusted; so are `mtu` and `disconnect` in the front end's folder, which the toolstack
+ * `mac`, `ip` and `rate` are trusted; so are `mtu` and `disconnect` in the front end's folder, which the toolstack
  * makes for the guest to read only. Everything else there is the guest's: numbers within limits, or the
  * device is refused.
  */
@@ -35,11 +35,11 @@ int vif_read_name(xenhost_device_t *dev, char *name)
 	if (r < 0 && r != -ENOENT)
 		return device_error(dev, r, "cannot read the node vifname: %s", strerror(-r));
 	if (text)
-		snprintf(name, TAP_NAME_MAX + 1, "%s", text);
+		snprintf(name, IFNAME_LEN_MAX + 1, "%s", text);
 	else
-		snprintf(name, TAP_NAME_MAX + 1, "vif%u.%" PRIu32,
+		snprintf(name, IFNAME_LEN_MAX + 1, "vif%u.%" PRIu32,
 			 xenhost_device_frontend_domid(dev), xenhost_device_id(dev));
-	if ((text && strlen(text) > TAP_NAME_MAX) || !tap_name_ok(name))
+	if ((text && strlen(text) > IFNAME_LEN_MAX) || !ifname_ok(name))
 		return device_error(dev, -EINVAL, "%s cannot be the name of an interface",
 				    text ? text : name);
 	return 0;
@@ -171,14 +171,29 @@ static void read_mac(struct vif *vif)
 			net_mac_parse(text, vif->mac) == 0;
 }
 
+/* The node is there: those and no others, even if it cannot be read. */
+static void read_addresses(struct vif *vif)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = xenhost_device_read_str(vif->dev, XENHOST_BACK, "ip", &text);
+
+	vif->have_addresses = r != -ENOENT;
+	if (net_addresses_parse(text ? text : "?", &vif->addresses) < 0 && vif->have_addresses)
+		log_warning("%s: the node ip is no list of at most %u addresses of each kind; the "
+			    "guest has none with anti-spoof",
+			    xenhost_device_name(vif->dev), NET_ADDRESSES_MAX);
+}
+
 void vif_read_settings(struct vif *vif)
 {
 	bool anti_spoof = read_switch(vif, XENHOST_BACK, "anti-spoof", vif->driver->anti_spoof);
 
 	read_rate(vif);
-	/* the address is read by the queues' threads: it is settled before they begin */
-	if (!vif->connected)
+	/* the addresses are read by the queues' threads: they are settled before those begin */
+	if (!vif->connected) {
 		read_mac(vif);
+		read_addresses(vif);
+	}
 	if (anti_spoof && !vif->have_mac)
 		log_warning(
 			"%s: no address in the node mac, so nothing the guest sends is let through",

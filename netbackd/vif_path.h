@@ -19,7 +19,8 @@
 #include "netbackd/net_ring.h"
 #include "netbackd/vif.h"
 
-#define VIF_BUDGET 64 /* frames of one pass */
+#define VIF_BUDGET 64	      /* frames of one pass */
+#define VIF_PUBLISH_SLOTS 64u /* the guest fills these again while we are at the others */
 #define VIF_RX_HELD_MAX (NET_RX_PIECES_MAX + 1u)
 
 enum vif_event {
@@ -101,6 +102,24 @@ static inline void vif_count(_Atomic uint64_t *counter, uint64_t n)
 	uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
 
 	atomic_store_explicit(counter, old + n, memory_order_relaxed);
+}
+
+/*
+ * What lies one behind the other in our address space is one piece to the kernel, which takes longer over more of them.
+ * Each page was granted and looked at by itself (xenhost_io_begin()). Returns how many there are in `merged`.
+ */
+static inline size_t vif_merge(const struct iovec *iov, size_t n, struct iovec *merged)
+{
+	size_t last = 0;
+
+	merged[0] = iov[0];
+	for (size_t i = 1; i < n; i++) {
+		if ((char *)merged[last].iov_base + merged[last].iov_len == iov[i].iov_base)
+			merged[last].iov_len += iov[i].iov_len;
+		else
+			merged[++last] = iov[i];
+	}
+	return last + 1;
 }
 
 /* vif_queue.c: the front end broke the rules; nothing more is taken, answered or told */

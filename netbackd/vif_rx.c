@@ -182,8 +182,9 @@ static int read_stream(struct vif_queue *q, const struct iovec *iov, size_t n)
 static int read_frame(struct vif_queue *q)
 {
 	struct vif_rx *rx = &q->rx;
-	struct iovec iov[2 + VIF_RX_HELD_MAX] = { { &rx->vnet, sizeof(rx->vnet) } };
-	unsigned int n = 1;
+	struct iovec all[2 + VIF_RX_HELD_MAX] = { { &rx->vnet, sizeof(rx->vnet) } };
+	struct iovec iov[2 + VIF_RX_HELD_MAX];
+	size_t n = 1;
 	uint8_t one_more;
 	ssize_t r;
 
@@ -191,11 +192,12 @@ static int read_frame(struct vif_queue *q)
 	rx->nr_read = rx->nr_held;
 	for (unsigned int i = 0; i < rx->nr_held; i++)
 		if (i != 1 || !rx->gap)
-			iov[n++] = rx->iov[i];
+			all[n++] = rx->iov[i];
 	if (rx->beyond)
-		iov[n++] = (struct iovec){ rx->beyond, NET_FRAME_MAX + 1 };
+		all[n++] = (struct iovec){ rx->beyond, NET_FRAME_MAX + 1 };
 	else
-		iov[n++] = (struct iovec){ &one_more, 1 };
+		all[n++] = (struct iovec){ &one_more, 1 };
+	n = vif_merge(all, n, iov);
 	memset(&rx->vnet, 0, sizeof(rx->vnet));
 	if (q->stream)
 		return read_stream(q, iov + 1, n - 1);
@@ -399,17 +401,22 @@ static void tell_stall(struct vif_queue *q, bool stalled)
 
 void vif_rx_run(struct vif_queue *q)
 {
+	xenhost_port_t *port = q->rx_port ? q->rx_port : q->tx_port;
+	struct xenhost_ring *ring = &q->rx.ring;
 	const char *why = NULL;
 	int r = 1;
 
-	for (int budget = VIF_BUDGET; budget > 0 && r > 0 && !q->broken; budget--)
+	for (int budget = VIF_BUDGET; budget > 0 && r > 0 && !q->broken; budget--) {
 		r = rx_step(q, &why);
+		if (ring->rsp_prod_pvt - ring->rsp_prod >= VIF_PUBLISH_SLOTS)
+			vif_publish(q, ring, port);
+	}
 	if (r < 0)
 		vif_break(q, why);
 	/* what was read already is no event of the socket's */
 	if (r > 0 && !q->broken && q->stream)
 		vif_run_later(q->events[RX_AGAIN], 0);
-	vif_publish(q, &q->rx.ring, q->rx_port ? q->rx_port : q->tx_port);
+	vif_publish(q, ring, port);
 }
 
 bool vif_rx_refill(struct vif_queue *q)

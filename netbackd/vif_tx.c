@@ -20,8 +20,9 @@
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 
-#define PUBLISH_SLOTS 64u	/* the guest fills these again while we are at the others */
 #define CREDIT_MIN (128u << 10) /* the largest burst, if a window's credit is not more */
+#define WHOLE_MAX \
+	2048u /* shorter frames go out of the private copy: that costs less than a second piece */
 
 /* A private copy of the next chain: 1, 0 the ring is empty, -EPROTO. Takes nothing out of the ring.
  */
@@ -60,20 +61,19 @@ static void answer(struct vif_queue *q, const struct net_tx_frame *frame, int16_
 }
 
 /*
- * Moves the first bytes, up to NET_HEADERS_MAX, to a private copy and shortens the iov by them:
- * what is looked at is what is sent, whatever the guest does to its pages meanwhile. Returns their
- * number.
+ * Moves the first bytes, up to `max`, to a private copy and shortens the iov by them: what is looked at is
+ * what is sent, whatever the guest does to its pages meanwhile. Returns their number.
  */
-static size_t take_headers(uint8_t *headers, struct iovec *iov, size_t nr_iov)
+static size_t take_first(uint8_t *first, size_t max, struct iovec *iov, size_t nr_iov)
 {
 	size_t len = 0;
 
-	for (size_t i = 0; i < nr_iov && len < NET_HEADERS_MAX; i++) {
+	for (size_t i = 0; i < nr_iov && len < max; i++) {
 		size_t n = iov[i].iov_len;
 
-		if (n > NET_HEADERS_MAX - len)
-			n = NET_HEADERS_MAX - len;
-		memcpy(headers + len, iov[i].iov_base, n);
+		if (n > max - len)
+			n = max - len;
+		memcpy(first + len, iov[i].iov_base, n);
 		iov[i].iov_base = (char *)iov[i].iov_base + n;
 		iov[i].iov_len -= n;
 		len += n;
@@ -111,6 +111,13 @@ static ssize_t write_tap(int fd, const struct iovec *iov, size_t n, bool whole)
 	return whole ? write(fd, iov->iov_base, iov->iov_len) : writev(fd, iov, (int)n);
 }
 
+/* The frame says that it is the card's. */
+static bool is_own(const struct vif *vif, const uint8_t *headers, size_t len)
+{
+	return net_source_is(headers, len, vif->mac) &&
+	       (!vif->have_addresses || net_address_is(headers, len, &vif->addresses));
+}
+
 /* NETIF_RSP_*, or -EAGAIN: the TAP is full */
 static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 		       const struct iovec *data, size_t nr)
@@ -118,24 +125,25 @@ static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 	/* header and first bytes in one piece: what is short is one write */
 	struct {
 		struct virtio_net_hdr vnet;
-		uint8_t headers[NET_HEADERS_MAX];
+		uint8_t bytes[WHOLE_MAX];
 	} __attribute__((packed)) first;
 	struct iovec iov[2 + NET_TX_PIECES_MAX];
-	uint8_t *headers = first.headers;
 	struct virtio_net_hdr vnet;
-	size_t len;
+	size_t len, headers;
 
 	memcpy(iov + 2, data, nr * sizeof(*data));
-	len = take_headers(headers, iov + 2, nr);
+	len = take_first(first.bytes, frame->size <= WHOLE_MAX ? WHOLE_MAX : NET_HEADERS_MAX,
+			 iov + 2, nr);
+	headers = len < NET_HEADERS_MAX ? len : NET_HEADERS_MAX;
 	if (atomic_load_explicit(&q->vif->anti_spoof, memory_order_relaxed) &&
-	    !net_source_is(headers, len, q->vif->mac)) {
+	    !is_own(q->vif, first.bytes, headers)) {
 		vif_count(&q->stats.tx_spoofs, 1);
 		return NETIF_RSP_DROPPED;
 	}
-	if (net_tx_offload(frame, headers, len, &vnet) < 0)
+	if (net_tx_offload(frame, first.bytes, headers, &vnet) < 0)
 		return NETIF_RSP_ERROR;
 	if (q->stream) {
-		iov[1] = (struct iovec){ headers, len };
+		iov[1] = (struct iovec){ first.bytes, len };
 		return write_stream(q, &vnet, iov, nr + 2);
 	}
 	first.vnet = vnet;
@@ -148,13 +156,13 @@ static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 static int send_frame(struct vif_queue *q, const struct net_tx_frame *frame)
 {
 	struct xenhost_seg segs[NET_TX_PIECES_MAX];
-	struct iovec iov[NET_TX_PIECES_MAX];
+	struct iovec iov[NET_TX_PIECES_MAX], merged[NET_TX_PIECES_MAX];
 	size_t n = net_tx_segs(frame, segs);
 	int r;
 
 	if (xenhost_io_begin(q->host, q->domid, segs, n, XENHOST_READ, iov) < 0)
 		return NETIF_RSP_ERROR;
-	r = write_frame(q, frame, iov, n);
+	r = write_frame(q, frame, merged, vif_merge(iov, n, merged));
 	xenhost_io_end(q->host, q->domid, segs, n, XENHOST_READ, iov);
 	return r;
 }
@@ -268,7 +276,7 @@ bool vif_tx_run(struct vif_queue *q)
 	do {
 		while (budget > 0 && (r = tx_one(q)) > 0) {
 			budget--;
-			if (q->tx.ring.rsp_prod_pvt - q->tx.ring.rsp_prod >= PUBLISH_SLOTS)
+			if (q->tx.ring.rsp_prod_pvt - q->tx.ring.rsp_prod >= VIF_PUBLISH_SLOTS)
 				vif_publish(q, &q->tx.ring, q->tx_port);
 		}
 		if (budget == 0 || r < 0 || q->tx.blocked || q->broken)

@@ -8,8 +8,10 @@
 #include <event2/event.h>
 
 #include "common/daemon.h"
+#include "common/filter.h"
 #include "common/log.h"
 
+#include "opend/opend_filter.h"
 #include "opend/server.h"
 
 struct state {
@@ -52,7 +54,14 @@ static int serve(struct state *s, struct daemon *d)
 
 	if (r == 0)
 		r = server_open(&s->server);
-	return r < 0 ? r : daemon_run(d);
+	if (r < 0)
+		return r;
+	r = filter_enter(&opend_filter);
+	if (r < 0) {
+		log_error("cannot confine this process: %s", strerror(-r));
+		return r;
+	}
+	return daemon_run(d);
 }
 
 int main(int argc, char **argv)

@@ -22,24 +22,13 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/ifname.h"
 
 #include "opend/opend.h"
 
-#define NAME_LEN_MAX 15u
 #define MTU_MIN 68u
 
 _Static_assert(FDPASS_MAX >= 16, "a card may have 16 queues");
-
-/* The kernel's rule, and no template of names. */
-static bool name_ok(const char *name)
-{
-	static const char allowed[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	size_t len = strlen(name);
-
-	return len > 0 && len <= NAME_LEN_MAX && strspn(name, allowed) == len &&
-	       strcmp(name, ".") && strcmp(name, "..");
-}
 
 /* ---- descriptors ---- */
 
@@ -224,7 +213,7 @@ int tap_op(const struct conf *conf, const char *service, const struct open_reque
 	uint32_t mtu = OPEN_MTU_OF(request->flags);
 	int r;
 
-	if (request->nr_strings != 2 || !name_ok(name) || (*bridge && !name_ok(bridge)) ||
+	if (request->nr_strings != 2 || !ifname_ok(name) || (*bridge && !ifname_ok(bridge)) ||
 	    request->count > FDPASS_MAX || (mtu && mtu < MTU_MIN))
 		return result_error(result, -EINVAL,
 				    "an interface has a name of at most 15 characters, no more "

@@ -37,7 +37,7 @@ forbid() {
 	check netbackd netbackd/ backend/ common/
 	check dbusd dbusd/ common/
 	check tools tools/ common/
-	check loopguest loopguest/ common/
+	check loopguest loopguest/ hypercall-bridge/guest/ common/
 	check hypercall-bridge/guest hypercall-bridge/guest/ common/
 	check hypercall-bridge/bridged hypercall-bridge/bridged/ common/
 	check hypercall-bridge/vmm hypercall-bridge/vmm/ hypercall-bridge/guest/ common/

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/ifname.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "tools/guest.h"
@@ -132,16 +133,10 @@ int guest_add_disk(struct guest *g, const char *spec)
 	return 0;
 }
 
-/* a network device's name: what the kernel takes, less what would confuse a path in the store */
 static int set_device_name(char *dst, const char *value)
 {
-	size_t len = strlen(value);
-
-	if (len == 0 || len > 15)
+	if (!ifname_ok(value))
 		return -EINVAL;
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)value[i]) && !strchr("._-", value[i]))
-			return -EINVAL;
 	strcpy(dst, value);
 	return 0;
 }

@@ -314,7 +314,7 @@ static int add_disk(struct guest_cfg *c, const char *spec)
 	disk->read_only = parsed.read_only;
 	disk->cdrom = parsed.cdrom;
 	disk->no_discard = parsed.no_discard;
-	disk->untrusted = parsed.untrusted;
+	disk->untrusted = parsed.device.untrusted;
 	return 0;
 }
 
@@ -342,7 +342,7 @@ static int add_vif(struct guest_cfg *c, const char *spec)
 	vif->rate_bytes = parsed.rate_bytes;
 	vif->rate_us = parsed.rate_us;
 	vif->mtu = parsed.mtu;
-	vif->untrusted = parsed.untrusted;
+	vif->untrusted = parsed.device.untrusted;
 	return 0;
 }
 

@@ -183,21 +183,9 @@ static const char *set_no_discard(void *spec, const char *text)
 	return NULL;
 }
 
-static const char *set_untrusted(void *spec, const char *text)
-{
-	((struct xl_disk *)spec)->untrusted = true;
-	return NULL;
-}
-
 static const char *set_backing(void *spec, const char *text)
 {
 	((struct xl_disk *)spec)->backing = true;
-	return NULL;
-}
-
-static const char *set_trusted(void *spec, const char *text)
-{
-	((struct xl_disk *)spec)->untrusted = false;
 	return NULL;
 }
 
@@ -235,9 +223,9 @@ const struct xl_spec_key xl_disk_keys[] = {
 	{ "backing", NULL, XL_USED,
 	  "not of xl: images that a qcow2 image names as below it may be read; without it they are refused",
 	  set_backing },
-	{ "trusted", NULL, XL_USED, "advice for the front end (default)", set_trusted },
+	{ "trusted", NULL, XL_USED, "advice for the front end (default)", xl_spec_trusted },
 	{ "untrusted", NULL, XL_USED, "advice for the front end: the node trusted is 0",
-	  set_untrusted },
+	  xl_spec_untrusted },
 	{ "specification", "NAME", XL_REFUSED,
 	  "only Xen's own disks are served, no virtio; xen is taken", set_specification },
 	{ "colo", NULL, XL_REFUSED, COLO, NULL },
@@ -268,16 +256,6 @@ static const char *set_key(struct parser *p, size_t i, const char *text)
 	if (k->set)
 		return k->set(p->disk, text);
 	return k->use == XL_REFUSED && (*text || !k->form) ? k->text : NULL;
-}
-
-/* index, or -1 */
-static int find_key(const char *name, size_t len, bool flag)
-{
-	for (int i = 0; xl_disk_keys[i].name; i++)
-		if (strlen(xl_disk_keys[i].name) == len &&
-		    !memcmp(xl_disk_keys[i].name, name, len) && !xl_disk_keys[i].form == flag)
-			return i;
-	return -1;
 }
 
 /* of old files: tap:aio:PATH, raw:PATH. What the prefixes say is stripped, *text is moved */
@@ -321,7 +299,7 @@ static const char *set_old_vdev(struct parser *p, char *text)
 
 	if (type) {
 		*type++ = '\0';
-		why = set_key(p, (size_t)find_key("devtype", 7, false), type);
+		why = set_key(p, (size_t)xl_spec_find(xl_disk_keys, "devtype", 7, false), type);
 	}
 	return why ? why : set_key(p, 2, text);
 }
@@ -348,23 +326,13 @@ static const char *set_part(struct parser *p, char *text)
 	char *equals = strchr(text, '=');
 	int i;
 
-	i = find_key(text, equals ? (size_t)(equals - text) : strlen(text), !equals);
+	i = xl_spec_find(xl_disk_keys, text, equals ? (size_t)(equals - text) : strlen(text),
+			 !equals);
 	if (i >= 0)
 		return set_key(p, (size_t)i, equals ? equals + 1 : "");
 	if (equals && (size_t)(equals - text) == strcspn(text, "=/.:"))
 		return "there is no such key of a disk";
 	return set_positional(p, text);
-}
-
-static char *trim(char *text)
-{
-	size_t len;
-
-	text += strspn(text, " \t");
-	len = strlen(text);
-	while (len && strchr(" \t", text[len - 1]))
-		text[--len] = '\0';
-	return text;
 }
 
 /* A format in the place of a vdev in the old way, PATH,xvda,w: xl's own rule is that it is no format then */
@@ -415,7 +383,7 @@ static int parse_parts(struct parser *p, char *spec, const char **ret_why, char 
 		if (!next && !*begin && part != spec)
 			break;
 		if (next || strncmp(begin, "target=", 7) != 0)
-			begin = trim(begin);
+			begin = xl_spec_trim(begin);
 		snprintf(ret_word, XL_WORD_MAX, "%s", begin);
 		*ret_why = set_part(p, begin);
 		if (*ret_why)

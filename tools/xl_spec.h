@@ -11,24 +11,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/ifname.h"
+
 #define XL_PATH_MAX 4096
 #define XL_WORD_MAX 64
 
 enum xl_use { XL_USED, XL_IGNORED, XL_REFUSED };
 
+/* what the strings of all devices can say; their structs begin with it */
+struct xl_device {
+	bool untrusted;
+};
+
 struct xl_disk {
+	struct xl_device device;
 	char target[XL_PATH_MAX]; /* "" for none; absolute, or SCHEME:... */
 	char format[XL_WORD_MAX];
 	char vdev[XL_WORD_MAX];
 	unsigned int devid; /* of vdev */
 	bool has_format;    /* else it is "raw" */
-	bool read_only, cdrom, no_discard, untrusted, backing;
+	bool read_only, cdrom, no_discard, backing;
 };
 
 struct xl_vif {
-	bool has_mac, untrusted, user;
+	struct xl_device device;
+	bool has_mac, user;
 	uint8_t mac[6];
-	char bridge[16], vifname[16];
+	char bridge[IFNAME_LEN_MAX + 1], vifname[IFNAME_LEN_MAX + 1];
 	uint64_t rate_bytes; /* in rate_us; 0: no limit */
 	uint32_t rate_us;
 	unsigned int mtu; /* 0: not given */
@@ -48,6 +57,14 @@ struct xl_spec_key {
 };
 
 extern const struct xl_spec_key xl_disk_keys[], xl_vif_keys[];
+
+/* index of a key with a value, or of one that is a flag; -1: there is none */
+int xl_spec_find(const struct xl_spec_key *keys, const char *name, size_t len, bool flag);
+/* without the blanks at both ends, in place */
+char *xl_spec_trim(char *text);
+/* for the tables */
+const char *xl_spec_trusted(void *spec, const char *text);
+const char *xl_spec_untrusted(void *spec, const char *text);
 
 /*
  * 0, or -EINVAL: ret_why says what is wrong, in a static string, and ret_word (XL_WORD_MAX) with which part of

@@ -2,7 +2,7 @@
 /*
  * The syntax of guest configurations as xl.cfg(5) describes it: settings KEY = VALUE, separated by line ends
  * or semicolons; values are numbers, strings and lists, which may be nested; # begins a comment. Pure: looks at
- * the text it is given and keeps nothing. What a key means is known elsewhere (xl_keys.h).
+ * the text it is given and keeps nothing. What a key means is known elsewhere (guest_cfg_keys.h).
  */
 #ifndef TOOLS_XL_SYNTAX_H
 #define TOOLS_XL_SYNTAX_H

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/ifname.h"
 #include "tools/xl_spec.h"
 
 #define SPEC_MAX 1024
@@ -41,19 +42,14 @@ static const char *set_mac(void *spec, const char *text)
 	return v->mac[0] & 1 ? "it is the address of a group, not of a card" : NULL;
 }
 
-/* a network device's name: what the kernel takes, less what would confuse a path in the store */
+/* "" is as if the key were not there */
 static const char *set_device(char *where, const char *text)
 {
-	const size_t len = strlen(text);
-
-	if (len > 15)
+	if (strlen(text) > IFNAME_LEN_MAX)
 		return "the name is too long: a network device's has 15 characters";
-	for (size_t i = 0; i < len; i++)
-		if (text[i] <= ' ' || text[i] > '~' || strchr("/:%", text[i]))
-			return "it is no name of a network device";
-	if (!strcmp(text, ".") || !strcmp(text, ".."))
-		return "it is no name of a network device";
-	memcpy(where, text, len + 1);
+	if (*text && !ifname_ok(text))
+		return "it is no name of a network device: letters, digits, dots, dashes and _";
+	strcpy(where, text);
 	return NULL;
 }
 
@@ -181,18 +177,6 @@ static const char *set_gatewaydev(void *spec, const char *text)
 	return NULL;
 }
 
-static const char *set_untrusted(void *spec, const char *text)
-{
-	((struct xl_vif *)spec)->untrusted = true;
-	return NULL;
-}
-
-static const char *set_trusted(void *spec, const char *text)
-{
-	((struct xl_vif *)spec)->untrusted = false;
-	return NULL;
-}
-
 static const char *set_user(void *spec, const char *text)
 {
 	((struct xl_vif *)spec)->user = true;
@@ -210,9 +194,9 @@ const struct xl_spec_key xl_vif_keys[] = {
 	{ "mtu", "BYTES", XL_USED, "the card's largest packet", set_mtu },
 	{ "devid", "NUMBER", XL_USED, "the card's number; without it the place in the list",
 	  set_devid },
-	{ "trusted", NULL, XL_USED, "advice for the front end (default)", set_trusted },
+	{ "trusted", NULL, XL_USED, "advice for the front end (default)", xl_spec_trusted },
 	{ "untrusted", NULL, XL_USED, "advice for the front end: the node trusted is 0",
-	  set_untrusted },
+	  xl_spec_untrusted },
 	{ "user", NULL, XL_USED,
 	  "not of xl: no bridge and no TAP, but the host's network through passt(1)", set_user },
 	{ "backend", "DOMAIN", XL_REFUSED,
@@ -236,29 +220,14 @@ static const char *set_part(struct xl_vif *v, const char *part, char *given)
 	const char *equals = strchr(part, '=');
 	const size_t len = equals ? (size_t)(equals - part) : strlen(part);
 
-	for (size_t i = 0; xl_vif_keys[i].name; i++) {
-		const struct xl_spec_key *k = &xl_vif_keys[i];
+	const int i = xl_spec_find(xl_vif_keys, part, len, !equals);
 
-		if (strlen(k->name) != len || memcmp(k->name, part, len) != 0 ||
-		    !k->form != !equals)
-			continue;
-		if (given[i])
-			return "it is there twice";
-		given[i] = 1;
-		return k->set ? k->set(v, equals ? equals + 1 : "") : NULL;
-	}
-	return equals ? "there is no such key of a network card" : "write KEY=VALUE";
-}
-
-static char *trim(char *text)
-{
-	size_t len;
-
-	text += strspn(text, " \t");
-	len = strlen(text);
-	while (len && strchr(" \t", text[len - 1]))
-		text[--len] = '\0';
-	return text;
+	if (i < 0)
+		return equals ? "there is no such key of a network card" : "write KEY=VALUE";
+	if (given[i])
+		return "it is there twice";
+	given[i] = 1;
+	return xl_vif_keys[i].set ? xl_vif_keys[i].set(v, equals ? equals + 1 : "") : NULL;
 }
 
 int xl_vif_parse(const char *spec, struct xl_vif *ret_vif, const char **ret_why, char *ret_word)
@@ -277,7 +246,7 @@ int xl_vif_parse(const char *spec, struct xl_vif *ret_vif, const char **ret_why,
 		next = strchr(part, ',');
 		if (next)
 			*next++ = '\0';
-		part = trim(part);
+		part = xl_spec_trim(part);
 		if (!*part)
 			continue;
 		snprintf(ret_word, XL_WORD_MAX, "%s", part);

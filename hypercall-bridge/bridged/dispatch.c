@@ -879,10 +879,15 @@ static int find_op(const struct client *c, const bridge_frame *req, size_t *ret_
 
 void dispatch_request(struct client *c, const bridge_frame *frame, const int *fds, size_t nr_fds)
 {
-	struct answer a = { .frame = BRIDGE__FRAME__INIT };
+	struct answer
+		a; /* ops fill in what they use: it is 12 KiB, and all zero would be a tenth of an op */
 	size_t i = 0;
-	int r = find_op(c, frame, &i, &a.why);
+	int r;
 
+	bridge__frame__init(&a.frame);
+	a.why = NULL;
+	a.nr_fds = 0;
+	r = find_op(c, frame, &i, &a.why);
 	if (r == 0)
 		r = ops[i].op(c, frame, fds, nr_fds, &a);
 	if (r < 0) {

@@ -133,7 +133,7 @@ static bool ours_wait(void)
 	if (xenhost_front_ring_arm(&q->ring))
 		return true;
 	while (bench_now() < end)
-		if (guest_port_wait(&q->port, 0))
+		if (vhost_blk_look(q->port.wait_fd))
 			return true;
 	return guest_port_wait(&q->port, DISK_PATIENCE_MS);
 }
@@ -176,8 +176,10 @@ static bool peer_wait(void)
 {
 	double end = bench_now() + LOOK_NS;
 
+	if (vhost_blk_arm(peer))
+		return true;
 	while (bench_now() < end)
-		if (vhost_blk_wait(peer, 0))
+		if (vhost_blk_look(vhost_blk_fd(peer)))
 			return true;
 	return vhost_blk_wait(peer, DISK_PATIENCE_MS);
 }

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -303,14 +304,29 @@ int vhost_blk_take(struct vhost_blk *v)
 	return v->heads[id].status == VIRTIO_BLK_S_OK ? (int)id : -EIO;
 }
 
+bool vhost_blk_arm(struct vhost_blk *v)
+{
+	__atomic_store_n(&vring_used_event(&v->ring), v->used, __ATOMIC_SEQ_CST);
+	atomic_thread_fence(memory_order_seq_cst);
+	return __atomic_load_n(&v->ring.used->idx, __ATOMIC_ACQUIRE) != v->used;
+}
+
+int vhost_blk_fd(const struct vhost_blk *v)
+{
+	return v->call;
+}
+
 bool vhost_blk_wait(struct vhost_blk *v, int timeout_ms)
 {
 	struct pollfd p = { .fd = v->call, .events = POLLIN };
-	eventfd_t count;
 
-	__atomic_store_n(&vring_used_event(&v->ring), v->used, __ATOMIC_SEQ_CST);
-	atomic_thread_fence(memory_order_seq_cst);
-	if (__atomic_load_n(&v->ring.used->idx, __ATOMIC_ACQUIRE) != v->used)
-		return true;
-	return poll(&p, 1, timeout_ms) == 1 && eventfd_read(v->call, &count) == 0;
+	return poll(&p, 1, timeout_ms) == 1 && vhost_blk_look(v->call);
+}
+
+bool vhost_blk_look(int fd)
+{
+	eventfd_t count;
+	const struct iovec iov = { &count, sizeof(count) };
+
+	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT) == sizeof(count);
 }

@@ -23,7 +23,13 @@ void vhost_blk_put(struct vhost_blk *v, unsigned int id, uint64_t sector);
 void vhost_blk_push(struct vhost_blk *v);
 /* the id of one that is done, -1 none, -EIO it failed */
 int vhost_blk_take(struct vhost_blk *v);
-/* until there may be one; false: the server keeps silent so long */
+/* asks for an event at the next one; true: there is one already */
+bool vhost_blk_arm(struct vhost_blk *v);
+int vhost_blk_fd(const struct vhost_blk *v); /* of events */
+/* until there is one; false: the server keeps silent so long */
 bool vhost_blk_wait(struct vhost_blk *v, int timeout_ms);
+
+/* takes an event of any eventfd, without waiting; true: there was one */
+bool vhost_blk_look(int fd);
 
 #endif

@@ -75,6 +75,25 @@ static void check_frame(const bridge_frame *f, size_t nr_fds)
 	}
 }
 
+/* protobuf-c takes the same bytes for a frame, and for the same one */
+static void check_same(const uint8_t *bytes, size_t len, const bridge_frame *ours)
+{
+	static uint8_t one[4 * BRIDGE_MESSAGE_MAX], two[sizeof(one)];
+	bridge_frame *theirs = bridge__frame__unpack(NULL, len, bytes);
+	size_t n;
+
+	check(!!theirs == !!ours);
+	if (!ours)
+		return;
+	n = bridge__frame__get_packed_size(ours);
+	check(n <= sizeof(one) && n == bridge__frame__get_packed_size(theirs));
+	bridge__frame__pack(ours, one);
+	bridge__frame__pack(theirs, two);
+	check(memcmp(one, two, n) == 0 && ours->body_case == theirs->body_case);
+	check(bridge_wire_pack(ours, two, sizeof(two)) == (long)n && memcmp(one, two, n) == 0);
+	bridge__frame__free_unpacked(theirs, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t buf[4 * BRIDGE_MESSAGE_MAX];
@@ -83,7 +102,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	long n;
 	int r;
 
-	if (size == 0 || bridge_wire_unpack(data + 1, size - 1, nr_fds, &frame) < 0)
+	r = size ? bridge_wire_unpack(data + 1, size - 1, nr_fds, &frame) : -EPROTO;
+	if (size && (r == 0 || r == -EPROTO))
+		check_same(data + 1, size - 1, r == 0 ? frame : NULL);
+	if (r < 0)
 		return 0;
 	check_frame(frame, nr_fds);
 	n = bridge_wire_pack(frame, buf, sizeof(buf));

@@ -6,6 +6,7 @@ fuzz_guest_cfg_SOURCES = fuzz-guest-cfg.c \
 	$(top_srcdir)/tools/guest_cfg.c \
 	$(top_srcdir)/tools/xl_disk.c \
 	$(top_srcdir)/tools/xl_syntax.c \
+	$(top_srcdir)/tools/xl_spec.c \
 	$(top_srcdir)/tools/xl_vif.c
 fuzz_guest_cfg_LDADD = $(LIBDAEMON) $(LIBCOMMON)
 EXTRA_DIST += corpus/guest-cfg

@@ -28,10 +28,18 @@ EXTRA_DIST += integ/example.sh
 # services killed with grants in use
 check_PROGRAMS += integ/grant-marks
 TESTS += integ/grant-marks
-integ_grant_marks_SOURCES = integ/grant-marks.c $(LOOPBACK_SOURCES)
+integ_grant_marks_SOURCES = integ/grant-marks.c
 integ_grant_marks_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_grant_marks_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_grant_marks_LDADD = $(LOOPBACK_LIBS)
+
+# their hypercalls
+check_PROGRAMS += integ/loopguest-hypercalls
+TESTS += integ/loopguest-hypercalls
+integ_loopguest_hypercalls_SOURCES = integ/loopguest-hypercalls.c
+integ_loopguest_hypercalls_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
+integ_loopguest_hypercalls_CFLAGS = $(LOOPBACK_CFLAGS)
+integ_loopguest_hypercalls_LDADD = $(LOOPBACK_LIBS)
 
 # installed guests without a machine, and the tools that look at them; the example as its users build it is in example.sh
 check_PROGRAMS += examples/upper-backend
@@ -43,7 +51,7 @@ EXTRA_DIST += integ/kills.py integ/kills.sh integ/loopguest.sh
 # one list of calls over every transport
 check_PROGRAMS += integ/transports integ/transports-fake
 TESTS += integ/transports integ/transports-fake
-integ_transports_SOURCES = integ/transports.c $(LOOPBACK_SOURCES)
+integ_transports_SOURCES = integ/transports.c
 integ_transports_CPPFLAGS = $(LOOPBACK_CPPFLAGS) -DPLUGIN_DIR='"$(abs_builddir)/.libs"'
 integ_transports_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_transports_LDADD = $(LOOPBACK_LIBS)

@@ -26,7 +26,7 @@
 #include "tests/support/daemon.h"
 #include "tests/support/disk.h"
 
-#define ARGS_MAX 12
+#define ARGS_MAX 16
 #define SKIPPED 77
 
 static struct set set;
@@ -34,7 +34,7 @@ static struct disk disk;
 static int listening = -1;
 static pid_t server;
 static char params[160];
-static const char *verbose[2];
+static const char *options[3] = { "--barrier" };
 
 /* ---- servers ---- */
 
@@ -187,7 +187,7 @@ START_TEST(served_by_qemu)
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(process_kill(&set.services[0]), 0);
 		ck_assert_int_eq(
-			process_run_daemon(&set.services[0], "blkbackd", set.rundir, verbose), 0);
+			process_run_daemon(&set.services[0], "blkbackd", set.rundir, options), 0);
 		disk_random_io(&disk, 100, DISK_INDIRECT);
 	}
 	disk_disconnect(&disk);
@@ -238,6 +238,58 @@ START_TEST(server_killed)
 }
 END_TEST
 
+/*
+ * A server that ends between the write of a barrier and the flush behind it may not have kept what it wrote:
+ * both are done again.
+ */
+START_TEST(barrier_done_again)
+{
+	char pwrite[200], flush[400], log[16] = "";
+	const char *const args[] = { "nbdkit",
+				     "-f",
+				     "-t",
+				     "1",
+				     "eval",
+				     "get_size=echo 4M",
+				     "can_write=exit 0",
+				     "can_flush=exit 0",
+				     "can_fua=echo none",
+				     "pread=head -c $3 /dev/zero",
+				     pwrite,
+				     flush,
+				     NULL };
+	FILE *f;
+
+	listen_unix();
+	prepare("barrier", "w");
+	snprintf(pwrite, sizeof(pwrite), "pwrite=cat >/dev/null; printf w >>%s/barrier.log",
+		 set.rundir);
+	/* the first flush behind a write is the end */
+	snprintf(flush, sizeof(flush),
+		 "flush=cd %s; printf f >>barrier.log; "
+		 "if grep -q w barrier.log && [ ! -e once ]; then : >once; kill -9 $PPID; fi",
+		 set.rundir);
+	start_server(args);
+	connect_disk(false);
+	disk_submit(&disk, 0, BLKIF_OP_WRITE_BARRIER, 0, 8, false);
+	disk_publish(&disk);
+	ck_assert_int_eq(waitpid(server, NULL, 0), server);
+	start_server(args);
+	disk_complete_all(&disk);
+	disk_disconnect(&disk);
+	disk_close(&disk);
+	snprintf(flush, sizeof(flush), "%s/barrier.log", set.rundir);
+	f = fopen(flush, "re");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_ptr_nonnull(fgets(log, sizeof(log), f));
+	fclose(f);
+	ck_assert_str_eq(log, "fwfwf");
+	unlink(flush);
+	snprintf(flush, sizeof(flush), "%s/once", set.rundir);
+	unlink(flush);
+}
+END_TEST
+
 /* We go in the middle of requests; _i & 1: by SIGTERM, _i & 2: the server does, too */
 START_TEST(backend_killed)
 {
@@ -255,7 +307,7 @@ START_TEST(backend_killed)
 		else
 			ck_assert_int_eq(process_kill(&set.services[0]), 0);
 		ck_assert_int_eq(
-			process_run_daemon(&set.services[0], "blkbackd", set.rundir, verbose), 0);
+			process_run_daemon(&set.services[0], "blkbackd", set.rundir, options), 0);
 		if (_i & 2)
 			start_nbdkit();
 		disk_complete_all(&disk);
@@ -337,13 +389,13 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	verbose[0] = getenv("VERBOSE") ? "--verbose" : NULL;
+	options[1] = getenv("VERBOSE") ? "--verbose" : NULL;
 	if (!is_there("nbdkit --version >/dev/null 2>&1") ||
 	    !is_there("qemu-nbd --version >/dev/null 2>&1")) {
 		printf("nbdkit or qemu-nbd is missing; run scripts/install-deps\n");
 		return SKIPPED;
 	}
-	if (set_start_with(&set, "blkbackd", verbose) < 0)
+	if (set_start_with(&set, "blkbackd", options) < 0)
 		return EXIT_FAILURE;
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 200);
@@ -351,6 +403,7 @@ int main(void)
 	tcase_add_loop_test(tc, served_by_nbdkit, 0, 4);
 	tcase_add_test(tc, served_by_qemu);
 	tcase_add_test(tc, server_killed);
+	tcase_add_test(tc, barrier_done_again);
 	tcase_add_loop_test(tc, backend_killed, 0, 4);
 	tcase_add_test(tc, server_has_errors);
 	tcase_add_test(tc, no_disks);

@@ -760,6 +760,26 @@ START_TEST(stops_and_goes_on)
 }
 END_TEST
 
+/* A barrier that waits for a request which the disk stopped at must not keep it from being taken away. */
+START_TEST(barrier_behind_an_error)
+{
+	disk_make_image(&set, "barred", other.path, sizeof(other.path));
+	disk_prepare(&disk, &set, "barred", "w", other.path);
+	strcpy(disk.path, other.path);
+	front_write(&disk.front, XENHOST_BACK, "rerror", "stop");
+	front_start(&disk.front);
+	disk_connect(&disk, _i, XENHOST_STATE_INITIALISED);
+	ck_assert_int_eq(truncate(disk.path, SECTORS * 256), 0);
+	disk_submit(&disk, 0, BLKIF_OP_READ, SECTORS - 88, 88, false);
+	disk_submit(&disk, 1, BLKIF_OP_WRITE_BARRIER, 64, 8, false);
+	disk_publish(&disk);
+	while (!strstr(disk_order(&disk, "stat"), "state=stopped"))
+		;
+	disk_disconnect(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
 START_TEST(read_errors_are_told)
 {
 	uint32_t gref;
@@ -1067,6 +1087,8 @@ START_TEST(confined)
 		assert_status_line(path, "Seccomp", "2");
 	}
 	closedir(dir);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)set.opend.pid);
+	assert_status_line(path, "Seccomp", "2");
 	disk_close(&disk);
 }
 END_TEST
@@ -1107,6 +1129,7 @@ static int run_tests(void)
 	tcase_add_test(tc, counts);
 	tcase_add_test(tc, pause_and_resume);
 	tcase_add_test(tc, stops_and_goes_on);
+	tcase_add_loop_test(tc, barrier_behind_an_error, 0, 2);
 	tcase_add_test(tc, read_errors_are_told);
 	tcase_add_test(tc, resizes);
 	tcase_add_test(tc, grows_by_itself);
@@ -1116,7 +1139,7 @@ static int run_tests(void)
 	tcase_add_test(tc, storm_of_events);
 	tcase_add_test(tc, states_at_random);
 	tcase_add_loop_test(tc, changing_requests, 0, 2);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef XENHOST_SANITIZED
 	tcase_add_test(tc, confined);
 #else
 	(void)confined;
@@ -1124,6 +1147,43 @@ static int run_tests(void)
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
+	return failed;
+}
+
+/* What a hostile front end does, again and again, while an honest one beside it is served. */
+static int run_hostile(unsigned int seconds)
+{
+	time_t end = time(NULL) + seconds;
+	unsigned int rounds = 0;
+	int failed = 0;
+
+	while (!failed && time(NULL) < end) {
+		Suite *s = suite_create("hostile");
+		TCase *tc = tcase_create("all");
+		SRunner *sr = srunner_create(s);
+
+		suite_add_tcase(s, tc);
+		tcase_set_timeout(tc, 300);
+		tcase_add_loop_test(tc, bad_requests, 0, 2);
+		tcase_add_test(tc, one_bad_segment);
+		tcase_add_test(tc, broken_ring);
+		tcase_add_loop_test(tc, scribbles, 0, 2);
+		tcase_add_test(tc, dies_with_requests_under_way);
+		tcase_add_test(tc, bad_keys);
+		tcase_add_test(tc, bad_discards);
+		tcase_add_test(tc, floods_of_nodes);
+		tcase_add_test(tc, storm_of_events);
+		tcase_add_test(tc, states_at_random);
+		tcase_add_loop_test(tc, changing_requests, 0, 2);
+		tcase_add_test(tc, two_disks);
+		srunner_run_all(sr, CK_SILENT);
+		failed = srunner_ntests_failed(sr);
+		if (failed)
+			srunner_print(sr, CK_NORMAL);
+		srunner_free(sr);
+		rounds++;
+	}
+	printf("hostile: %u rounds\n", rounds);
 	return failed;
 }
 
@@ -1141,6 +1201,7 @@ static int prepare(const char *engine)
 int main(void)
 {
 	static const char *const engines[] = { "uring", "sync" };
+	const char *hostile = getenv("XENHOST_HOSTILE_SECONDS");
 	int failed = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
@@ -1148,7 +1209,7 @@ int main(void)
 		fflush(stdout);
 		if (prepare(engines[i]) < 0)
 			return EXIT_FAILURE;
-		failed += run_tests();
+		failed += hostile ? run_hostile((unsigned int)atoi(hostile) / 2) : run_tests();
 		failed += set_stop(&set) < 0;
 	}
 	if (prepare("auto") < 0)

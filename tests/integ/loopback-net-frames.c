@@ -27,7 +27,7 @@
 #define SMALL_MTU 1500u
 #define MSS 1428u /* IPv6 in 1500 */
 /* every size takes too long there */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef XENHOST_SANITIZED
 #define SAMPLE 16u
 #else
 #define SAMPLE 1u
@@ -101,14 +101,11 @@ static void send_on(struct nic *from, unsigned int queue)
 	ck_assert_int_eq(nic_send(&from->q[queue % from->nr_queues], &sent, piece), NETIF_RSP_OKAY);
 }
 
-/*
- * The bridge learns who is where, and lets frames through some time after the link is up; the largest when
- * xenhost-opend has set the interfaces' MTU, for which nobody waits.
- */
+/* The bridge learns who is where, and lets frames through some time after the link is up. */
 static void meet(struct nic *from, struct nic *to, uint8_t a, uint8_t b)
 {
 	do {
-		nic_fill_probe(&sent, from->config.sg ? MTU + NIC_HEADER : 60);
+		nic_fill_probe(&sent, 60);
 		address(&sent, a, b);
 		send_on(from, 0);
 	} while (receive_kind(to, 50, true) == 0);

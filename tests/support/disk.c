@@ -74,11 +74,17 @@ void disk_make_image(const struct set *set, const char *name, char *path, size_t
 void disk_prepare(struct disk *d, const struct set *set, const char *name, const char *mode,
 		  const char *image)
 {
+	disk_prepare_of(d, set, SET_BLKBACK, name, mode, image);
+}
+
+void disk_prepare_of(struct disk *d, const struct set *set, uint16_t service, const char *name,
+		     const char *mode, const char *image)
+{
 	memset(d, 0, sizeof(*d));
 	d->nr_queues = d->pages = 1;
 	set_guest(set, name, GUEST_PAGES, &d->front);
 	d->guest = d->front.guest;
-	front_init(&d->front, d->front.host, d->guest, SET_BLKBACK, "vbd", DISK_XVDA);
+	front_init(&d->front, d->front.host, d->guest, service, "vbd", DISK_XVDA);
 	front_write(&d->front, XENHOST_BACK, "params", "aio:%s", image);
 	front_write(&d->front, XENHOST_BACK, "mode", "%s", mode);
 	front_write(&d->front, XENHOST_BACK, "device-type", "disk");
@@ -150,10 +156,10 @@ static void offer_queue(struct disk *d, unsigned int number)
 
 		if (d->pages > 1 || d->order_node)
 			snprintf(node, sizeof(node), "ring-ref%u", p);
-		q->grefs[p] = guest_grant(d->guest, SET_BLKBACK, q->frames[p], false);
+		q->grefs[p] = guest_grant(d->guest, d->front.service, q->frames[p], false);
 		write_queue_node(d, number, node, q->grefs[p]);
 	}
-	ck_assert_int_eq(guest_port_offer(d->guest, SET_BLKBACK, &q->port), 0);
+	ck_assert_int_eq(guest_port_offer(d->guest, d->front.service, &q->port), 0);
 	write_queue_node(d, number, "event-channel", q->port.number);
 }
 
@@ -332,9 +338,10 @@ void disk_submit(struct disk *d, unsigned int i, uint8_t op, uint64_t sector, un
 	q->nr_sectors = nr;
 	q->nr_segs = data ? (nr + 7) / 8 : 0;
 	for (unsigned int s = 0; s < q->nr_segs; s++)
-		q->grefs[s] = guest_grant(d->guest, SET_BLKBACK, q->frames[s], op != BLKIF_OP_READ);
+		q->grefs[s] =
+			guest_grant(d->guest, d->front.service, q->frames[s], op != BLKIF_OP_READ);
 	q->indirect_gref =
-		indirect ? guest_grant(d->guest, SET_BLKBACK, q->indirect_frame, true) : 0;
+		indirect ? guest_grant(d->guest, d->front.service, q->indirect_frame, true) : 0;
 	for (unsigned int n = 0; n < nr; n++)
 		d->claimed[sector + n] = true;
 	if (data)

@@ -67,6 +67,9 @@ void disk_make_image(const struct set *set, const char *name, char *path, size_t
 /* A guest with a device that is complete in the store but for front_start(). mode: "r" or "w" */
 void disk_prepare(struct disk *d, const struct set *set, const char *name, const char *mode,
 		  const char *image);
+/* the same of another back end than SET_BLKBACK */
+void disk_prepare_of(struct disk *d, const struct set *set, uint16_t service, const char *name,
+		     const char *mode, const char *image);
 /* ... complete; with an image of its own, or `image` */
 void disk_create(struct disk *d, const struct set *set, const char *name, const char *mode);
 void disk_create_on(struct disk *d, const struct set *set, const char *name, const char *mode,

@@ -29,7 +29,7 @@ int set_start_bridged(struct set *set)
 	const char *const args[] = { "--rundir", set->rundir, NULL };
 
 	if (!set->keeper)
-		return start(set, &set->bridged, "bridged", NULL);
+		return start(set, &set->bridged, "bridged", set->more_services);
 	return process_start_kept(&set->bridged, "bridged", args, set->keeper);
 }
 
@@ -62,11 +62,11 @@ int set_kill_bridged(struct set *set)
 	return process_kill(&set->bridged);
 }
 
-static int start_set(struct set *set, bool kept)
+static int start_set(struct set *set, bool kept, const char *const *more_services)
 {
 	int r = 0;
 
-	*set = (struct set){ .rundir = "/tmp/xenhost-set-XXXXXX" };
+	*set = (struct set){ .rundir = "/tmp/xenhost-set-XXXXXX", .more_services = more_services };
 	if (!mkdtemp(set->rundir))
 		return -errno;
 	if (kept)
@@ -74,7 +74,7 @@ static int start_set(struct set *set, bool kept)
 	if (r == 0)
 		r = set_start_bridged(set);
 	if (r == 0)
-		r = start(set, &set->xenstored, "xenstored", NULL);
+		r = start(set, &set->xenstored, "xenstored", more_services);
 	if (r == 0)
 		r = set_start_opend(set);
 	if (r < 0)
@@ -84,12 +84,17 @@ static int start_set(struct set *set, bool kept)
 
 int set_start(struct set *set)
 {
-	return start_set(set, false);
+	return start_set(set, false, NULL);
 }
 
 int set_start_kept(struct set *set)
 {
-	return start_set(set, true);
+	return start_set(set, true, NULL);
+}
+
+int set_start_services(struct set *set, const char *const *args)
+{
+	return start_set(set, false, args);
 }
 
 int set_add(struct set *set, const char *name, const char *const *args)

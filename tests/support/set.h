@@ -19,7 +19,8 @@ struct set {
 	char rundir[64];
 	struct process bridged, xenstored, opend, services[SET_SERVICES_MAX];
 	unsigned int nr_services;
-	struct keeper *keeper; /* of bridged's descriptors, NULL: they end with it */
+	const char *const *more_services; /* arguments */
+	struct keeper *keeper;		  /* of bridged's descriptors, NULL: they end with it */
 };
 
 /*
@@ -29,6 +30,8 @@ struct set {
 int set_start(struct set *set);
 /* the same with a keeper, as xenhost run has one */
 int set_start_kept(struct set *set);
+/* with more service domains: --service NAME=DOMID ..., ended by NULL */
+int set_start_services(struct set *set, const char *const *args);
 /* bridged is killed; the next one gets what it left. 0 or -errno */
 int set_kill_bridged(struct set *set);
 int set_start_bridged(struct set *set);

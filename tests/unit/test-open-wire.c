@@ -40,6 +40,10 @@ START_TEST(requests)
 	ck_assert_int_eq(open_request_parse(buf, (size_t)n, &got), 0);
 	longest[OPEN_STRING_MAX - 1] = 'x';
 	ck_assert_int_eq(open_request_build(&r, buf, sizeof(buf)), -EMSGSIZE);
+	/* Who sends what is no request is dropped, with all else that it asked for: it is not built. */
+	r.strings[0] = "xh0";
+	r.strings[1] = "b\nr";
+	ck_assert_int_eq(open_request_build(&r, buf, sizeof(buf)), -EINVAL);
 }
 END_TEST
 

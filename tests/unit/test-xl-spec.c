@@ -20,7 +20,7 @@ static const char *disk(const char *spec)
 	ck_assert_msg(xl_disk_parse(spec, &d, &why, word) == 0, "%s: %s: %s", spec, word, why);
 	snprintf(out, sizeof(out), "%s|%s|%s|%s%s%s%s", d.target, d.format, d.vdev,
 		 d.read_only ? "r" : "w", d.cdrom ? " cdrom" : "",
-		 d.no_discard ? " no-discard" : "", d.untrusted ? " untrusted" : "");
+		 d.no_discard ? " no-discard" : "", d.device.untrusted ? " untrusted" : "");
 	return out;
 }
 
@@ -156,7 +156,7 @@ START_TEST(test_vifs)
 	ck_assert_str_eq(v.bridge, "xenbr0");
 	v = vif("vifname=web0,mtu=9000,devid=3,untrusted,script=/etc/xen/scripts/vif-bridge");
 	ck_assert_str_eq(v.vifname, "web0");
-	ck_assert(v.mtu == 9000 && v.devid == 3 && v.untrusted && !v.has_script);
+	ck_assert(v.mtu == 9000 && v.devid == 3 && v.device.untrusted && !v.has_script);
 	ck_assert(vif("script=vif-route,gatewaydev=eth0").has_script);
 	ck_assert(vif("netdev=eth0").has_gatewaydev);
 }
@@ -193,6 +193,7 @@ START_TEST(test_bad_vifs)
 	bad_vif("mac=01:16:3e:74:3d:76", "group");
 	bad_vif("bridge=averyveryverylongname", "too long");
 	bad_vif("vifname=a/b", "no name");
+	bad_vif("bridge=br+0", "no name"); /* xenhost-opend would refuse it later */
 	bad_vif("vifname=..", "no name");
 	bad_vif("mtu=67", "no MTU");
 	bad_vif("mtu=9k", "no MTU");

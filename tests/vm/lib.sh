@@ -95,3 +95,14 @@ add_program()
 		add_file "$1" "$lib" "$(realpath "${lib%/*}")/${lib##*/}"
 	done < <(libs_of "$2")
 }
+
+# add_net_tools ROOT: what the guests of l1/network.sh fetch
+add_net_tools()
+{
+	local tool
+
+	for tool in iperf3 ethtool; do
+		need $tool
+		add_program "$1" "$(command -v $tool)" usr/bin/$tool
+	done
+}

@@ -54,7 +54,7 @@ else
 fi
 
 run_guest large --kernel $l2/vmlinuz-6.12 --initrd $l2/initrd-6.12 --memory 5G --sparse \
-	--append 'console=hvc0 quiet panic=-1 xh_steps=xen,memory,input xh_wait=60'
+	--append 'console=hvc0 quiet panic=-1 cryptomgr.notests xh_steps=xen,memory,input xh_wait=60'
 check large-up wait_line '^guest: memory' $log $pid 120 || cat $log $log.errors
 check large-memory knows_its_memory
 large=$(used)

@@ -21,7 +21,7 @@ make_disk()
 	cat >$tmp/disk/boot/grub/grub.cfg <<-EOT
 		set timeout=0
 		echo "the disk's own configuration"
-		linux /boot/vmlinuz console=hvc0 quiet panic=-1 xh_steps=xen
+		linux /boot/vmlinuz console=hvc0 quiet panic=-1 cryptomgr.notests xh_steps=xen
 		initrd /boot/initrd
 		boot
 	EOT
@@ -61,7 +61,7 @@ type = "pvh"
 name = "by-file"
 kernel = "$l2/vmlinuz-6.12"
 ramdisk = "$l2/initrd-6.12"
-extra = "console=hvc0 quiet panic=-1 xh_steps=xen,memory,input xh_wait=600"
+extra = "console=hvc0 quiet panic=-1 cryptomgr.notests xh_steps=xen,memory,input xh_wait=600"
 memory = 256
 vcpus = 1
 disk = [ '$tmp/disk.img,raw,xvda,r', '$tmp/disk.img,raw,xvdb,r' ]

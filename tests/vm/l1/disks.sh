@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A guest's three disks of two queues each: file system, trim, resize while it is used, unplug and plug in the middle
-# of requests, and KILLS (the argument) ends of xenhost-blkbackd under a load that verifies what it reads.
+# A guest's disks, three of two queues each and one with fio on it: file system, trim, resize while it is used, fio
+# that verifies what it reads while xenhost-blkbackd is killed KILLS (the argument) times, unplug and plug in the
+# middle of requests. Then what all that cost: no event that the guest sent reached user space, and of exits
+# there are few for each request.
 #
 # shellcheck disable=SC2034,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
@@ -10,11 +12,15 @@
 # shellcheck source-path=SCRIPTDIR source=toolstack.sh
 . "${XH_TOOLSTACK:-/toolstack.sh}"
 
+requests=0
+exits_most=50 # for 1000 requests, with those of the boot and of disks that come and go
+
 make_images()
 {
 	for image in one two three; do
 		truncate -s 64M $tmp/$image.img || return
 	done
+	truncate -s 12M $tmp/fio.img && mkfs.ext4 -q -F -O ^has_journal -d /fio $tmp/fio.img
 }
 
 used_kib()
@@ -26,12 +32,12 @@ used_kib()
 # what a file leaves behind goes back to the host's file system
 trim()
 {
-	ask one disk-write 16 || return
+	ask one disk-write 8 || return
 	before=$(used_kib)
 	ask one fstrim || return
 	after=$(used_kib)
 	note "KiB of the image before and after fstrim: $before, $after"
-	[ $after -lt $((before - 12000)) ]
+	[ $after -lt $((before - 6000)) ]
 }
 
 has_size()
@@ -44,15 +50,53 @@ resize()
 	truncate -s 96M $tmp/two.img && xenhost block resize one xvdb && wait_for 60 has_size 196608
 }
 
-kill_under_load()
+mount_fio()
 {
-	ask one verify-begin xvdb 48 $((5 + kills * 5)) 8 || return
+	ask one run "mkdir -p /fio && mount -r -t ext4 /dev/xvdd /fio"
+}
+
+# fio DISK MIB: writes all of it at random and reads it back
+fio="LD_LIBRARY_PATH=/fio/lib /fio/fio --name=verify --rw=randwrite --bs=4k --ioengine=libaio --direct=1 --thread
+--verify=crc32c --verify_fatal=1 --verify_state_save=0 --minimal"
+
+fio_verify()
+{
+	ask one run $fio --filename=/dev/$1 --size=$2M --iodepth=32 ">/tmp/fio.out" "2>&1"
+}
+
+# again and again, until it is told to end
+fio_begin()
+{
+	ask one run "(fio=0; while [ \$fio = 0 ] && [ ! -e /tmp/fio-end ]; do" \
+		$fio --filename=/dev/xvdb --size=2M --iodepth=16 ">/tmp/fio.out" "2>&1" \
+		"|| fio=1; echo pass >>/tmp/fio-passes; done; echo \$fio >/tmp/fio-status) &"
+}
+
+fio_end()
+{
+	ask one run "touch /tmp/fio-end; wait_for test -s /tmp/fio-status; wc -l </tmp/fio-passes" || return
+	note "fio verified $answer times while xenhost-blkbackd was killed $kills times"
+	ask one run 'same $(cat /tmp/fio-status) 0'
+}
+
+# what the running xenhost-blkbackd has answered
+count_requests()
+{
+	for disk in xvda xvdb xvdc; do
+		n=$(xenhost block stat one $disk 2>/dev/null | sed -n 's/^requests  *//p')
+		requests=$((requests + ${n:-0}))
+	done
+}
+
+kill_under_fio()
+{
+	fio_begin || return
 	for time in $(seq $kills); do
-		ask one verify xvdc 8 3 4 || return
+		ask one verify xvdc 2 1 4 && count_requests || return
 		kill_daemon blkbackd
 		start_daemon blkbackd || return
 	done
-	ask one verify-end xvdb 0 && ask one disk-errors
+	ask one run "test ! -e /tmp/fio-status" && fio_end && ask one disk-errors
 }
 
 unplug_under_load()
@@ -61,7 +105,7 @@ unplug_under_load()
 	xenhost block --timeout 5 --force detach one xvdc || return
 	ask one verify-end xvdc 1 || return
 	ask one has-no-disk xvdc && xenhost block attach one $tmp/three.img xvdc &&
-		ask one has-disk xvdc && ask one verify xvdc 8 2 4
+		ask one has-disk xvdc && ask one verify xvdc 2 1 4
 }
 
 two_queues()
@@ -71,10 +115,31 @@ two_queues()
 	done
 }
 
+# of the lines that the vmm leaves
+sends_in_user_space()
+{
+	sed -n 's/^evtchn-user-sends: total=\([0-9]*\) .*/\1/p' $results/supervise-one.log
+}
+
+no_send_in_user_space()
+{
+	same "$(sends_in_user_space)" 0
+}
+
+few_exits()
+{
+	exits=$(sed -n 's/^exits: hypercall=\([0-9]*\) io=[0-9]* mmio=\([0-9]*\) other=\([0-9]*\)$/\1+\2+\3/p' \
+		$results/supervise-one.log)
+	[ -n "$exits" ] && [ $requests -gt 1000 ] || return
+	exits=$((($exits) * 1000 / requests))
+	note "exits to user space for 1000 requests, with the boot and all plugging: $exits ($requests requests)"
+	[ $exits -le $exits_most ]
+}
+
 kills=$1
 modprobe -a kvm-amd loop ext4 2>/dev/null
 # L1 has one CPU, so it would be one
-args_blkback=--queues=2
+args_blkbackd=--queues=2
 check daemons start_daemons
 check images make_images
 configure one "$cmdline" 'memory = 224M' 'vcpus = 2' "disk = $tmp/one.img"
@@ -82,19 +147,26 @@ supervise one
 check up up one 240
 check attach-two xenhost block attach one $tmp/two.img xvdb
 check attach-three xenhost block attach one $tmp/three.img xvdc
+check attach-fio xenhost block --read-only attach one $tmp/fio.img xvdd
 check queues two_queues
 check mkfs ask one disk-begin
-check write ask one disk-write 8
+check write ask one disk-write 4
 check read ask one disk-check
 check trim trim
 check umount ask one disk-end
 check resize resize
-check verify ask one verify xvdb 64 5 8
-check kills kill_under_load
+check fio-mount mount_fio
+check fio fio_verify xvdb 8
+check fio-queues fio_verify xvdc 4
+count_requests
+check kills kill_under_fio
 check unplug unplug_under_load
+count_requests
 xenhost block list one >$results/disks
 check poweroff xenhost domain shutdown one
 check finished finished one 120
+check sends-of-events-in-user-space no_send_in_user_space
+check exits few_exits
 for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Guests' lives under xenhost supervise: two at once under one set of daemons, one of them with two
 # vCPUs; reboot, crash, kexec, power off, each with what watchers of the store see of it; pause; the
-# Xenstore from inside.
+# Xenstore from inside; their networks (network.sh).
 #
 # shellcheck disable=SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
@@ -10,6 +10,8 @@
 . "${XH_HARNESS:-/harness.sh}"
 # shellcheck source-path=SCRIPTDIR source=toolstack.sh
 . "${XH_TOOLSTACK:-/toolstack.sh}"
+# shellcheck source-path=SCRIPTDIR source=network.sh
+. /network.sh
 
 boot_limit=120
 
@@ -19,7 +21,7 @@ watch_releases()
 {
 	: >$results/releases
 	xenhost store watch @releaseDomain | while read -r _; do
-		for id in 1 2 3; do
+		for id in 1 2 3 4; do
 			reason=$(reason_of $id)
 			[ -z "$reason" ] || echo "$id $reason"
 		done >>$results/releases
@@ -93,6 +95,26 @@ confined()
 		confined=yes
 	done
 	same "$confined" yes
+}
+
+# what has changed in the last five seconds is not kept
+is_settled()
+{
+	[ $(($(date +%s) - $(stat -c %Z $1))) -gt 6 ]
+}
+
+# The kernel of a guest's second start is not unpacked again: its vmm has read its initramfs, and no packed kernel.
+kernel_was_kept()
+{
+	kept=$(find $HOME/.cache/xenhost/kernels -name 'kernel-*' | wc -l)
+	for process in /proc/[0-9]*; do
+		case $(readlink $process/exe) in *xenhost-vmm) ;; *) continue ;; esac
+		tr '\0' ' ' <$process/cmdline | grep -q -- '--name one ' || continue
+		bytes=$(sed -n 's/^rchar: //p' $process/io)
+	done
+	initrd=$(stat -c %s $l2/initrd-6.12)
+	echo "$kept kept, it has read $bytes bytes, $initrd of them its initramfs"
+	[ $kept = 1 ] && [ $bytes -ge $initrd ] && [ $bytes -lt $((initrd + 4000000)) ]
 }
 
 # Several look, each may type; the log and the terminal have it too.
@@ -205,16 +227,18 @@ upper_device()
 	same $? 143
 }
 
-modprobe -a kvm-amd tun loop ext4 2>/dev/null
+modprobe -a kvm-amd tun bridge loop ext4 2>/dev/null
 upper_domid=32010
 args_bridged=--service=upper=$upper_domid
 args_xenstored=$args_bridged
 check daemons start_daemons
 check image make_image
-tunctl -t xh0 >/dev/null
+check net/prepare net_prepare
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
 	'on-crash = preserve' "console-pty = $tmp/pty-one"
-configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
+configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve' \
+	'on-crash = restart' 'net = user' 'publish = 5301:5201'
+check settled wait_for 30 is_settled $l2/vmlinuz-6.12
 watch_releases
 xenhost domain watch >$results/domains &
 supervise one
@@ -234,12 +258,14 @@ check console-shows console_shows
 check console-takes console_takes
 check two/balloon balloon
 check two/pause pause_and_go_on
+net_steps 2 1
 
 # a new domain, the same guest
 before=$(identity one)
 old=$(domid_of one)
 check one/reboot tell one reboot
 check one/up-again up one $boot_limit $old
+check one/kernel-kept kernel_was_kept
 check one/reboot-seen saw one reboot
 check one/reboot-asked asked $old reboot
 # late: it is gone, and its successor is up
@@ -257,6 +283,12 @@ check one/kexec-known same "$(reason_of one)" soft-reset
 next_one=0
 check one/other-kernel-disk ask one has-disk xvda
 check one/same-domain same "$(domid_of one)" $old
+
+old=$(domid_of two)
+check two/crash tell two crash
+check two/crash-asked asked $old crash
+check two/up-again up two $boot_limit $old
+check two/two-vcpus-again ask two cpus 2
 
 check two/poweroff xenhost domain shutdown two
 check two/poweroff-seen saw two poweroff
@@ -277,6 +309,7 @@ check one/finished finished one 30
 check one/status same $supervisor_status 4
 check one/crash-known same "$(reason_of $old)" crash
 check nothing-left nothing_left
+check net/sends-stay-in-kernel net_sends
 for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done
