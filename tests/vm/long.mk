@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What takes too long for check-vm, a machine each. In a tree that is built with sanitizers the daemons of
 # the machine have them too.
-LONG_TARGETS += long-vm-disks long-vm-disk-kinds long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted long-demo
+LONG_TARGETS += long-vm-disks long-vm-disk-kinds long-vm-net long-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-vm-systemd long-planted long-demo long-vm-disk-image
 EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
@@ -29,6 +29,13 @@ long-vm-disk-kinds:
 # breaks the code in one place after another: each must be noticed
 long-planted:
 	$(srcdir)/planted
+# a disk as scripts/guest-image makes it: login over ssh -p 2222, a new kernel, reboot; as root
+long-vm-disk-image:
+	rm -rf vm/image && mkdir -p vm/image && ssh-keygen -q -t ed25519 -N '' -f vm/image/key
+	$(top_srcdir)/scripts/guest-image --key vm/image/key.pub --size 2G vm/image/debian.qcow2
+	cp "$$(bash -c '. $(srcdir)/vm/lib.sh && ls "$$rig_cache"/debs/linux-image-6.12*_amd64.deb' | tail -n 1)" vm/image/kernel.deb
+	$(RUN_L1) --limit 3600 --memory 4096 --tree vm/image:/image --bin $$(command -v ssh) --bin $$(command -v passt) \
+		--bin $$(command -v qemu-nbd) $(srcdir)/vm/l1/disk-image.sh
 # what README says first
 long-demo:
 	$(top_srcdir)/scripts/demo
@@ -50,4 +57,4 @@ long-vm-net:
 	bash -c '. $(srcdir)/vm/lib.sh && add_net_tools vm/net-tools'
 	$(RUN_L1) --limit 1800 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
 		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh $(NET_KILLS)
-.PHONY: long-vm-disks long-vm-disk-kinds long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted long-demo
+.PHONY: long-vm-disks long-vm-disk-kinds long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted long-demo long-vm-disk-image

@@ -64,8 +64,8 @@ per_guest()
 		wait_for 60 guests_there && systemctl enable --now xenhost-blkbackd@web || return
 	systemctl set-property xenhost-guests-web.slice MemoryMax=2G CPUQuota=100% || return
 	same "$(systemctl show -p MemoryMax --value xenhost-guests-web.slice)" 2147483648 || return
-	wait_for 60 xenhost block attach --backend 32010 loop-0 $images/web/a.img || return
-	! xenhost block attach --backend 32010 loop-0 $images/b.img 2>$tmp/refused || return
+	wait_for 60 xenhost block --backend 32010 attach loop-0 $images/web/a.img || return
+	! xenhost block --backend 32010 attach loop-0 $images/b.img 2>$tmp/refused || return
 	grep 'opend.conf does not let blkback-web' $tmp/refused && same "$(systemctl is-active xenhost-blkbackd@web)" active
 }
 
@@ -104,6 +104,8 @@ check guests-still-there guests_there
 check events-all-there end_guests
 check nothing-failed nothing_failed
 rm -rf /etc/xenhost/services.conf $images/web $images/b.img
+systemctl disable --quiet --now xenhost-blkbackd@web
+systemctl revert xenhost-guests-web.slice
 # those with debugging symbols, too
 check purge sh -c 'dpkg --purge $(dpkg-query -W -f "\${Package} " "*xenhost*") >/root/results/purge.log 2>&1' || cat $results/purge.log
 check no-process sh -c '! ps ax | grep "[s]bin/xenhost-"'
