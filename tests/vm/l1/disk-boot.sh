@@ -87,6 +87,7 @@ check gone domain_gone $tmp/run2 by-file
 brctl addbr xenbr0
 sed -e "s|/boot/vmlinuz|$l2/vmlinuz-6.12|" -e "s|#ramdisk = .*|ramdisk = '$l2/initrd-6.12'|" \
 	-e "s|/dev/zvol/tank/guest-volume|$tmp/disk.img|" /xlexample.pvhlinux >$tmp/example.cfg
+check example-file test -s $tmp/example.cfg || ls -l / $tmp
 : >$results/example.log
 xenhost run --rundir $tmp/run3 --console-log $results/example.log $tmp/example.cfg </dev/null >/dev/null 2>$results/example.errors &
 pid=$!
