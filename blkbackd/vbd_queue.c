@@ -762,6 +762,8 @@ static void on_batch(void *data)
 	struct vbd_queue *q = data;
 
 	queue_publish(q);
+	if (q->nr_active == 0 && q->polling.window > 0)
+		queue_run(q); /* the front end is about to go on */
 	queue_stop_if_idle(q);
 }
 

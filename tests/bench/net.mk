@@ -8,4 +8,8 @@ bench_bench_net_LDADD = $(LOOPBACK_LIBS)
 
 bench-net: bench/bench-net
 	$(abs_top_builddir)/run $(abs_builddir)/bench/bench-net
-.PHONY: bench-net
+# guests' iperf3 beside QEMU 10's cards, in a machine of tests/vm
+bench-net-vm:
+	$(srcdir)/bench/net-vm $(abs_top_builddir)
+EXTRA_DIST += bench/net-vm
+.PHONY: bench-net bench-net-vm

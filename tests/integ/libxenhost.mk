@@ -55,7 +55,8 @@ integ_transports_SOURCES = integ/transports.c
 integ_transports_CPPFLAGS = $(LOOPBACK_CPPFLAGS) -DPLUGIN_DIR='"$(abs_builddir)/.libs"'
 integ_transports_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_transports_LDADD = $(LOOPBACK_LIBS)
-integ_transports_fake_SOURCES = integ/transports.c
-integ_transports_fake_CPPFLAGS = $(AM_CPPFLAGS) -DWORLD_FAKE
+integ_transports_fake_SOURCES = integ/transports.c support/daemon.c support/daemon.h ../tools/keeper.c ../tools/keeper.h \
+	../tools/process.c ../tools/process.h
+integ_transports_fake_CPPFLAGS = $(LOOPBACK_CPPFLAGS) -DWORLD_FAKE -DTOP_BUILDDIR='"$(abs_top_builddir)"'
 integ_transports_fake_CFLAGS = $(LOOPBACK_CFLAGS)
-integ_transports_fake_LDADD = $(top_builddir)/libxenhost/libcore.la $(CHECK_LIBS)
+integ_transports_fake_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(CHECK_LIBS)

@@ -236,6 +236,34 @@ START_TEST(one_bad_segment)
 }
 END_TEST
 
+/*
+ * XSA-229: neighbours on the disk, done as one, into neighbouring frames of which only the first is granted:
+ * what is next to it in memory is not next to it for us.
+ */
+START_TEST(adjacent_frames)
+{
+	struct disk_request *q = &disk.requests[0];
+	uint8_t op;
+	int16_t status;
+
+	disk_open(&disk, &set, "adjacent", "w", false);
+	ck_assert_uint_eq(q->frames[1], q->frames[0] + 1);
+	memset(guest_page(disk.guest, q->frames[1]), 0xee, XENHOST_PAGE_SIZE);
+	disk_submit(&disk, 0, BLKIF_OP_READ, 0, 8, false);
+	memcpy(disk_put_header(&disk, 1, BLKIF_OP_READ, 1, 8) + 24, "\x9f\x0f\0\0\0\7", 6);
+	disk_publish(&disk);
+	for (int i = 0; i < 2; i++) {
+		uint64_t id = disk_next_response(&disk, &op, &status);
+
+		ck_assert_int_eq(status, id == 0 ? BLKIF_RSP_OKAY : BLKIF_RSP_ERROR);
+	}
+	disk_give_back(&disk, q);
+	for (unsigned int i = 0; i < XENHOST_PAGE_SIZE; i++)
+		ck_assert_uint_eq(((uint8_t *)guest_page(disk.guest, q->frames[1]))[i], 0xee);
+	disk_close(&disk);
+}
+END_TEST
+
 START_TEST(readonly_disk)
 {
 	uint32_t gref;
@@ -966,6 +994,12 @@ START_TEST(storm_of_events)
 END_TEST
 
 /* XSA-350, 374, 441: comes and goes as it likes, with requests under way, broken rings and kicks */
+/* asks for the statistics, and does not wait for them */
+static void ask_for_stats(unsigned int number)
+{
+	front_write(&disk.front, XENHOST_BACK, "xenhost-control", "%u stat", number);
+}
+
 START_TEST(states_at_random)
 {
 	disk_create(&disk, &set, "states", "w");
@@ -976,6 +1010,7 @@ START_TEST(states_at_random)
 		if (disk.nr_queues == 1)
 			front_write(&disk.front, XENHOST_FRONT, "multi-queue-num-queues", "1");
 		front_set_state(&disk.front, 3 + (unsigned int)random() % 2);
+		ask_for_stats(10000 + (unsigned int)i);
 		while (disk.inflight < 20 && disk_submit_random(&disk, 0))
 			;
 		disk_publish(&disk);
@@ -985,6 +1020,7 @@ START_TEST(states_at_random)
 			guest_port_notify(&disk.queues[k].port);
 		if (random() % 2)
 			front_set_state(&disk.front, XENHOST_STATE_CLOSING);
+		ask_for_stats(20000 + (unsigned int)i);
 		front_set_state(&disk.front, XENHOST_STATE_CLOSED);
 		front_wait(&disk.front, XENHOST_STATE_CLOSED);
 		disk_release_rings(&disk);
@@ -1111,6 +1147,7 @@ static int run_tests(void)
 	tcase_add_test(tc, unplug);
 	tcase_add_loop_test(tc, bad_requests, 0, 2);
 	tcase_add_test(tc, one_bad_segment);
+	tcase_add_test(tc, adjacent_frames);
 	tcase_add_test(tc, readonly_disk);
 	tcase_add_test(tc, broken_ring);
 	tcase_add_loop_test(tc, scribbles, 0, 2);

@@ -5,7 +5,7 @@
 # middle of requests. Then what all that cost: no event that the guest sent reached user space, and of exits
 # there are few for each request.
 #
-# shellcheck disable=SC2034,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
+# shellcheck disable=SC2004,SC2016,SC2034,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
 # shellcheck source-path=SCRIPTDIR source=harness.sh
 . "${XH_HARNESS:-/harness.sh}"

@@ -134,6 +134,12 @@ net_sends()
 		! grep -v 'bound=0$' $tmp/sends
 }
 
+# what a test does besides while both cards are on the bridge
+net_more()
+{
+	:
+}
+
 # net_steps KILLS SECONDS: of each transfer
 net_steps()
 {
@@ -150,6 +156,7 @@ net_steps()
 	check net/jumbo ping_jumbo
 	check net/iperf-out in_guest one "iperf3 -c $bridge.3 -t $2"
 	check net/iperf-in in_guest one "iperf3 -c $bridge.3 -t $2 -R"
+	net_more
 	if check net/streams streams_begin; then
 		check net/offloads toggle_offloads
 		check net/kills kill_netbackd $1
