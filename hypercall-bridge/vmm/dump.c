@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -169,14 +168,10 @@ static int write_all(const struct dump *d, int file)
 	return r < 0 ? r : write_at(file, head, size, 0);
 }
 
-/* Somebody's pipe would hold up the guest. */
+/* Somebody's pipe would hold up the guest. By lseek(2), which a confined vmm may call. */
 static int check_file(int file)
 {
-	struct stat st;
-
-	if (fstat(file, &st) < 0)
-		return -errno;
-	return S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	return lseek(file, 0, SEEK_END) < 0 ? -errno : 0;
 }
 
 void dump_vm(struct vm *vm, int file, int status)

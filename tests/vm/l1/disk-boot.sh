@@ -86,7 +86,8 @@ check gone domain_gone $tmp/run2 by-file
 # Debian's own example, with our paths in it and nothing else; it wants Xen's usual bridge
 brctl addbr xenbr0
 sed -e "s|/boot/vmlinuz|$l2/vmlinuz-6.12|" -e "s|#ramdisk = .*|ramdisk = '$l2/initrd-6.12'|" \
-	-e "s|/dev/zvol/tank/guest-volume|$tmp/disk.img|" /xlexample.pvhlinux >$tmp/example.cfg
+	-e "s|/dev/zvol/tank/guest-volume|$tmp/disk.img|" /example/xlexample.pvhlinux >$tmp/example.cfg
+check example-file test -s $tmp/example.cfg || ls -l / $tmp
 : >$results/example.log
 xenhost run --rundir $tmp/run3 --console-log $results/example.log $tmp/example.cfg </dev/null >/dev/null 2>$results/example.errors &
 pid=$!
