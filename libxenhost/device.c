@@ -81,9 +81,15 @@ static int do_connect(xenhost_device_t *dev, uint32_t own, uint32_t state)
 	int r;
 
 	dev->keep_writes = true;
+	dev->waits = dev->continued = false;
 	r = dev->backend->ops.connect(dev);
 	dev->keep_writes = false;
-	dev->connected = r >= 0;
+	if (r == XENHOST_LATER && !dev->failed) {
+		xh_device_drop_writes(dev);
+		dev->waits = !dev->continued;
+		return 0;
+	}
+	dev->connected = r >= 0 && r != XENHOST_LATER;
 	r = driver_result(dev, "connect", r);
 	if (r < 0 || dev->ending) {
 		xh_device_drop_writes(dev);
@@ -245,7 +251,8 @@ static bool replaced(const xenhost_device_t *dev, const struct xh_xenbus_view *v
 
 /*
  * A probe that waits holds up everything but the answer to Closing and the end of the device: Closed
- * would say that nothing of the front end's is in use, which nobody knows yet.
+ * would say that nothing of the front end's is in use, which nobody knows yet. A connect that waits holds up
+ * nothing but itself: nothing of the front end's is in use.
  */
 static struct xh_xenbus_step next_step(const xenhost_device_t *dev,
 				       const struct xh_xenbus_view *view)
@@ -253,6 +260,8 @@ static struct xh_xenbus_step next_step(const xenhost_device_t *dev,
 	struct xh_xenbus_step step = xh_xenbus_next(view);
 	bool begins = step.action == XH_XENBUS_SWITCH && step.state == XENHOST_STATE_INIT_WAIT;
 
+	if (step.action == XH_XENBUS_CONNECT && !dev->probing && dev->waits)
+		return (struct xh_xenbus_step){ XH_XENBUS_NOTHING, 0 };
 	if (!dev->probing || step.action == XH_XENBUS_REMOVE ||
 	    (step.action == XH_XENBUS_SWITCH && step.state == XENHOST_STATE_CLOSING))
 		return step;

@@ -51,7 +51,7 @@ struct xenhost_device {
 	bool changed;	 /* a node other than the states: event() is due */
 	bool error_node; /* we wrote one */
 
-	bool waits;	/* with `probing`: for xenhost_device_continue() */
+	bool waits;	/* probe or connect does, for xenhost_device_continue() */
 	bool continued; /* that came already */
 	bool deferred;	/* disconnect is not over */
 	bool gone;	/* its folder; ends when disconnect is over */

@@ -156,7 +156,7 @@ static int vif_connect(xenhost_device_t *dev)
 	vif->nr_stalled = 0;
 	vif->connected = true;
 	r = try_connect(vif);
-	if (r < 0) {
+	if (r != 0) {
 		vif->connected = false;
 		return r;
 	}

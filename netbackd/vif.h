@@ -15,6 +15,7 @@
 #include "backend/opener.h"
 #include "backend/worker.h"
 
+#include "netbackd/net_filter.h"
 #include "netbackd/tap.h"
 
 struct event_base;
@@ -95,6 +96,8 @@ struct vif {
 	struct vif_features features;
 	uint8_t mac[6];
 	bool have_mac;
+	struct net_addresses addresses;
+	bool have_addresses; /* it may send from these only, if there is anti_spoof */
 	bool connected;
 	bool resumed;	  /* the front end was connected to a predecessor */
 	bool handed_over; /* to a successor: its deposits stay */
@@ -124,7 +127,7 @@ void vif_link_init(struct vif *vif);
 /* in probe, again and again: what the nodes say, or what a predecessor left; 0, XENHOST_LATER, -errno (logged) */
 int vif_link_set_up(struct vif *vif);
 void vif_link_fini(struct vif *vif);
-/* when a front end connects, as it wants it; logged. And when it has gone */
+/* when a front end connects, as it wants it; 0, XENHOST_LATER: when it connects anew, -errno (logged). And when it has gone */
 int vif_link_prepare(struct vif *vif);
 void vif_link_release(struct vif *vif);
 void vif_link_carrier(struct vif *vif, bool on);

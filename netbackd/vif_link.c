@@ -156,9 +156,13 @@ static void on_mtu(struct opener_call *call, const struct open_answer *answer, i
 
 	if (answer->error)
 		log_warning("%s: %s", xenhost_device_name(vif->dev), answer->text);
+	xenhost_device_continue(vif->dev);
 }
 
-/* Nobody waits for it: frames that are too long for a front end are dropped in any case. */
+/*
+ * XENHOST_LATER: it is being set. A front end that was connected to a predecessor does not wait: the interface has its
+ * MTU already, and who is to be asked may be restarted, too.
+ */
 static int set_mtu(struct vif *vif)
 {
 	unsigned int mtu;
@@ -176,7 +180,9 @@ static int set_mtu(struct vif *vif)
 	};
 	vif->mtu_call.done = on_mtu;
 	r = opener_ask(vif->driver->opener, &vif->mtu_call);
-	return r < 0 ? device_error(vif->dev, r, "cannot ask for an MTU: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return device_error(vif->dev, r, "cannot ask for an MTU: %s", strerror(-r));
+	return vif->resumed ? 0 : XENHOST_LATER;
 }
 
 /* The TAP as this front end wants it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The keys of a card. Ours is the back-end folder, where only domain 0 and we write, so `vifname`, `bridge`,
- * `mac` and `rate` are trusted; so are `mtu` and `disconnect` in the front end's folder, which the toolstack
+ * `mac`, `ip` and `rate` are trusted; so are `mtu` and `disconnect` in the front end's folder, which the toolstack
  * makes for the guest to read only. Everything else there is the guest's: numbers within limits, or the
  * device is refused.
  */
@@ -171,14 +171,29 @@ static void read_mac(struct vif *vif)
 			net_mac_parse(text, vif->mac) == 0;
 }
 
+/* The node is there: those and no others, even if it cannot be read. */
+static void read_addresses(struct vif *vif)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = xenhost_device_read_str(vif->dev, XENHOST_BACK, "ip", &text);
+
+	vif->have_addresses = r != -ENOENT;
+	if (net_addresses_parse(text ? text : "?", &vif->addresses) < 0 && vif->have_addresses)
+		log_warning("%s: the node ip is no list of at most %u addresses of each kind; the "
+			    "guest has none with anti-spoof",
+			    xenhost_device_name(vif->dev), NET_ADDRESSES_MAX);
+}
+
 void vif_read_settings(struct vif *vif)
 {
 	bool anti_spoof = read_switch(vif, XENHOST_BACK, "anti-spoof", vif->driver->anti_spoof);
 
 	read_rate(vif);
-	/* the address is read by the queues' threads: it is settled before they begin */
-	if (!vif->connected)
+	/* the addresses are read by the queues' threads: they are settled before those begin */
+	if (!vif->connected) {
 		read_mac(vif);
+		read_addresses(vif);
+	}
 	if (anti_spoof && !vif->have_mac)
 		log_warning(
 			"%s: no address in the node mac, so nothing the guest sends is let through",

@@ -19,7 +19,8 @@
 #include "netbackd/net_ring.h"
 #include "netbackd/vif.h"
 
-#define VIF_BUDGET 64 /* frames of one pass */
+#define VIF_BUDGET 64	      /* frames of one pass */
+#define VIF_PUBLISH_SLOTS 64u /* the guest fills these again while we are at the others */
 #define VIF_RX_HELD_MAX (NET_RX_PIECES_MAX + 1u)
 
 enum vif_event {

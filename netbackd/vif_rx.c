@@ -401,17 +401,22 @@ static void tell_stall(struct vif_queue *q, bool stalled)
 
 void vif_rx_run(struct vif_queue *q)
 {
+	xenhost_port_t *port = q->rx_port ? q->rx_port : q->tx_port;
+	struct xenhost_ring *ring = &q->rx.ring;
 	const char *why = NULL;
 	int r = 1;
 
-	for (int budget = VIF_BUDGET; budget > 0 && r > 0 && !q->broken; budget--)
+	for (int budget = VIF_BUDGET; budget > 0 && r > 0 && !q->broken; budget--) {
 		r = rx_step(q, &why);
+		if (ring->rsp_prod_pvt - ring->rsp_prod >= VIF_PUBLISH_SLOTS)
+			vif_publish(q, ring, port);
+	}
 	if (r < 0)
 		vif_break(q, why);
 	/* what was read already is no event of the socket's */
 	if (r > 0 && !q->broken && q->stream)
 		vif_run_later(q->events[RX_AGAIN], 0);
-	vif_publish(q, &q->rx.ring, q->rx_port ? q->rx_port : q->tx_port);
+	vif_publish(q, ring, port);
 }
 
 bool vif_rx_refill(struct vif_queue *q)

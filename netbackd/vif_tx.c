@@ -20,7 +20,6 @@
 #include "netbackd/vif_keep.h"
 #include "netbackd/vif_path.h"
 
-#define PUBLISH_SLOTS 64u	/* the guest fills these again while we are at the others */
 #define CREDIT_MIN (128u << 10) /* the largest burst, if a window's credit is not more */
 #define WHOLE_MAX \
 	2048u /* shorter frames go out of the private copy: that costs less than a second piece */
@@ -112,6 +111,13 @@ static ssize_t write_tap(int fd, const struct iovec *iov, size_t n, bool whole)
 	return whole ? write(fd, iov->iov_base, iov->iov_len) : writev(fd, iov, (int)n);
 }
 
+/* The frame says that it is the card's. */
+static bool is_own(const struct vif *vif, const uint8_t *headers, size_t len)
+{
+	return net_source_is(headers, len, vif->mac) &&
+	       (!vif->have_addresses || net_address_is(headers, len, &vif->addresses));
+}
+
 /* NETIF_RSP_*, or -EAGAIN: the TAP is full */
 static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 		       const struct iovec *data, size_t nr)
@@ -130,7 +136,7 @@ static int write_frame(struct vif_queue *q, const struct net_tx_frame *frame,
 			 iov + 2, nr);
 	headers = len < NET_HEADERS_MAX ? len : NET_HEADERS_MAX;
 	if (atomic_load_explicit(&q->vif->anti_spoof, memory_order_relaxed) &&
-	    !net_source_is(first.bytes, headers, q->vif->mac)) {
+	    !is_own(q->vif, first.bytes, headers)) {
 		vif_count(&q->stats.tx_spoofs, 1);
 		return NETIF_RSP_DROPPED;
 	}
@@ -270,7 +276,7 @@ bool vif_tx_run(struct vif_queue *q)
 	do {
 		while (budget > 0 && (r = tx_one(q)) > 0) {
 			budget--;
-			if (q->tx.ring.rsp_prod_pvt - q->tx.ring.rsp_prod >= PUBLISH_SLOTS)
+			if (q->tx.ring.rsp_prod_pvt - q->tx.ring.rsp_prod >= VIF_PUBLISH_SLOTS)
 				vif_publish(q, &q->tx.ring, q->tx_port);
 		}
 		if (budget == 0 || r < 0 || q->tx.blocked || q->broken)

@@ -105,6 +105,7 @@ static void offload(const uint8_t *data, size_t size)
 					  vnet.csum_offset) == 0);
 	}
 	(void)net_source_is(headers, len, data);
+	(void)net_address_is(headers, len, &(struct net_addresses){ .nr4 = 1, .nr6 = 1 });
 	free(headers);
 	free(all);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Front ends that do what none does by mistake: random chains, storms of events, of nodes and of states. A
- * second guest's card must go on, and the daemon must end in order.
+ * second guest's card must go on, and the daemon must end in order. XENHOST_SECONDS: again and again for so long, each
+ * time with other random numbers.
  */
 #include "config.h"
 
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -29,6 +31,8 @@ static struct nic_frame frame, got;
 static const struct nic_config full = {
 	.split = true, .sg = true, .gso4 = true, .gso6 = true, .csum6 = true
 };
+
+static unsigned int seed = 4711;
 
 static void open_nic(struct nic *n, const char *name, const struct nic_config *config)
 {
@@ -121,8 +125,25 @@ START_TEST(event_storm)
 }
 END_TEST
 
+/* pages; with a sanitizer they say nothing */
+static long daemon_memory(void)
+{
+	char path[64];
+	long size = 0, resident = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)set.services[0].pid);
+	f = fopen(path, "re");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%ld %ld", &size, &resident), 2);
+	fclose(f);
+	return resident;
+}
+
 START_TEST(node_storm)
 {
+	long before = 0;
+
 	open_nic(&nic, "nodes", &full);
 	open_nic(&other, "calm", &full);
 	for (unsigned int i = 0; i < 2000; i++) {
@@ -130,12 +151,23 @@ START_TEST(node_storm)
 		front_write(&nic.front, XENHOST_FRONT, i & 2 ? "feature-sg" : "nonsense", "%u", i);
 		if (i % 100 == 0)
 			check_other(500);
+		if (i == 500)
+			before = daemon_memory();
 	}
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	ck_assert_int_le(daemon_memory() - before, 64);
+#endif
+	ck_assert_int_gt(before, 0);
 	nic_disconnect(&nic);
 	nic_close(&nic);
 	nic_close(&other);
 }
 END_TEST
+
+static void order_stat(struct nic *n, unsigned int number)
+{
+	front_write(&n->front, XENHOST_BACK, "xenhost-control", "%u stat", number);
+}
 
 /* the ports and rings stay as they were first written: what is mapped again and again is the same */
 START_TEST(state_storm)
@@ -150,12 +182,103 @@ START_TEST(state_storm)
 		if (xenhost_front_ring_free(&nic.q[0].tx) > 0)
 			nic_put_tx(&nic.q[0], 8, 0, 0, 1, 100);
 		nic_push_tx(&nic.q[0]);
+		if (i % 5 == 0)
+			order_stat(&nic, i + 1);
 		if (i % 30 == 0)
 			check_other(500);
 	}
 	nic_close(&nic);
 	check_other(600);
 	nic_close(&other);
+}
+END_TEST
+
+START_TEST(unplug_under_kicks)
+{
+	char name[16];
+
+	for (unsigned int i = 0; i < 10; i++) {
+		pthread_t thread;
+
+		snprintf(name, sizeof(name), "kick%u", i);
+		open_nic(&nic, name, &full);
+		atomic_store(&over, false);
+		ck_assert_int_eq(pthread_create(&thread, NULL, kick, NULL), 0);
+		front_write(&nic.front, XENHOST_BACK, "online", "0");
+		front_write(&nic.front, XENHOST_BACK, "state", "%u", XENHOST_STATE_CLOSING);
+		front_set_state(&nic.front, XENHOST_STATE_CLOSING);
+		front_set_state(&nic.front, XENHOST_STATE_CLOSED);
+		front_wait(&nic.front, XENHOST_STATE_CLOSED);
+		atomic_store(&over, true);
+		pthread_join(thread, NULL);
+		nic_release(&nic);
+		nic_close(&nic);
+	}
+}
+END_TEST
+
+/* ---- nodes ---- */
+
+/* A guest may write what it likes in its own folder: nothing there says which interface it has and what it may do. */
+START_TEST(nodes_of_the_guest)
+{
+	static const char *const nodes[][2] = {
+		{ "vifname", "t-evil" },  { "bridge", "evil" },
+		{ "rate", "1,1000000" },  { "mac", "00:16:3e:00:00:66" },
+		{ "ip", "192.0.2.66" },	  { "anti-spoof", "0" },
+		{ "passt", "/tmp/evil" }, { "xenhost-control", "1 stat" },
+		{ "online", "0" },	  { "frontend", "/local/domain/0" }
+	};
+
+	nic_make(&nic, &set, "nodes2", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+		front_write(&nic.front, XENHOST_FRONT, nodes[i][0], "%s", nodes[i][1]);
+	front_write(&nic.front, XENHOST_BACK, "mac", "00:16:3e:00:00:01");
+	front_write(&nic.front, XENHOST_BACK, "anti-spoof", "1");
+	nic_start(&nic);
+	nic_connect(&nic, &full);
+	nic_wire_up(&nic);
+	ck_assert_uint_ne(if_nametoindex(nic.tap), 0);
+	ck_assert_uint_eq(if_nametoindex("t-evil"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+		front_write(&nic.front, XENHOST_FRONT, nodes[i][0], "%s", nodes[i][1]);
+	/* another's back end, or none */
+	front_write(&nic.front, XENHOST_FRONT, "backend", "/local/domain/0/backend/vif/1/0");
+	front_write(&nic.front, XENHOST_FRONT, "backend-id", "0");
+	nic_fill(&frame, 300, 1);
+	ck_assert_int_eq(nic_send(&nic.q[0], &frame, 300), NETIF_RSP_OKAY);
+	frame.data[11] ^= 0x67;
+	ck_assert_int_eq(nic_send(&nic.q[0], &frame, 300), NETIF_RSP_DROPPED);
+	nic_disconnect(&nic);
+	nic_close(&nic);
+}
+END_TEST
+
+/* Each thing that connecting takes cannot be had once; nothing is left in use, and then all is well. */
+START_TEST(failed_connects)
+{
+	static const char *const nodes[] = { "tx-ring-ref", "rx-ring-ref", "event-channel-tx",
+					     "event-channel-rx" };
+
+	nic_create(&nic, &set, "failing", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+		nic_prepare(&nic, &full);
+		/* there is no such grant, and no such port */
+		front_write(&nic.front, XENHOST_FRONT, nodes[i], "3999");
+		front_set_state(&nic.front, XENHOST_STATE_CONNECTED);
+		front_wait(&nic.front, XENHOST_STATE_CLOSING);
+		front_set_state(&nic.front, XENHOST_STATE_CLOSED);
+		front_wait(&nic.front, XENHOST_STATE_CLOSED);
+		nic_release(&nic);
+		front_set_state(&nic.front, XENHOST_STATE_INITIALISING);
+		front_wait(&nic.front, XENHOST_STATE_INIT_WAIT);
+	}
+	nic_connect(&nic, &full);
+	nic_wire_up(&nic);
+	nic_fill(&frame, 300, 1);
+	ck_assert_int_eq(nic_send(&nic.q[0], &frame, 300), NETIF_RSP_OKAY);
+	nic_disconnect(&nic);
+	nic_close(&nic);
 }
 END_TEST
 
@@ -231,7 +354,7 @@ START_TEST(random_chains)
 {
 	char name[16];
 
-	srandom(4711);
+	srandom(seed);
 	open_nic(&other, "calm", &full);
 	for (int i = 0; i < 15; i++) {
 		uint32_t gref;
@@ -267,10 +390,28 @@ static int run_tests(void)
 	tcase_add_test(tc, event_storm);
 	tcase_add_test(tc, node_storm);
 	tcase_add_test(tc, state_storm);
+	tcase_add_test(tc, unplug_under_kicks);
+	tcase_add_test(tc, nodes_of_the_guest);
+	tcase_add_test(tc, failed_connects);
 	tcase_add_test(tc, random_chains);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
+	return failed;
+}
+
+/* for as long as it is wanted, and once in any case */
+static int run_rounds(void)
+{
+	const char *seconds = getenv("XENHOST_SECONDS");
+	const time_t end = time(NULL) + (seconds ? atoi(seconds) : 0);
+	int failed;
+
+	do {
+		failed = run_tests();
+		seed++;
+	} while (!failed && time(NULL) < end);
+	printf("%u rounds\n", seed - 4711);
 	return failed;
 }
 
@@ -286,7 +427,7 @@ int main(void)
 	}
 	if (set_start_with(&set, "netbackd", args) < 0)
 		return EXIT_FAILURE;
-	failed = run_tests();
+	failed = run_rounds();
 	failed += set_stop(&set) < 0;
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -342,6 +342,38 @@ START_TEST(anti_spoof)
 }
 END_TEST
 
+/* an IPv4 frame of the card's */
+static int16_t send_ip(const char *source)
+{
+	nic_fill(&frame, 100, 0);
+	memcpy(frame.data + 6, OWN, 6);
+	memcpy(frame.data + 12, "\x08\x00\x45", 3);
+	memcpy(frame.data + 26, source, 4);
+	return nic_send(&nic.q[0], &frame, 100);
+}
+
+START_TEST(anti_spoof_addresses)
+{
+	static const struct nic_config config = { 0 };
+
+	nic_make(&nic, &set, "spoofip", NULL);
+	front_write(&nic.front, XENHOST_BACK, "ip", "192.0.2.1 2001:db8::1");
+	nic_start(&nic);
+	nic_connect(&nic, &config);
+	nic_wire_up(&nic);
+	ck_assert_int_eq(send_ip("\xc0\x00\x02\x02"), NETIF_RSP_OKAY);
+	front_write(&nic.front, XENHOST_BACK, "anti-spoof", "1");
+	(void)stat_of("stat", "tx-frames");
+	ck_assert_int_eq(send_ip("\xc0\x00\x02\x01"), NETIF_RSP_OKAY);
+	ck_assert_int_eq(send_ip("\0\0\0\0"), NETIF_RSP_OKAY);
+	ck_assert_int_eq(send_ip("\xc0\x00\x02\x02"), NETIF_RSP_DROPPED);
+	/* what is neither IP nor ARP */
+	ck_assert_int_eq(send_from(OWN, 100), NETIF_RSP_DROPPED);
+	ck_assert_uint_eq(stat_of("stat", "tx-spoofs"), 2);
+	nic_close(&nic);
+}
+END_TEST
+
 /* ---- statistics ---- */
 
 START_TEST(statistics)
@@ -383,6 +415,7 @@ static int run_tests(void)
 	tcase_add_test(tc, stall);
 	tcase_add_test(tc, stall_with_a_frame);
 	tcase_add_test(tc, anti_spoof);
+	tcase_add_test(tc, anti_spoof_addresses);
 	tcase_add_test(tc, statistics);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

@@ -85,6 +85,16 @@ static void expect_key(const char *node, const char *value)
 	ck_assert_str_eq(front_read(&nic.front, XENHOST_BACK, node), value);
 }
 
+static void expect_mtu(int mtu)
+{
+	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+	struct ifreq ifr = { 0 };
+
+	strcpy(ifr.ifr_name, nic.tap);
+	ck_assert_int_eq(ioctl(s, SIOCGIFMTU, &ifr), 0);
+	ck_assert_int_eq(ifr.ifr_mtu, mtu);
+}
+
 START_TEST(keys)
 {
 	static const char *const offered[] = {
@@ -100,8 +110,6 @@ START_TEST(keys)
 	/* what is not there yet must not be offered */
 	static const char *const missing[] = { "feature-ctrl-ring", "feature-xdp-headroom",
 					       "feature-no-csum-offload" };
-	struct ifreq ifr = { 0 };
-	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	nic_create(&nic, &set, "keys", NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(offered); i++)
@@ -112,9 +120,7 @@ START_TEST(keys)
 	expect_key("multi-queue-max-queues", "4");
 	expect_key("hotplug-status", "connected");
 	expect_key("carrier", "0");
-	strcpy(ifr.ifr_name, nic.tap);
-	ck_assert_int_eq(ioctl(s, SIOCGIFMTU, &ifr), 0);
-	ck_assert_int_eq(ifr.ifr_mtu, 1500);
+	expect_mtu(1500);
 	nic_close(&nic);
 }
 END_TEST
@@ -212,13 +218,17 @@ START_TEST(late_buffers)
 }
 END_TEST
 
+/* as soon as a card is connected its interface has the MTU that goes with the front end's features */
 START_TEST(reconnects)
 {
-	nic_create(&nic, &set, "again", NULL);
+	nic_make(&nic, &set, "again", NULL);
+	front_write(&nic.front, XENHOST_FRONT, "mtu", "9000");
+	nic_start(&nic);
 	for (int i = 0; i < 10; i++) {
 		const struct nic_config config = { .split = i & 1, .sg = i & 2, .gso4 = i & 4 };
 
 		nic_connect(&nic, &config);
+		expect_mtu(config.sg ? 9000 : 1500);
 		nic_wire_up(&nic);
 		if (!(i & 1)) {
 			/* a front end that changes its mind removes its old keys */

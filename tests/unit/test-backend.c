@@ -42,6 +42,7 @@ static struct driver {
 	bool unplug_in_connect;		     /* the toolstack is faster than our answer */
 	bool waiting;			     /* the last probe said so */
 	int later;			     /* so many probes have to wait */
+	int later_connects;		     /* so many connects have to wait */
 	bool defer, continue_at_once;
 	int defer_result;
 	xenhost_device_t *dev;
@@ -94,6 +95,12 @@ static int on_connect(xenhost_device_t *dev)
 	ck_assert_int_eq(xenhost_device_printf(dev, "sectors", "%d", 100), 0);
 	if (driver.free_in_connect)
 		xenhost_backend_free(backend);
+	if (driver.later_connects > 0) {
+		driver.later_connects--;
+		if (driver.continue_at_once)
+			xenhost_device_continue(dev);
+		return XENHOST_LATER;
+	}
 	if (driver.kill_in_connect) {
 		driver.kill_in_connect = false;
 		test_daemon_kill(&xenstored);
@@ -1011,6 +1018,49 @@ START_TEST(probe_waits)
 }
 END_TEST
 
+/* so is a connect; it writes nothing before either, and no disconnect follows if the front end closes meanwhile */
+START_TEST(connect_waits)
+{
+	attach();
+	front_state("1");
+	driver.later_connects = 2;
+	start_backend(&quiet_ops);
+	front_state("3");
+	assert_calls("probe connect");
+	assert_state("2");
+	write_node(BACK_DIR, "something", "else");
+	front_state("4");
+	assert_calls("");
+	assert_node(BACK_DIR, "sectors", NULL);
+	xenhost_device_continue(driver.dev);
+	assert_calls("connect");
+	front_state("5");
+	assert_calls("");
+	assert_state("5");
+	front_state("6");
+	assert_calls("");
+	front_state("1");
+	xenhost_device_continue(driver.dev);
+	front_state("3");
+	assert_calls("connect");
+	assert_state("4");
+	assert_node(BACK_DIR, "sectors", "100");
+}
+END_TEST
+
+START_TEST(connect_continued_at_once)
+{
+	attach();
+	front_state("1");
+	driver.later_connects = 3;
+	driver.continue_at_once = true;
+	start_backend(&quiet_ops);
+	front_state("3");
+	assert_calls("probe connect connect connect connect");
+	assert_state("4");
+}
+END_TEST
+
 START_TEST(probe_continued_at_once)
 {
 	attach();
@@ -1258,7 +1308,7 @@ UNIT_MAIN_WITH("backend", setup, teardown, whole_life, written_node_by_node, mis
 	       successor_resumes, refuses_wrong_identity, ignores_other_names, freed_in_callbacks,
 	       reads_nodes, maps_and_binds, bad_arguments, store_restarts, store_restarts_empty,
 	       store_restarts_with_news, store_dies_in_probe, store_dies_in_connect, many_devices,
-	       probe_waits, probe_continued_at_once, removed_while_probe_waits,
-	       unplugged_while_probe_waits, freed_while_probe_waits, disconnect_waits,
-	       freed_while_disconnect_waits, no_waiting_when_freed, left_by_a_predecessor,
-	       looks_when_told, queues_and_orders, restricted_host)
+	       probe_waits, connect_waits, connect_continued_at_once, probe_continued_at_once,
+	       removed_while_probe_waits, unplugged_while_probe_waits, freed_while_probe_waits,
+	       disconnect_waits, freed_while_disconnect_waits, no_waiting_when_freed,
+	       left_by_a_predecessor, looks_when_told, queues_and_orders, restricted_host)

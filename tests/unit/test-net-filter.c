@@ -59,6 +59,98 @@ START_TEST(source)
 }
 END_TEST
 
+START_TEST(address_text)
+{
+	static const char *const bad[] = {
+		"192.0.2", "192.0.2.1 x", "::1::", "192.0.2.1/24",
+		"1111:2222:3333:4444:5555:6666:7777:8888:9999:0000:1111"
+	};
+	char many[NET_ADDRESSES_MAX * 8 + 8] = "";
+	struct net_addresses a;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		ck_assert_int_eq(net_addresses_parse(bad[i], &a), -EINVAL);
+		ck_assert_uint_eq(a.nr4 + a.nr6, 0);
+	}
+	ck_assert_int_eq(net_addresses_parse("", &a), 0);
+	ck_assert_uint_eq(a.nr4 + a.nr6, 0);
+	ck_assert_int_eq(net_addresses_parse(" 192.0.2.1,2001:db8::5  192.0.2.9\n", &a), 0);
+	ck_assert_uint_eq(a.nr4, 2);
+	ck_assert_uint_eq(a.nr6, 1);
+	ck_assert_mem_eq(a.v4[1], "\xc0\x00\x02\x09", 4);
+	ck_assert_uint_eq(a.v6[0][15], 5);
+	for (unsigned int i = 0; i < NET_ADDRESSES_MAX; i++)
+		strcat(many, "1.2.3.4 ");
+	ck_assert_int_eq(net_addresses_parse(many, &a), 0);
+	strcat(many, "1.2.3.4");
+	ck_assert_int_eq(net_addresses_parse(many, &a), -EINVAL);
+}
+END_TEST
+
+START_TEST(addresses)
+{
+	uint8_t f[100] = { 0 };
+	struct net_addresses a;
+
+	ck_assert_int_eq(net_addresses_parse("192.0.2.1 2001:db8::5", &a), 0);
+	/* IPv4, from .1, from .2, from nobody */
+	f[12] = 8;
+	memcpy(f + 26, "\xc0\x00\x02\x01", 4);
+	ck_assert(net_address_is(f, sizeof(f), &a));
+	ck_assert(net_address_is(f, 30, &a));
+	ck_assert(!net_address_is(f, 29, &a));
+	ck_assert(!net_address_is(f, 13, &a));
+	f[29] = 2;
+	ck_assert(!net_address_is(f, sizeof(f), &a));
+	memset(f + 26, 0, 4);
+	ck_assert(net_address_is(f, sizeof(f), &a));
+	/* ARP */
+	f[13] = 6;
+	ck_assert(net_address_is(f, 32, &a));
+	ck_assert(!net_address_is(f, 31, &a));
+	memcpy(f + 28, "\xc0\x00\x02\x01", 4);
+	ck_assert(net_address_is(f, sizeof(f), &a));
+	f[31] = 2;
+	ck_assert(!net_address_is(f, sizeof(f), &a));
+	/* a VLAN's, and what is not known */
+	f[12] = 0x81;
+	f[13] = 0;
+	ck_assert(!net_address_is(f, sizeof(f), &a));
+	f[12] = 0x88;
+	ck_assert(!net_address_is(f, sizeof(f), &a));
+}
+END_TEST
+
+START_TEST(addresses6)
+{
+	uint8_t f[100] = { 0 };
+	struct net_addresses a;
+
+	ck_assert_int_eq(net_addresses_parse("2001:db8::5", &a), 0);
+	f[12] = 0x86;
+	f[13] = 0xdd;
+	ck_assert(net_address_is(f, sizeof(f), &a));
+	memcpy(f + 22, a.v6[0], 16);
+	ck_assert(net_address_is(f, 38, &a));
+	ck_assert(!net_address_is(f, 37, &a));
+	f[37] = 6;
+	ck_assert(!net_address_is(f, sizeof(f), &a));
+	f[22] = 0xfe;
+	f[23] = 0x80;
+	ck_assert(net_address_is(f, sizeof(f), &a));
+	/* a neighbour's advertisement: of its own, of another's, cut */
+	f[20] = 58;
+	f[54] = 136;
+	memcpy(f + 62, a.v6[0], 16);
+	ck_assert(net_address_is(f, sizeof(f), &a));
+	ck_assert(!net_address_is(f, 77, &a));
+	f[77] = 6;
+	ck_assert(!net_address_is(f, sizeof(f), &a));
+	f[54] = 135;
+	ck_assert(net_address_is(f, sizeof(f), &a));
+}
+END_TEST
+
 START_TEST(list)
 {
 	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -101,6 +193,9 @@ int main(void)
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, mac_text);
 	tcase_add_test(tc, source);
+	tcase_add_test(tc, address_text);
+	tcase_add_test(tc, addresses);
+	tcase_add_test(tc, addresses6);
 	tcase_add_test(tc, list);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

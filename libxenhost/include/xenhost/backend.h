@@ -16,8 +16,9 @@
  * and neither remove (of that probe) nor disconnect (of that connect) follows.
  * After remove the same device may be probed again, with its data NULL, when the front end comes back.
  * A probe that has to wait returns XENHOST_LATER: it is called again, with the data it has set, after
- * xenhost_device_continue(), or remove is, if the device goes in the meantime. A disconnect that has to
- * wait calls xenhost_device_defer(). Nothing of this may block: other devices are served by the same thread.
+ * xenhost_device_continue(), or remove is, if the device goes in the meantime. So does a connect, which must not
+ * have anything of the front end's in use then: that may close or go without a disconnect. A disconnect that has
+ * to wait calls xenhost_device_defer(). Nothing of this may block: other devices are served by the same thread.
  * What probe, connect and event write with xenhost_device_printf() reaches the store together with the
  * change of state, in one transaction, after they have returned; of event only if it changes something.
  * A device whose state is Connected when the back end starts was a predecessor's: it is probed and
@@ -49,7 +50,7 @@ typedef struct xenhost_device xenhost_device_t;
 #define XENHOST_STATE_RECONFIGURING 7u
 #define XENHOST_STATE_RECONFIGURED 8u
 
-#define XENHOST_LATER 1 /* result of probe */
+#define XENHOST_LATER 1 /* result of probe and connect */
 
 struct xenhost_backend_ops {
 	size_t size;	  /* sizeof(struct xenhost_backend_ops): members are only ever appended */

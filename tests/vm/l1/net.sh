@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The networks of two guests (network.sh) with KILLS (the argument) ends of xenhost-netbackd.
+# The networks of two guests (network.sh) with KILLS (the argument) ends of xenhost-netbackd; cards of two queues, which
+# both are used; small packets of UDP.
 #
-# shellcheck disable=SC2034,SC2086,SC2154 # no blanks in our paths, variables of what is sourced
+# shellcheck disable=SC2034,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
 # shellcheck source-path=SCRIPTDIR source=harness.sh
 . "${XH_HARNESS:-/harness.sh}"
@@ -13,11 +14,40 @@
 
 boot_limit=120
 
+# used NUMBER: frames that the guest's card on the bridge has sent by this queue
+used()
+{
+	xenhost net stat one $card_one $1 | sed -n 's/^tx-frames *//p'
+}
+
+# connections are spread over the queues by their ports
+both_queues()
+{
+	in_guest one "test -d /sys/class/net/eth1/queues/tx-1 && iperf3 -c $bridge.3 -P 8 -t 4" || return
+	note "frames by queue: $(used 0), $(used 1)"
+	[ "$(used 0)" -gt 100 ] && [ "$(used 1)" -gt 100 ]
+}
+
+# most of them may be lost, as the sender is not slowed down; none may stop the card
+small_packets()
+{
+	in_guest one "iperf3 -c $bridge.3 -u -b 0 -l 60 -t 10" && in_guest one "iperf3 -c $bridge.3 -u -b 0 -l 60 -t 10 -R" &&
+		in_guest one "ping -c 3 -W 20 $bridge.3"
+}
+
+net_more()
+{
+	check net/queues both_queues
+	check net/small-packets small_packets
+}
+
 modprobe -a kvm-amd tun bridge 2>/dev/null
+# L1 has one CPU, so it would be one
+args_netback='--queues 2 --threads 2'
 check daemons start_daemons
 check net/prepare net_prepare
-configure one "$cmdline" 'memory = 224M' 'net = tap=xh0'
-configure two "$cmdline" 'memory = 224M' 'net = user' 'publish = 5301:5201'
+configure one "$cmdline" 'memory = 224M' 'vcpus = 2' 'net = tap=xh0'
+configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'net = user' 'publish = 5301:5201'
 supervise one
 supervise two
 check one/up up one $boot_limit
