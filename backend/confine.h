@@ -9,7 +9,7 @@
 
 struct filter;
 
-/* loops, other threads, the host, the C library: what all back ends need (common/filter.h) */
+/* other threads, the host: what all back ends need beside what all programs do (common/filter.h) */
 extern const struct filter confine_base;
 
 /*

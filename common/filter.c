@@ -19,6 +19,46 @@
 #define SANITIZED 0
 #endif
 
+static const int basics[] = {
+	/* what is open */
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(close),
+	SCMP_SYS(fstat),
+	/* sockets that are there */
+	SCMP_SYS(connect),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(sendto),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt),
+	/* event loops */
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(timerfd_settime),
+	/* the C library */
+	SCMP_SYS(munmap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(futex),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
 /* no bug of ours comes here */
 static const int deadly[] = {
 	SCMP_SYS(execve),      SCMP_SYS(execveat),
@@ -58,6 +98,8 @@ static int add_common(scmp_filter_ctx ctx)
 	static const int maps[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
 	int r = 0;
 
+	for (size_t i = 0; i < ARRAY_SIZE(basics) && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, basics[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(deadly) && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(maps) && r == 0; i++)

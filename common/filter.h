@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Filters of system calls (seccomp) for processes that read what guests write. What is on no list fails with
- * EPERM; what only an attacker would try ends the process. The same for all: memory is never executable, and
- * signals go to our own threads.
+ * EPERM; what only an attacker would try ends the process. The same for all: what event loops, sockets that are
+ * there and the C library need is permitted, memory is never executable, and signals go to our own threads.
  */
 #ifndef COMMON_FILTER_H
 #define COMMON_FILTER_H
