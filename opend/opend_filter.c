@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -65,7 +66,8 @@ static const int always[] = {
 };
 
 static const unsigned long requests[] = { FIONREAD,	   TUNSETIFF,	  TUNGETIFF,
-					  TUNSETVNETHDRSZ, TUNSETOFFLOAD, TUNSETCARRIER };
+					  TUNSETVNETHDRSZ, TUNSETOFFLOAD, TUNSETCARRIER,
+					  SIOCGIFINDEX };
 
 static const int commands[] = { F_DUPFD_CLOEXEC, F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_OFD_SETLK };
 
