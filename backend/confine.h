@@ -2,6 +2,7 @@
 /*
  * A back end that was taken over by a guest shall have little to gain: no capability, no new program, no
  * other process's memory, no network, no file by its name, and of the system calls those that a back end needs.
+ * (Where io_uring is needed, the network is left to the unit: what a ring does no filter sees.)
  */
 #ifndef BACKEND_CONFINE_H
 #define BACKEND_CONFINE_H

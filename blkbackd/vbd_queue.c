@@ -44,10 +44,9 @@
 #define MERGE_ROOM BLK_SEGS_MAX
 #define SPURIOUS_MAX 32u /* events without work, one behind the other */
 #define SPURIOUS_PAUSE_US 2000
-#define ALONE_NS \
-	5000000u /* without work for the worker's other queues, one of them may keep it waiting */
-#define PASS_NS 500000u /* so long it may go on before the loop has its turn */
-#define START_EARLY 8u	/* requests, when the disk has nothing to do */
+#define ALONE_NS 5000000u /* without work for other queues, one may keep the worker waiting */
+#define PASS_NS 500000u	  /* so long it may go on before the loop has its turn */
+#define START_EARLY 8u	  /* requests, when the disk has nothing to do */
 
 struct vbd_req {
 	struct list link; /* in free, parked, held or answered */
@@ -85,8 +84,9 @@ struct vbd_queue {
 	bool resumed;
 	bool broken;
 	bool closing;
-	bool event_off; /* the front end has woken us for nothing too often */
-	struct vbd_req *barrier;
+	bool event_off;		 /* the front end has woken us for nothing too often */
+	struct vbd_req *barrier; /* waits for those before it, then runs */
+	bool barrier_runs;	 /* all before it are answered */
 	struct list free, parked, held, answered;
 	struct letter start, stop, stopped, kick, broke, lost, connect;
 	_Atomic(struct nbd_handle *) handle; /* on its way to the engine */
@@ -172,7 +172,8 @@ static void queue_publish(struct vbd_queue *q)
 
 static void barrier_go(struct vbd_queue *q)
 {
-	if (q->barrier && q->nr_active == 1)
+	q->barrier_runs = q->barrier && q->nr_active == 1;
+	if (q->barrier_runs)
 		request_start_flush(q->barrier);
 }
 
@@ -308,10 +309,7 @@ static void request_start_data(struct vbd_req *req)
 
 /* --- flushes --- */
 
-/*
- * A front end that sees a flush fail stops flushing and goes on as if all were well, so this is the
- * one error that is not told: the response is held until the device goes.
- */
+/* Front ends that see a flush fail go on without: this one error is not told, the response is held. */
 static void on_flush_done(struct blk_io_op *op, int result)
 {
 	struct vbd_req *req = list_entry(op, struct vbd_req, io);
@@ -328,6 +326,8 @@ static void on_flush_done(struct blk_io_op *op, int result)
 			request_answer(req, BLKIF_RSP_ERROR);
 		else
 			request_put_aside(req, &q->held);
+		if (req != q->barrier)
+			barrier_go(q);
 		return;
 	}
 	count(&q->stats.flushes, 1);
@@ -608,6 +608,9 @@ static void on_stopped(struct letter *letter)
 /* To be called last: the main thread may free the queue before this returns. */
 static void queue_stop_if_idle(struct vbd_queue *q)
 {
+	/* what it waits for was put aside: so is it, and a successor does it behind them */
+	if (q->closing && q->barrier && !q->barrier_runs && q->nr_active == 1)
+		request_put_aside(steal_ptr(&q->barrier), &q->parked);
 	if (!q->closing || q->nr_active > 0)
 		return;
 	queue_publish(q);
@@ -759,6 +762,8 @@ static void on_batch(void *data)
 	struct vbd_queue *q = data;
 
 	queue_publish(q);
+	if (q->nr_active == 0 && q->polling.window > 0)
+		queue_run(q); /* the front end is about to go on */
 	queue_stop_if_idle(q);
 }
 

@@ -13,6 +13,8 @@
 #include "common/log.h"
 #include "dbusd/bus.h"
 
+#define MESSAGES_MAX 64 /* at once, then bridged and signals have their turn */
+
 /* What needs which right; what is not here is a command. */
 static const struct {
 	const char *interface, *member; /* member NULL: all */
@@ -124,12 +126,13 @@ static int wait_for_bus(struct bus *b)
 static void on_bus(evutil_socket_t fd, short what, void *data)
 {
 	struct bus *b = data;
-	int r;
+	int r = 1;
 
-	do
+	for (int i = 0; i < MESSAGES_MAX && r > 0; i++)
 		r = sd_bus_process(b->bus, NULL);
-	while (r > 0);
-	if (r == 0)
+	if (r > 0)
+		bus_kick(b);
+	else if (r == 0)
 		r = wait_for_bus(b);
 	if (r < 0)
 		b->lost(b, r);

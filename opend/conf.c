@@ -129,60 +129,34 @@ static int parse_key(struct parser *ps, char *line)
 		[CONF_WRITABLE] = "writable", [CONF_READONLY] = "readonly", [CONF_NBD] = "nbd",
 		[CONF_TAP] = "tap",	      [CONF_BRIDGE] = "bridge",
 	};
-	char *eq = strchr(line, '=');
-	size_t len;
+	char *value = conf_text_value(line);
 
-	if (!eq)
+	if (!value)
 		return fail(ps, "a line is key = value");
 	if (!ps->service)
 		return fail(ps, "a section [service NAME] comes first");
-	len = (size_t)(eq - line);
-	while (len > 0 && strchr(" \t", line[len - 1]))
-		len--;
-	line[len] = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!strcmp(line, keys[i]))
-			return add_pattern(ps, (enum conf_kind)i, eq + 1 + strspn(eq + 1, " \t"));
+			return add_pattern(ps, (enum conf_kind)i, value);
 	return fail(ps, "a service has writable, readonly, nbd, tap and bridge, not this");
 }
 
-static int parse_line(struct parser *ps, const char *text, size_t len)
+static int parse_line(void *data, char *line, size_t len, const char **ret_why)
 {
-	char line[CONF_LINE_MAX];
-	const char *why;
-	int n = conf_text_line(text, len, line, &why);
+	struct parser *ps = data;
+	int r = *line == '[' ? parse_section(ps, line, len) : parse_key(ps, line);
 
-	if (n < 0)
-		return fail(ps, why);
-	if (n == 0)
-		return 0;
-	return *line == '[' ? parse_section(ps, line, (size_t)n) : parse_key(ps, line);
+	if (r < 0)
+		*ret_why = ps->why;
+	return r;
 }
 
-int conf_parse(struct conf *conf, const char *text, size_t len, unsigned int *ret_line,
-	       const char **ret_why)
+int conf_parse(struct conf *conf, const char *text, size_t len, struct conf_mistake *ret_mistake)
 {
-	struct parser ps = { .conf = conf, .why = "the file is too long" };
-	int r = len > CONF_FILE_MAX ? -EINVAL : 0;
-	unsigned int line = 1;
+	struct parser ps = { .conf = conf };
 
 	conf->nr_services = 0;
-	while (r == 0 && len > 0) {
-		const char *end = memchr(text, '\n', len);
-		size_t n = end ? (size_t)(end - text) : len;
-
-		r = parse_line(&ps, text, n);
-		if (r < 0 || !end)
-			break;
-		text += n + 1;
-		len -= n + 1;
-		line++;
-	}
-	if (r < 0) {
-		*ret_line = line;
-		*ret_why = ps.why;
-	}
-	return r;
+	return conf_text_lines(text, len, CONF_FILE_MAX, parse_line, &ps, ret_mistake);
 }
 
 bool conf_allows(const struct conf *conf, const char *service, enum conf_kind kind,

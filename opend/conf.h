@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/conf_text.h"
 #include "common/service.h"
 
 #define CONF_FILE_MAX 65536
@@ -40,9 +41,8 @@ struct conf {
 	struct conf_service services[SERVICE_MAX];
 };
 
-/* conf->any stays as it is. -EINVAL: *ret_line (from 1) and *ret_why say what is wrong */
-int conf_parse(struct conf *conf, const char *text, size_t len, unsigned int *ret_line,
-	       const char **ret_why);
+/* conf->any stays as it is. -EINVAL: *ret_mistake says what is wrong */
+int conf_parse(struct conf *conf, const char *text, size_t len, struct conf_mistake *ret_mistake);
 
 bool conf_allows(const struct conf *conf, const char *service, enum conf_kind kind,
 		 const char *name);

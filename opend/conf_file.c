@@ -13,8 +13,7 @@
 int conf_read(const char *path, struct conf *conf)
 {
 	_cleanup_free_ char *text = malloc(CONF_FILE_MAX + 1);
-	const char *why = "";
-	unsigned int line = 0;
+	struct conf_mistake m;
 	size_t len = 0;
 	int r = text ? conf_text_read(path, text, CONF_FILE_MAX + 1, &len) : -ENOMEM;
 
@@ -25,8 +24,8 @@ int conf_read(const char *path, struct conf *conf)
 			path, strerror(-r));
 		return r;
 	}
-	r = conf_parse(conf, text, len, &line, &why);
+	r = conf_parse(conf, text, len, &m);
 	if (r < 0)
-		log_error("%s, line %u: %s; opend.conf(5) has the whole", path, line, why);
+		log_error("%s, line %u: %s; opend.conf(5) has the whole", path, m.line, m.why);
 	return r;
 }

@@ -31,8 +31,11 @@ for page in "$man"/*.pod; do
 	done
 done
 for page in "$man"/*.3.pod; do
-	for section in 'RETURN VALUE' ERRORS EXAMPLES; do
+	for section in 'RETURN VALUE' ERRORS NOTES EXAMPLES; do
 		grep -q "^=head1 $section\$" "$page" || fail "$page: no section $section"
+	done
+	for item in Threads Blocking Ownership Units ABI; do
+		sed -n '/^=head1 NOTES/,/^=head1 EXAMPLES/p' "$page" | grep -q "^=item B<$item>" || fail "$page: no note on $item"
 	done
 done
 symbols=$(sed -n 's/^\t\t\(xenhost_[a-z0-9_]*\);$/\1/p' "$SRCDIR/libxenhost/libxenhost.map")

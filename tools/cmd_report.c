@@ -159,7 +159,8 @@ static int pack(const struct report *r, const char *archive)
 	int status;
 	pid_t pid;
 
-	if (fd < 0)
+	/* one that was there before may be open to others */
+	if (fd < 0 || fchmod(fd, 0600) < 0)
 		return -errno;
 	pid = fork();
 	if (pid == 0) {
@@ -174,7 +175,10 @@ static int pack(const struct report *r, const char *archive)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	(void)unlink(archive); /* half an archive is none */
+	return WIFEXITED(status) && WEXITSTATUS(status) == 127 ? -ENOPKG : -EIO;
 }
 
 static int set_environment(const struct report *r)
@@ -228,7 +232,8 @@ static int make(struct report *r, const char *archive)
 	if (e == 0)
 		e = pack(r, archive);
 	if (e < 0)
-		log_error("cannot make the report %s: %s", archive, strerror(-e));
+		log_error("cannot make the report %s: %s", archive,
+			  e == -ENOPKG ? "there is no tar; install the package tar" : strerror(-e));
 	(void)nftw(r->temporary, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	return e;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For programs of others that we start and that read what a guest wrote: no file but those named here can be reached,
- * no network, no other process, no right of root's beyond reading and writing what is named. All is prepared by
+ * no socket but those it is given, no other process, no right of root's beyond reading and writing what is named. All is prepared by
  * the parent; jail_enter() is for between fork(2) and exec, in a process that has threads.
  */
 #ifndef TOOLS_JAIL_H

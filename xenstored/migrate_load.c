@@ -12,9 +12,12 @@
 #include "xenstored/conn.h"
 #include "xenstored/domain.h"
 #include "xenstored/idmap.h"
+#include "xenstored/journal_wire.h"
 #include "xenstored/migrate.h"
 #include "xenstored/server.h"
 #include "xenstored/stream_wire.h"
+
+_Static_assert(STREAM_PERMS_MAX <= JOURNAL_PERMS_MAX, "what is read can be kept");
 
 struct load {
 	struct server *s;

@@ -226,7 +226,8 @@ static void on_connect(evutil_socket_t listen_fd, short what, void *data)
 	}
 }
 
-static int bind_path(const char *path, int *ret_fd)
+/* a service domain's: whoever has our group may be it, as with the sockets of bridged and opend */
+static int bind_path(const char *path, bool service, int *ret_fd)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -240,7 +241,7 @@ static int bind_path(const char *path, int *ret_fd)
 	memcpy(addr.sun_path, path, strlen(path));
 	if (unlink(path) < 0 && errno != ENOENT) /* of a predecessor: the lock says it is gone */
 		return -errno;
-	mask = umask(0177);
+	mask = umask(service ? 0117 : 0177);
 	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
 	umask(mask);
 	if (r == 0 && listen(fd, BACKLOG) < 0)
@@ -268,7 +269,7 @@ static void listener_free(struct listener *l)
 static int listener_open(struct listener *l)
 {
 	if (l->fd < 0) {
-		int r = bind_path(l->path, &l->fd);
+		int r = bind_path(l->path, l->domain->domid != 0, &l->fd);
 
 		if (r < 0)
 			return r;

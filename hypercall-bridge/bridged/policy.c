@@ -21,7 +21,6 @@ enum section {
 struct parser {
 	struct policy *p;
 	enum section section;
-	unsigned int line;
 	const char *why;
 };
 
@@ -214,16 +213,10 @@ static int parse_section(struct parser *ps, char *line, size_t len)
 /* key = value */
 static int parse_key(struct parser *ps, char *line)
 {
-	char *eq = strchr(line, '='), *value;
-	size_t len;
+	char *value = conf_text_value(line);
 
-	if (!eq)
+	if (!value)
 		return fail(ps, "a line is key = value");
-	len = (size_t)(eq - line);
-	while (len > 0 && strchr(" \t", line[len - 1]))
-		len--;
-	line[len] = '\0';
-	value = eq + 1 + strspn(eq + 1, " \t");
 	switch (ps->section) {
 	case SECTION_SERVICE:
 		return service_key(ps, line, value);
@@ -236,42 +229,22 @@ static int parse_key(struct parser *ps, char *line)
 	}
 }
 
-static int parse_line(struct parser *ps, const char *text, size_t len)
+static int parse_line(void *data, char *line, size_t len, const char **ret_why)
 {
-	char line[CONF_LINE_MAX];
-	const char *why;
-	int n = conf_text_line(text, len, line, &why);
+	struct parser *ps = data;
+	int r = *line == '[' ? parse_section(ps, line, len) : parse_key(ps, line);
 
-	if (n < 0)
-		return fail(ps, why);
-	if (n == 0)
-		return 0;
-	return *line == '[' ? parse_section(ps, line, (size_t)n) : parse_key(ps, line);
+	if (r < 0)
+		*ret_why = ps->why;
+	return r;
 }
 
-int policy_parse(struct policy *p, const char *text, size_t len, unsigned int *ret_line,
-		 const char **ret_why)
+int policy_parse(struct policy *p, const char *text, size_t len, struct conf_mistake *ret_mistake)
 {
-	struct parser ps = { .p = p, .line = 1, .why = "the file is too long" };
-	int r = len > POLICY_FILE_MAX ? -EINVAL : 0;
+	struct parser ps = { .p = p };
 
 	policy_init(p);
-	while (r == 0 && len > 0) {
-		const char *end = memchr(text, '\n', len);
-		size_t n = end ? (size_t)(end - text) : len;
-
-		r = parse_line(&ps, text, n);
-		if (r < 0 || !end)
-			break;
-		text += n + 1;
-		len -= n + 1;
-		ps.line++;
-	}
-	if (r < 0) {
-		*ret_line = ps.line;
-		*ret_why = ps.why;
-	}
-	return r;
+	return conf_text_lines(text, len, POLICY_FILE_MAX, parse_line, &ps, ret_mistake);
 }
 
 /* --- questions --- */

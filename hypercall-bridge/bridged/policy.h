@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/bridge.h"
+#include "common/conf_text.h"
 #include "common/service.h"
 
 #define POLICY_FILE_MAX 65536
@@ -49,9 +50,8 @@ struct policy {
 /* nothing is said */
 void policy_init(struct policy *p);
 
-/* -EINVAL: *ret_line (from 1) and *ret_why say what is wrong; p is not to be used then */
-int policy_parse(struct policy *p, const char *text, size_t len, unsigned int *ret_line,
-		 const char **ret_why);
+/* -EINVAL: *ret_mistake says what is wrong; p is not to be used then */
+int policy_parse(struct policy *p, const char *text, size_t len, struct conf_mistake *ret_mistake);
 
 /* may the service have to do with the guest at all: ports, memory */
 bool policy_may_serve(const struct policy *p, const char *service, const char *guest);

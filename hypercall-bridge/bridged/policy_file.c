@@ -13,8 +13,7 @@
 int policy_read(const char *path, struct policy *p)
 {
 	_cleanup_free_ char *text = NULL;
-	unsigned int line;
-	const char *why;
+	struct conf_mistake m;
 	size_t len = 0;
 	int r;
 
@@ -27,8 +26,8 @@ int policy_read(const char *path, struct policy *p)
 		log_error("cannot read %s: %s", path, strerror(-r));
 		return r;
 	}
-	r = policy_parse(p, text, len, &line, &why);
+	r = policy_parse(p, text, len, &m);
 	if (r < 0)
-		log_error("%s, line %u: %s; bridge.conf(5) has the whole", path, line, why);
+		log_error("%s, line %u: %s; bridge.conf(5) has the whole", path, m.line, m.why);
 	return r;
 }

@@ -250,8 +250,8 @@ static double io_many(void *data, unsigned int n)
 static bool bench_grants(const char *threads)
 {
 	char one[64], many[64];
-	struct bench_pair translate = { one, translate_put, cas_pair, NULL, 300000, 300000, 3 };
-	struct bench_pair batch = { many, io_many, io_one, NULL, 20000, 300000, 12 };
+	struct bench_pair translate = { one, translate_put, cas_pair, NULL, 2000000, 2000000, 3 };
+	struct bench_pair batch = { many, io_many, io_one, NULL, 100000, 1500000, 12 };
 	bool good;
 
 	snprintf(one, sizeof(one), "translate-put-%s", threads);

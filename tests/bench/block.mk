@@ -2,7 +2,7 @@
 # "make bench-block": disks beside bare io_uring and qemu-storage-daemon. On an idle machine.
 EXTRA_PROGRAMS += bench/bench-block
 bench_bench_block_SOURCES = bench/bench-block.c bench/bench.c bench/bench.h \
-	bench/vhost_blk.c bench/vhost_blk.h support/disk.c support/disk.h $(LOOPBACK_SOURCES)
+	bench/vhost_blk.c bench/vhost_blk.h
 bench_bench_block_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 bench_bench_block_CFLAGS = $(LOOPBACK_CFLAGS) $(LIBURING_CFLAGS)
 bench_bench_block_LDADD = $(LOOPBACK_LIBS) $(LIBURING_LIBS)

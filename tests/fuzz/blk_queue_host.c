@@ -27,6 +27,8 @@ static struct {
 	int event_fd;
 	unsigned int failures;
 	bool stopped;
+	bool hold;
+	struct list slow;
 } h;
 
 uint8_t *host_init(void)
@@ -44,7 +46,8 @@ void host_reset(void)
 		memset(h.pages[i], 0x80 + (int)i, 4096);
 	memset(h.uses, 0, sizeof(h.uses));
 	h.failures = 0;
-	h.stopped = false;
+	h.stopped = h.hold = false;
+	list_init(&h.slow);
 	host_remember();
 }
 
@@ -242,11 +245,36 @@ void vbd_nbd_lost(struct vbd *vbd)
 	abort();
 }
 
-/* as the thread of discards does, later */
+/* as the thread of discards does: later, perhaps much later */
 void blk_slow_submit(struct blk_slow *slow, struct blk_slow_op *op)
 {
-	op->result = 0;
-	mailbox_post(op->box, &op->letter);
+	list_init(&op->link);
+	list_append(&h.slow, &op->link);
+	if (!h.hold)
+		host_end_discards(0);
+}
+
+void host_end_discards(int result)
+{
+	while (!list_empty(&h.slow)) {
+		struct blk_slow_op *op = list_entry(h.slow.next, struct blk_slow_op, link);
+
+		list_remove(&op->link);
+		op->result = result;
+		mailbox_post(op->box, &op->letter);
+	}
+}
+
+void host_hold_discards(bool hold)
+{
+	h.hold = hold;
+	if (!hold)
+		host_end_discards(0);
+}
+
+bool host_holds_discards(void)
+{
+	return h.hold;
 }
 
 /* --- servers: none here --- */

@@ -21,5 +21,9 @@ void host_forget_uses(void);  /* the process has ended */
 unsigned int host_failures(void);
 bool host_stopped(void);
 void host_signal(void);
+/* discards take long until they are not held any more, or are ended so */
+void host_hold_discards(bool hold);
+bool host_holds_discards(void);
+void host_end_discards(int result);
 
 #endif

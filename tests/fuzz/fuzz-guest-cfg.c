@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/fuzz_text.h"
 #include "tools/guest.h"
 #include "tools/guest_cfg.h"
 
@@ -60,17 +61,12 @@ static void check_guest(const struct guest *g)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = malloc(size ? size : 1); /* just as long as it says */
 	struct guest g;
 	struct guest_cfg c = { .guest = &g };
-	unsigned int lines = 1;
+	unsigned int lines;
+	char *text = fuzz_text(data, size, &lines);
 	int r;
 
-	check(text != NULL);
-	if (size)
-		memcpy(text, data, size);
-	for (size_t i = 0; i < size; i++)
-		lines += text[i] == '\n';
 	guest_init(&g);
 	r = guest_cfg_parse(&c, text, size);
 	if (r < 0)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "opend/conf.h"
+#include "tests/support/fuzz_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,17 +44,12 @@ static void check_list(const struct conf *conf, const struct conf_service *s, en
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct conf conf;
-	char *text = malloc(size ? size : 1); /* just as long as it says */
-	unsigned int line = 0, lines = 1;
-	const char *why = NULL;
+	struct conf_mistake m = { 0 };
+	unsigned int lines;
+	char *text = fuzz_text(data, size, &lines);
 
-	check(text != NULL);
-	if (size)
-		memcpy(text, data, size);
-	for (size_t i = 0; i < size; i++)
-		lines += text[i] == '\n';
-	if (conf_parse(&conf, text, size, &line, &why) < 0) {
-		check(line >= 1 && line <= lines && why);
+	if (conf_parse(&conf, text, size, &m) < 0) {
+		check(m.line >= 1 && m.line <= lines && m.why);
 	} else {
 		check(conf.nr_services <= SERVICE_MAX);
 		for (unsigned int i = 0; i < conf.nr_services; i++)

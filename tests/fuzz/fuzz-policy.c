@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hypercall-bridge/bridged/policy.h"
+#include "tests/support/fuzz_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,19 +53,14 @@ static void check_policy(const struct policy *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct policy p;
-	char *text = malloc(size ? size : 1); /* just as long as it says */
-	unsigned int line = 0, lines = 1;
-	const char *why = NULL;
+	struct conf_mistake m = { 0 };
+	unsigned int lines;
+	char *text = fuzz_text(data, size, &lines);
 
-	check(text != NULL);
-	if (size)
-		memcpy(text, data, size);
-	for (size_t i = 0; i < size; i++)
-		lines += text[i] == '\n';
-	if (policy_parse(&p, text, size, &line, &why) == 0)
+	if (policy_parse(&p, text, size, &m) == 0)
 		check_policy(&p);
 	else
-		check(line >= 1 && line <= lines && why);
+		check(m.line >= 1 && m.line <= lines && m.why);
 	free(text);
 	return 0;
 }

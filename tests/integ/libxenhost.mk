@@ -28,7 +28,7 @@ EXTRA_DIST += integ/example.sh
 # services killed with grants in use
 check_PROGRAMS += integ/grant-marks
 TESTS += integ/grant-marks
-integ_grant_marks_SOURCES = integ/grant-marks.c $(LOOPBACK_SOURCES)
+integ_grant_marks_SOURCES = integ/grant-marks.c
 integ_grant_marks_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_grant_marks_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_grant_marks_LDADD = $(LOOPBACK_LIBS)
@@ -36,7 +36,7 @@ integ_grant_marks_LDADD = $(LOOPBACK_LIBS)
 # their hypercalls
 check_PROGRAMS += integ/loopguest-hypercalls
 TESTS += integ/loopguest-hypercalls
-integ_loopguest_hypercalls_SOURCES = integ/loopguest-hypercalls.c $(LOOPBACK_SOURCES)
+integ_loopguest_hypercalls_SOURCES = integ/loopguest-hypercalls.c
 integ_loopguest_hypercalls_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_loopguest_hypercalls_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_loopguest_hypercalls_LDADD = $(LOOPBACK_LIBS)
@@ -51,11 +51,12 @@ EXTRA_DIST += integ/kills.py integ/kills.sh integ/loopguest.sh
 # one list of calls over every transport
 check_PROGRAMS += integ/transports integ/transports-fake
 TESTS += integ/transports integ/transports-fake
-integ_transports_SOURCES = integ/transports.c $(LOOPBACK_SOURCES)
+integ_transports_SOURCES = integ/transports.c
 integ_transports_CPPFLAGS = $(LOOPBACK_CPPFLAGS) -DPLUGIN_DIR='"$(abs_builddir)/.libs"'
 integ_transports_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_transports_LDADD = $(LOOPBACK_LIBS)
-integ_transports_fake_SOURCES = integ/transports.c
-integ_transports_fake_CPPFLAGS = $(AM_CPPFLAGS) -DWORLD_FAKE
+integ_transports_fake_SOURCES = integ/transports.c support/daemon.c support/daemon.h ../tools/keeper.c ../tools/keeper.h \
+	../tools/process.c ../tools/process.h
+integ_transports_fake_CPPFLAGS = $(LOOPBACK_CPPFLAGS) -DWORLD_FAKE -DTOP_BUILDDIR='"$(abs_top_builddir)"'
 integ_transports_fake_CFLAGS = $(LOOPBACK_CFLAGS)
-integ_transports_fake_LDADD = $(top_builddir)/libxenhost/libcore.la $(CHECK_LIBS)
+integ_transports_fake_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(CHECK_LIBS)

@@ -236,6 +236,34 @@ START_TEST(one_bad_segment)
 }
 END_TEST
 
+/*
+ * XSA-229: neighbours on the disk, done as one, into neighbouring frames of which only the first is granted:
+ * what is next to it in memory is not next to it for us.
+ */
+START_TEST(adjacent_frames)
+{
+	struct disk_request *q = &disk.requests[0];
+	uint8_t op;
+	int16_t status;
+
+	disk_open(&disk, &set, "adjacent", "w", false);
+	ck_assert_uint_eq(q->frames[1], q->frames[0] + 1);
+	memset(guest_page(disk.guest, q->frames[1]), 0xee, XENHOST_PAGE_SIZE);
+	disk_submit(&disk, 0, BLKIF_OP_READ, 0, 8, false);
+	memcpy(disk_put_header(&disk, 1, BLKIF_OP_READ, 1, 8) + 24, "\x9f\x0f\0\0\0\7", 6);
+	disk_publish(&disk);
+	for (int i = 0; i < 2; i++) {
+		uint64_t id = disk_next_response(&disk, &op, &status);
+
+		ck_assert_int_eq(status, id == 0 ? BLKIF_RSP_OKAY : BLKIF_RSP_ERROR);
+	}
+	disk_give_back(&disk, q);
+	for (unsigned int i = 0; i < XENHOST_PAGE_SIZE; i++)
+		ck_assert_uint_eq(((uint8_t *)guest_page(disk.guest, q->frames[1]))[i], 0xee);
+	disk_close(&disk);
+}
+END_TEST
+
 START_TEST(readonly_disk)
 {
 	uint32_t gref;
@@ -760,6 +788,26 @@ START_TEST(stops_and_goes_on)
 }
 END_TEST
 
+/* A barrier that waits for a request which the disk stopped at must not keep it from being taken away. */
+START_TEST(barrier_behind_an_error)
+{
+	disk_make_image(&set, "barred", other.path, sizeof(other.path));
+	disk_prepare(&disk, &set, "barred", "w", other.path);
+	strcpy(disk.path, other.path);
+	front_write(&disk.front, XENHOST_BACK, "rerror", "stop");
+	front_start(&disk.front);
+	disk_connect(&disk, _i, XENHOST_STATE_INITIALISED);
+	ck_assert_int_eq(truncate(disk.path, SECTORS * 256), 0);
+	disk_submit(&disk, 0, BLKIF_OP_READ, SECTORS - 88, 88, false);
+	disk_submit(&disk, 1, BLKIF_OP_WRITE_BARRIER, 64, 8, false);
+	disk_publish(&disk);
+	while (!strstr(disk_order(&disk, "stat"), "state=stopped"))
+		;
+	disk_disconnect(&disk);
+	disk_close(&disk);
+}
+END_TEST
+
 START_TEST(read_errors_are_told)
 {
 	uint32_t gref;
@@ -946,6 +994,12 @@ START_TEST(storm_of_events)
 END_TEST
 
 /* XSA-350, 374, 441: comes and goes as it likes, with requests under way, broken rings and kicks */
+/* asks for the statistics, and does not wait for them */
+static void ask_for_stats(unsigned int number)
+{
+	front_write(&disk.front, XENHOST_BACK, "xenhost-control", "%u stat", number);
+}
+
 START_TEST(states_at_random)
 {
 	disk_create(&disk, &set, "states", "w");
@@ -956,6 +1010,7 @@ START_TEST(states_at_random)
 		if (disk.nr_queues == 1)
 			front_write(&disk.front, XENHOST_FRONT, "multi-queue-num-queues", "1");
 		front_set_state(&disk.front, 3 + (unsigned int)random() % 2);
+		ask_for_stats(10000 + (unsigned int)i);
 		while (disk.inflight < 20 && disk_submit_random(&disk, 0))
 			;
 		disk_publish(&disk);
@@ -965,6 +1020,7 @@ START_TEST(states_at_random)
 			guest_port_notify(&disk.queues[k].port);
 		if (random() % 2)
 			front_set_state(&disk.front, XENHOST_STATE_CLOSING);
+		ask_for_stats(20000 + (unsigned int)i);
 		front_set_state(&disk.front, XENHOST_STATE_CLOSED);
 		front_wait(&disk.front, XENHOST_STATE_CLOSED);
 		disk_release_rings(&disk);
@@ -1091,6 +1147,7 @@ static int run_tests(void)
 	tcase_add_test(tc, unplug);
 	tcase_add_loop_test(tc, bad_requests, 0, 2);
 	tcase_add_test(tc, one_bad_segment);
+	tcase_add_test(tc, adjacent_frames);
 	tcase_add_test(tc, readonly_disk);
 	tcase_add_test(tc, broken_ring);
 	tcase_add_loop_test(tc, scribbles, 0, 2);
@@ -1109,6 +1166,7 @@ static int run_tests(void)
 	tcase_add_test(tc, counts);
 	tcase_add_test(tc, pause_and_resume);
 	tcase_add_test(tc, stops_and_goes_on);
+	tcase_add_loop_test(tc, barrier_behind_an_error, 0, 2);
 	tcase_add_test(tc, read_errors_are_told);
 	tcase_add_test(tc, resizes);
 	tcase_add_test(tc, grows_by_itself);
@@ -1118,7 +1176,7 @@ static int run_tests(void)
 	tcase_add_test(tc, storm_of_events);
 	tcase_add_test(tc, states_at_random);
 	tcase_add_loop_test(tc, changing_requests, 0, 2);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef XENHOST_SANITIZED
 	tcase_add_test(tc, confined);
 #else
 	(void)confined;
@@ -1126,6 +1184,43 @@ static int run_tests(void)
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
+	return failed;
+}
+
+/* What a hostile front end does, again and again, while an honest one beside it is served. */
+static int run_hostile(unsigned int seconds)
+{
+	time_t end = time(NULL) + seconds;
+	unsigned int rounds = 0;
+	int failed = 0;
+
+	while (!failed && time(NULL) < end) {
+		Suite *s = suite_create("hostile");
+		TCase *tc = tcase_create("all");
+		SRunner *sr = srunner_create(s);
+
+		suite_add_tcase(s, tc);
+		tcase_set_timeout(tc, 300);
+		tcase_add_loop_test(tc, bad_requests, 0, 2);
+		tcase_add_test(tc, one_bad_segment);
+		tcase_add_test(tc, broken_ring);
+		tcase_add_loop_test(tc, scribbles, 0, 2);
+		tcase_add_test(tc, dies_with_requests_under_way);
+		tcase_add_test(tc, bad_keys);
+		tcase_add_test(tc, bad_discards);
+		tcase_add_test(tc, floods_of_nodes);
+		tcase_add_test(tc, storm_of_events);
+		tcase_add_test(tc, states_at_random);
+		tcase_add_loop_test(tc, changing_requests, 0, 2);
+		tcase_add_test(tc, two_disks);
+		srunner_run_all(sr, CK_SILENT);
+		failed = srunner_ntests_failed(sr);
+		if (failed)
+			srunner_print(sr, CK_NORMAL);
+		srunner_free(sr);
+		rounds++;
+	}
+	printf("hostile: %u rounds\n", rounds);
 	return failed;
 }
 
@@ -1143,6 +1238,7 @@ static int prepare(const char *engine)
 int main(void)
 {
 	static const char *const engines[] = { "uring", "sync" };
+	const char *hostile = getenv("XENHOST_HOSTILE_SECONDS");
 	int failed = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
@@ -1150,7 +1246,7 @@ int main(void)
 		fflush(stdout);
 		if (prepare(engines[i]) < 0)
 			return EXIT_FAILURE;
-		failed += run_tests();
+		failed += hostile ? run_hostile((unsigned int)atoi(hostile) / 2) : run_tests();
 		failed += set_stop(&set) < 0;
 	}
 	if (prepare("auto") < 0)

@@ -27,7 +27,7 @@
 #define SMALL_MTU 1500u
 #define MSS 1428u /* IPv6 in 1500 */
 /* every size takes too long there */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef XENHOST_SANITIZED
 #define SAMPLE 16u
 #else
 #define SAMPLE 1u

@@ -58,6 +58,7 @@ done
 [ "$("$RUN" xenhost top --json)" = '[]' ] || fail 'top shows devices that there are not'
 "$RUN" xenhost top --count 1 | grep -q '^guest .* requests/s .* events/s .* 99% us$' || fail 'top has no table'
 
+(umask 022 && : >"$dir/report.tar.gz")
 TMPDIR=$dir "$RUN" xenhost report "$dir/report.tar.gz" >"$dir/out" 2>>"$dir/log" || fail 'no report is made'
 [ "$(cat "$dir/out")" = "$dir/report.tar.gz" ] || fail "report says: $(cat "$dir/out")"
 [ "$(stat -c %a "$dir/report.tar.gz")" = 600 ] || fail 'others can read the report'

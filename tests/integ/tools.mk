@@ -7,7 +7,7 @@ EXTRA_DIST += integ/console.sh integ/console.py integ/doc-commands.sh integ/gues
 
 check_PROGRAMS += integ/private-set
 TESTS += integ/private-set
-integ_private_set_SOURCES = integ/private-set.c $(LOOPBACK_SOURCES) ../tools/private_set.c ../tools/private_set.h
+integ_private_set_SOURCES = integ/private-set.c ../tools/private_set.c ../tools/private_set.h
 integ_private_set_CPPFLAGS = $(LOOPBACK_CPPFLAGS)
 integ_private_set_CFLAGS = $(LOOPBACK_CFLAGS)
 integ_private_set_LDADD = $(LOOPBACK_LIBS)

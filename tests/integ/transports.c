@@ -22,8 +22,10 @@
 
 #include <check.h>
 
+#include <xenhost/backend.h>
 #include <xenhost/domain.h>
 #include <xenhost/evtchn.h>
+#include <xenhost/frontend.h>
 #include <xenhost/gnttab.h>
 #include <xenhost/hypercall.h>
 #include <xenhost/keep.h>
@@ -33,6 +35,7 @@
 #include "tests/support/tempdir.h"
 #ifdef WORLD_FAKE
 #include "libxenhost/transport_fake.h"
+#include "tests/support/daemon.h"
 #else
 #include "loopguest/guest.h"
 #include "loopguest/guest_transport.h"
@@ -53,6 +56,7 @@ struct side {
 	char mark; /* begins the page */
 #ifdef WORLD_FAKE
 	struct fake_domain *guest;
+	struct test_daemon xenstored;
 #else
 	struct guest *guest;
 	struct set set;
@@ -134,6 +138,20 @@ static int do_watch(struct side *s)
 static int do_control(struct side *s)
 {
 	return xenhost_domain_unpause(s->host, s->domid);
+}
+
+static int do_pause(struct side *s)
+{
+	int r = xenhost_domain_pause(s->host, s->domid);
+
+	return r < 0 ? r : xenhost_domain_unpause(s->host, s->domid);
+}
+
+static int do_destroy(struct side *s)
+{
+	int r = xenhost_domain_destroy(s->host, 4711);
+
+	return r == -ESRCH ? 0 : r;
 }
 
 static int do_bind(struct side *s)
@@ -330,6 +348,28 @@ static int do_status(struct side *s)
 	return r == -EINVAL ? 0 : r;
 }
 
+static int do_grant_size(struct side *s)
+{
+	uint64_t results[2];
+
+	return xenhost_hypercall(s->host, XENHOST_HYPERCALL_GRANT_SIZE, NULL, 0, results, 2);
+}
+
+static int do_param(struct side *s)
+{
+	const uint64_t store_evtchn = 2;
+	uint64_t value;
+
+	return xenhost_hypercall(s->host, XENHOST_HYPERCALL_HVM_PARAM, &store_evtchn, 1, &value, 1);
+}
+
+static int do_shutdown(struct side *s)
+{
+	const uint64_t poweroff = 0;
+
+	return xenhost_hypercall(s->host, XENHOST_HYPERCALL_SHUTDOWN, &poweroff, 1, NULL, 0);
+}
+
 static int do_store(struct side *s)
 {
 	_cleanup_free_ char *value = NULL;
@@ -340,6 +380,134 @@ static int do_store(struct side *s)
 	ck_assert_int_eq(xenhost_store_read(s->host, 0, "mark", &value, NULL), 0);
 	ck_assert_int_eq(value[0], s->mark);
 	return xenhost_store_rm(s->host, 0, "mark");
+}
+
+static int do_folders(struct side *s)
+{
+	_cleanup_free_ char **names = NULL;
+	struct xenhost_perm perms[2];
+	uint64_t value = 0;
+	int r = xenhost_store_mkdir(s->host, 0, "folder/inner");
+
+	if (r < 0)
+		return r;
+	ck_assert_int_eq(xenhost_store_printf(s->host, 0, "folder/number", "%d", s->mark), 0);
+	ck_assert_int_eq(xenhost_store_read_u64(s->host, 0, "folder/number", 255, &value), 0);
+	ck_assert_uint_eq(value, (uint64_t)s->mark);
+	ck_assert_int_eq(xenhost_store_list(s->host, 0, "folder", &names), 2);
+	ck_assert_str_eq(names[0], "inner");
+	ck_assert_int_eq(xenhost_store_get_perms(s->host, 0, "folder", perms, 1), 1);
+	perms[1] = (struct xenhost_perm){ 'r', s->domid };
+	ck_assert_int_eq(xenhost_store_set_perms(s->host, 0, "folder", perms, 2), 0);
+	ck_assert_int_eq(xenhost_store_get_perms(s->host, 0, "folder", perms, 2), 2);
+	ck_assert_int_eq(perms[1].letter, 'r');
+	return xenhost_store_rm(s->host, 0, "folder");
+}
+
+/* what another sees of it: nothing, until it is over */
+static int add_one(xenhost_t *host, xenhost_txn_t txn, void *data)
+{
+	uint64_t value = 0;
+	int r = xenhost_store_read_u64(host, txn, "count", 100, &value);
+
+	r = r == -ENOENT ? 0 : r;
+	if (r == 0)
+		r = xenhost_store_printf(host, txn, "count", "%u", (unsigned int)value + 1);
+	return r;
+}
+
+static int do_txn(struct side *s)
+{
+	uint64_t value;
+	xenhost_txn_t txn;
+	int r = xenhost_txn_begin(s->host, &txn);
+
+	if (r < 0)
+		return r;
+	ck_assert_int_eq(add_one(s->host, txn, s), 0);
+	ck_assert_int_eq(xenhost_store_read_u64(s->host, 0, "count", 100, &value), -ENOENT);
+	ck_assert_int_eq(add_one(s->host, 0, s), 0);
+	ck_assert_int_eq(xenhost_txn_end(s->host, txn, 1), -EAGAIN);
+	ck_assert_int_eq(xenhost_txn_run(s->host, add_one, s), 0);
+	ck_assert_int_eq(xenhost_store_read_u64(s->host, 0, "count", 100, &value), 0);
+	ck_assert_uint_eq(value, 2);
+	return xenhost_store_rm(s->host, 0, "count");
+}
+
+static void process_until(struct side *s, const unsigned int *count, unsigned int wanted)
+{
+	while (*count < wanted) {
+		ck_assert_int_eq(pending(xenhost_get_fd(s->host), PATIENCE_MS), 1);
+		ck_assert_int_ge(xenhost_process(s->host), 0);
+	}
+}
+
+static void on_change(xenhost_t *host, const char *path, void *data)
+{
+	++*(unsigned int *)data;
+}
+
+static int do_store_watch(struct side *s)
+{
+	unsigned int changes = 0;
+	xenhost_watch_t *watch;
+	int r = xenhost_watch(s->host, "watched", on_change, &changes, &watch);
+
+	if (r < 0)
+		return r;
+	process_until(s, &changes, 1);
+	ck_assert_int_eq(xenhost_store_write(s->host, 0, "watched", &s->mark, 1), 0);
+	process_until(s, &changes, 2);
+	ck_assert_ptr_null(xenhost_unwatch(watch));
+	return xenhost_store_rm(s->host, 0, "watched");
+}
+
+static int no_device(xenhost_device_t *dev)
+{
+	return -ENODEV;
+}
+
+static void no_end(xenhost_device_t *dev)
+{
+}
+
+/* with devices: test-backend over fake:, loopback-blk and others over bridge: */
+static int do_backend(struct side *s)
+{
+	const struct xenhost_backend_ops ops = { .size = sizeof(ops),
+						 .type = "thing",
+						 .probe = no_device,
+						 .connect = no_device,
+						 .disconnect = no_end };
+	xenhost_backend_t *backend;
+	int r = xenhost_backend_new(s->host, &ops, s, &backend);
+
+	if (r < 0)
+		return r;
+	ck_assert_ptr_eq(xenhost_backend_data(backend), s);
+	ck_assert_ptr_null(xenhost_backend_free(backend));
+	return 0;
+}
+
+static int no_front(xenhost_frontend_t *front)
+{
+	return -ENODEV;
+}
+
+static void no_closed(xenhost_frontend_t *front)
+{
+}
+
+/* with a back end: test-frontend over fake:, example.sh over a loopback guest's own */
+static int do_frontend(struct side *s)
+{
+	const struct xenhost_frontend_ops ops = {
+		.size = sizeof(ops), .setup = no_front, .connected = no_front, .closed = no_closed
+	};
+	xenhost_frontend_t *front;
+	int r = xenhost_frontend_new(s->host, "device/thing/0", &ops, s, &front);
+
+	return r == -ENOENT ? 0 : r;
 }
 
 static int do_restrict(struct side *s)
@@ -367,6 +535,8 @@ static const struct {
 	{ "domain_ended", do_ended, { 0, 0, NO } },
 	{ "domain_watch, domain_known", do_watch, { 0, 0, 0 } },
 	{ "domain_unpause", do_control, { 0, -EPERM, NO } },
+	{ "domain_pause", do_pause, { 0, -EPERM, NO } },
+	{ "domain_destroy", do_destroy, { 0, -EPERM, NO } },
 	{ "port_bind, ack, notify, close", do_bind, { 0, 0, 0 } },
 	{ "port_bind of no port", do_bind_wrong, { 0, 0, -EBADMSG } }, /* its ports are all alike */
 	{ "port_alloc", do_alloc, { 0, 0, NO } },
@@ -380,7 +550,15 @@ static const struct {
 	{ "keep_put, get, drop", do_keep, { NO, 0, 0 } },
 	{ "hypercall version", do_version, { 0, 0, NO } },
 	{ "hypercall evtchn-status", do_status, { 0, 0, NO } },
-	{ "store_write, read, rm", do_store, { NO, 0, NO } },
+	{ "hypercall grant-size", do_grant_size, { 0, -EINVAL, NO } }, /* a service has none */
+	{ "hypercall hvm-param", do_param, { NO, -EINVAL, NO } },
+	{ "hypercall shutdown", do_shutdown, { NO, -EPERM, NO } },
+	{ "store_write, read, rm", do_store, { 0, 0, NO } },
+	{ "store_mkdir, printf, read_u64, list, perms", do_folders, { 0, 0, NO } },
+	{ "txn_begin, end, run", do_txn, { 0, 0, NO } },
+	{ "watch, unwatch", do_store_watch, { 0, 0, NO } },
+	{ "backend_new, free", do_backend, { 0, 0, NO } },
+	{ "frontend_new of no folder", do_frontend, { 0, 0, NO } },
 	{ "restrict", do_restrict, { 0, 0, 0 } }, /* the last one: nothing else works afterwards */
 };
 
@@ -408,13 +586,18 @@ static void run_list(enum transport t)
 
 static void make_fake(struct side *s)
 {
+	static const char *const args[] = { "--host", "none", NULL };
+	char uri[TEMPDIR_SIZE + 48];
 	struct fake_end end;
 
 	s->domid = 1;
 	s->gref = 10;
 	s->readonly = 11;
 	s->outside = 12;
-	ck_assert_int_eq(xenhost_open("fake:,domid=32000", 0, &s->host), 0);
+	tempdir_make(s->dir);
+	test_daemon_start(&s->xenstored, TOP_BUILDDIR "/xenstored/xenhost-xenstored", s->dir, args);
+	snprintf(uri, sizeof(uri), "fake:%s/xenstored.sock,domid=32000", s->dir);
+	ck_assert_int_eq(xenhost_open(uri, 0, &s->host), 0);
 	ck_assert_int_eq(fake_domain_new(s->host, s->domid, 8, &s->guest), 0);
 	fake_grant(s->guest, s->gref, 3, SERVICE, false);
 	fake_grant(s->guest, s->readonly, 4, SERVICE, true);
@@ -434,8 +617,11 @@ START_TEST(test_fake)
 		make_fake(&sides[k]);
 	}
 	run_list(FAKE);
-	for (int k = 0; k < 2; k++)
+	for (int k = 0; k < 2; k++) {
 		xenhost_close(sides[k].host);
+		test_daemon_end(&sides[k].xenstored);
+		tempdir_remove(sides[k].dir);
+	}
 }
 END_TEST
 

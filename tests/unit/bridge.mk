@@ -22,30 +22,29 @@ test_direct_changes_SOURCES = test-direct-changes.c
 test_direct_changes_LDADD = $(top_builddir)/libxenhost/libcore.la $(LDADD) -lpthread
 
 # the real daemon
-TEST_BRIDGED = ../support/bridged.c ../support/bridged.h ../support/peer.c ../support/peer.h $(TEST_DAEMON)
 check_PROGRAMS += test-bridged
-test_bridged_SOURCES = test-bridged.c $(TEST_BRIDGED)
+test_bridged_SOURCES = test-bridged.c
 test_bridged_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_bridged_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
+test_bridged_LDADD = $(LIBSUPPORT) $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
 
 # the same with a keeper, killed
 check_PROGRAMS += test-bridged-restart test-state
-test_bridged_restart_SOURCES = test-bridged-restart.c ../support/peer.c ../support/peer.h $(TEST_DAEMON)
+test_bridged_restart_SOURCES = test-bridged-restart.c
 test_bridged_restart_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_bridged_restart_LDADD = $(LIBBRIDGED) $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
+test_bridged_restart_LDADD = $(LIBSUPPORT) $(LIBBRIDGED) $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
 
 test_state_SOURCES = test-state.c
 test_state_LDADD = $(LIBBRIDGED) $(LDADD)
 
 # what may be asked and what may not; other versions
 check_PROGRAMS += test-bridged-ops test-bridge-skew
-test_bridged_ops_SOURCES = test-bridged-ops.c $(TEST_BRIDGED)
+test_bridged_ops_SOURCES = test-bridged-ops.c
 test_bridged_ops_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_bridged_ops_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
+test_bridged_ops_LDADD = $(LIBSUPPORT) $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
 
-test_bridge_skew_SOURCES = test-bridge-skew.c ../support/peer.c ../support/peer.h $(TEST_DAEMON)
+test_bridge_skew_SOURCES = test-bridge-skew.c
 test_bridge_skew_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_bridge_skew_LDADD = $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
+test_bridge_skew_LDADD = $(LIBSUPPORT) $(top_builddir)/libxenhost/libcore.la $(LIBDAEMON) $(LDADD) -lpthread
 
 check_PROGRAMS += test-policy
 test_policy_SOURCES = test-policy.c

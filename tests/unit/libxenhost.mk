@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 LIBCORE = $(top_builddir)/libxenhost/libcore.la
-# what starts daemons of the build tree
-TEST_DAEMON = ../support/daemon.c ../support/daemon.h ../../tools/keeper.c ../../tools/keeper.h \
-	../../tools/process.c ../../tools/process.h
+# programs that start daemons of the build tree
 DAEMON_CPPFLAGS = $(AM_CPPFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"' -DXENHOST_SBINDIR='"$(sbindir)"'
 
 check_PROGRAMS += test-fake test-handle test-ring test-store test-store-wire test-xenbus
@@ -22,27 +20,27 @@ test_xenbus_LDADD = $(LIBCORE) $(CHECK_LIBS)
 
 # against our own xenstored
 check_PROGRAMS += test-backend test-frontend test-store-daemon
-test_frontend_SOURCES = test-frontend.c $(TEST_DAEMON)
+test_frontend_SOURCES = test-frontend.c
 test_frontend_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_frontend_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
-test_backend_SOURCES = test-backend.c $(TEST_DAEMON)
+test_frontend_LDADD = $(LIBSUPPORT) $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
+test_backend_SOURCES = test-backend.c
 test_backend_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_backend_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
-test_store_daemon_SOURCES = test-store-daemon.c $(TEST_DAEMON)
+test_backend_LDADD = $(LIBSUPPORT) $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
+test_store_daemon_SOURCES = test-store-daemon.c
 test_store_daemon_CPPFLAGS = $(DAEMON_CPPFLAGS)
-test_store_daemon_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
+test_store_daemon_LDADD = $(LIBSUPPORT) $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
 
 # with memory that runs out: the linker leads allocations of all that is linked in to support/faults.c
 check_PROGRAMS += test-faults
-test_faults_SOURCES = test-faults.c $(TEST_DAEMON) ../support/faults.c ../support/faults.h
+test_faults_SOURCES = test-faults.c ../support/faults.c ../support/faults.h
 test_faults_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray \
 	-Wl,--wrap=strdup,--wrap=asprintf,--wrap=vasprintf
-test_faults_LDADD = $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
+test_faults_LDADD = $(LIBSUPPORT) $(LIBCORE) $(LIBDAEMON) $(CHECK_LIBS)
 
 # the errors that no other test produces: see tests/ERRORS.tsv
 check_PROGRAMS += test-errors
-test_errors_SOURCES = test-errors.c $(TEST_BRIDGED)
+test_errors_SOURCES = test-errors.c
 test_errors_CPPFLAGS = $(DAEMON_CPPFLAGS)
 test_errors_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
-test_errors_LDADD = $(LIBCORE) $(LIBDAEMON) $(LDADD) -lpthread
+test_errors_LDADD = $(LIBSUPPORT) $(LIBCORE) $(LIBDAEMON) $(LDADD) -lpthread

@@ -98,15 +98,18 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("confine-blk");
-	TCase *tc = tcase_create("all");
-	SRunner *sr = srunner_create(s);
+	Suite *s;
+	TCase *tc;
+	SRunner *sr;
 	int failed;
 
 	if (!filter_works()) {
 		printf("a sanitizer's runtime would not work\n");
 		return NOT_HERE;
 	}
+	s = suite_create("confine-blk");
+	tc = tcase_create("all");
+	sr = srunner_create(s);
 	suite_add_tcase(s, tc);
 	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0)
 		tcase_add_test(tc, nothing_by_name);

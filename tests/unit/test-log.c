@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "tests/support/unit.h"
 
-static char folder[] = "/tmp/xenhost-log-XXXXXX", path[64], entry[4096];
+static char folder[32], path[64], entry[4096];
 static int server, err, kept;
 
 /* standard error as systemd would have made it */
@@ -25,6 +25,7 @@ static void open_journal(bool ours)
 	char stream[64];
 	struct stat st;
 
+	strcpy(folder, "/tmp/xenhost-log-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/socket", folder);
 	strcpy(addr.sun_path, path);

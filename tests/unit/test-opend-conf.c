@@ -11,22 +11,18 @@ static struct conf conf;
 
 static void good(const char *text)
 {
-	unsigned int line = 0;
-	const char *why = "";
+	struct conf_mistake m;
 
-	ck_assert_msg(conf_parse(&conf, text, strlen(text), &line, &why) == 0, "line %u: %s", line,
-		      why);
+	ck_assert_msg(conf_parse(&conf, text, strlen(text), &m) == 0, "line %u: %s", m.line, m.why);
 }
 
 /* wrong in that line */
 static void bad(const char *text, unsigned int expected)
 {
-	unsigned int line = 0;
-	const char *why = NULL;
+	struct conf_mistake m = { 0 };
 
-	ck_assert_msg(conf_parse(&conf, text, strlen(text), &line, &why) == -EINVAL, "%s", text);
-	ck_assert_msg(line == expected, "%s: line %u", text, line);
-	ck_assert_ptr_nonnull(why);
+	ck_assert_msg(conf_parse(&conf, text, strlen(text), &m) == -EINVAL, "%s", text);
+	ck_assert_msg(m.line == expected && m.why, "%s: line %u", text, m.line);
 }
 
 START_TEST(matches)

@@ -7,6 +7,7 @@
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -113,6 +114,8 @@ static int works(void)
 	    socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) < 0 ||
 	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) < 0)
 		return 2;
+	if (if_nametoindex("lo") == 0)
+		return 4;
 	/* allowed, but it is no TAP */
 	if (ioctl(fd, TUNSETOFFLOAD, 0ul) == 0 || errno == EPERM)
 		return 3;

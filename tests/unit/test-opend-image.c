@@ -31,8 +31,7 @@ static void setup(void)
 {
 	const char *tmp = getenv("TMPDIR");
 	char text[256], base[48];
-	unsigned int line;
-	const char *why;
+	struct conf_mistake m;
 	int fd;
 
 	/* without a symbolic link in it */
@@ -50,7 +49,7 @@ static void setup(void)
 		 "[service a]\nwritable = %s/\nwritable = /dev/\n[service r]\nreadonly = %s/*\n",
 		 dir, dir);
 	conf.any = false;
-	ck_assert_int_eq(conf_parse(&conf, text, strlen(text), &line, &why), 0);
+	ck_assert_int_eq(conf_parse(&conf, text, strlen(text), &m), 0);
 }
 
 static void teardown(void)

@@ -12,22 +12,18 @@ static struct policy p;
 
 static void good(const char *text)
 {
-	unsigned int line = 0;
-	const char *why = "";
+	struct conf_mistake m;
 
-	ck_assert_msg(policy_parse(&p, text, strlen(text), &line, &why) == 0, "line %u: %s", line,
-		      why);
+	ck_assert_msg(policy_parse(&p, text, strlen(text), &m) == 0, "line %u: %s", m.line, m.why);
 }
 
 /* wrong in that line */
 static void bad(const char *text, unsigned int expected)
 {
-	unsigned int line = 0;
-	const char *why = NULL;
+	struct conf_mistake m = { 0 };
 
-	ck_assert_msg(policy_parse(&p, text, strlen(text), &line, &why) == -EINVAL, "%s", text);
-	ck_assert_msg(line == expected, "%s: line %u", text, line);
-	ck_assert_ptr_nonnull(why);
+	ck_assert_msg(policy_parse(&p, text, strlen(text), &m) == -EINVAL, "%s", text);
+	ck_assert_msg(m.line == expected && m.why, "%s: line %u", text, m.line);
 }
 
 START_TEST(test_nothing_said)
@@ -140,13 +136,12 @@ END_TEST
 START_TEST(test_nul_and_length)
 {
 	static char big[POLICY_FILE_MAX + 1];
-	unsigned int line;
-	const char *why;
+	struct conf_mistake m;
 
-	ck_assert_int_eq(policy_parse(&p, "a\0b", 3, &line, &why), -EINVAL);
+	ck_assert_int_eq(policy_parse(&p, "a\0b", 3, &m), -EINVAL);
 	memset(big, '\n', sizeof(big));
-	ck_assert_int_eq(policy_parse(&p, big, sizeof(big), &line, &why), -EINVAL);
-	ck_assert_int_eq(policy_parse(&p, big, sizeof(big) - 1, &line, &why), 0);
+	ck_assert_int_eq(policy_parse(&p, big, sizeof(big), &m), -EINVAL);
+	ck_assert_int_eq(policy_parse(&p, big, sizeof(big) - 1, &m), 0);
 }
 END_TEST
 

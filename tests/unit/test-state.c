@@ -277,6 +277,11 @@ START_TEST(test_gone_in_turn)
 	ck_assert_str_eq(gone_find(&t, 4, "")->name, "b");
 	ck_assert_ptr_null(gone_find(&t, 5, "")); /* its place was taken */
 	ck_assert_uint_eq(gone_find(&t, 7, "")->unique_id, 7);
+	/* whatever number a kept one has: nobody is looked for longer, and those of long ago are not known any more */
+	kept.number = 1ull << 61;
+	ck_assert_int_eq(gone_restore(&t, STATE_NO_SLOT, &kept), 0);
+	ck_assert_str_eq(gone_find(&t, 4, "")->name, "b");
+	ck_assert_ptr_null(gone_find(&t, 7, ""));
 	gone_table_fini(&t);
 }
 END_TEST

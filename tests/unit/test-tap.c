@@ -90,10 +90,9 @@ START_TEST(refused)
 	static const char text[] = "[service netback]\ntap = vif*\nbridge = xbr0\n"
 				   "[service other]\ntap = other*\n";
 	static struct conf strict;
-	const char *why;
-	unsigned int line;
+	struct conf_mistake m;
 
-	ck_assert_int_eq(conf_parse(&strict, text, strlen(text), &line, &why), 0);
+	ck_assert_int_eq(conf_parse(&strict, text, strlen(text), &m), 0);
 	conf = strict;
 	ck_assert_int_eq(ask("other0", "", 1, 0), -EPERM);
 	ck_assert_ptr_nonnull(strstr(result.text, "other0"));

@@ -2,7 +2,9 @@
 LIBGUEST = $(top_builddir)/hypercall-bridge/guest/libguest.la
 LIBVMMCORE = $(top_builddir)/hypercall-bridge/vmm/libvmmcore.la
 
-check_PROGRAMS += test-corefile
+check_PROGRAMS += test-corefile test-dump
+test_dump_SOURCES = test-dump.c $(top_srcdir)/hypercall-bridge/vmm/dump.c
+test_dump_LDADD = $(LIBVMMCORE) $(LIBDAEMON) $(LDADD)
 test_corefile_SOURCES = test-corefile.c
 test_corefile_LDADD = $(LIBVMMCORE) $(LDADD)
 

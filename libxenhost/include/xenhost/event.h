@@ -38,15 +38,18 @@ static inline void xenhost_event_process(evutil_socket_t fd, short what, void *d
 		e->lost(e->host, r, e->data);
 }
 
-/* the loop calls xenhost_process() from now on. -ENOMEM */
+/* the loop calls xenhost_process() from now on. -ENOMEM, errors of xenhost_get_fd() */
 static inline int xenhost_event_init(struct xenhost_event *e, struct event_base *base,
 				     xenhost_t *host,
 				     void (*lost)(xenhost_t *host, int error, void *data),
 				     void *data)
 {
-	struct event *event = event_new(base, xenhost_get_fd(host), EV_READ | EV_PERSIST,
-					xenhost_event_process, e);
+	int fd = xenhost_get_fd(host);
+	struct event *event;
 
+	if (fd < 0)
+		return fd;
+	event = event_new(base, fd, EV_READ | EV_PERSIST, xenhost_event_process, e);
 	if (!event)
 		return -ENOMEM;
 	e->host = host;

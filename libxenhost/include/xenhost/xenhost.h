@@ -46,7 +46,7 @@ typedef struct xenhost xenhost_t;
 XENHOST_API int xenhost_open(const char *uri, unsigned int flags, xenhost_t **ret_host);
 XENHOST_API xenhost_t *xenhost_close(xenhost_t *host); /* NULL; ends what was opened on it */
 
-/* readable = call xenhost_process(): watches, domain changes */
+/* readable = call xenhost_process(): watches, domain changes. The first call may fail as epoll_ctl(2) does */
 XENHOST_API int xenhost_get_fd(xenhost_t *host);
 /* > 0 callbacks ran, 0 nothing to do, < 0 the host is lost (-ECONNRESET ...). Never blocks. */
 XENHOST_API int xenhost_process(xenhost_t *host);
@@ -56,7 +56,7 @@ XENHOST_API uint64_t xenhost_features(xenhost_t *host);
 
 /*
  * Gives up all guests but domid, for good: ports, grants and control of others are -EPERM from now on,
- * and memory of theirs that is not in use is unmapped. Never blocks. To another one later: -EPERM
+ * and memory of theirs that is not in use is unmapped. Asks the host. To another one later: -EPERM
  */
 XENHOST_API int xenhost_restrict(xenhost_t *host, uint16_t domid);
 

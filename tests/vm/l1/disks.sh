@@ -5,7 +5,7 @@
 # middle of requests. Then what all that cost: no event that the guest sent reached user space, and of exits
 # there are few for each request.
 #
-# shellcheck disable=SC2034,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
+# shellcheck disable=SC2004,SC2016,SC2034,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
 # shellcheck source-path=SCRIPTDIR source=harness.sh
 . "${XH_HARNESS:-/harness.sh}"
@@ -13,7 +13,7 @@
 . "${XH_TOOLSTACK:-/toolstack.sh}"
 
 requests=0
-exits_most=200 # for 1000 requests, with those of the boot and of disks that come and go
+exits_most=50 # for 1000 requests, with those of the boot and of disks that come and go
 
 make_images()
 {
@@ -139,7 +139,7 @@ few_exits()
 kills=$1
 modprobe -a kvm-amd loop ext4 2>/dev/null
 # L1 has one CPU, so it would be one
-args_blkback=--queues=2
+args_blkbackd=--queues=2
 check daemons start_daemons
 check images make_images
 configure one "$cmdline" 'memory = 224M' 'vcpus = 2' "disk = $tmp/one.img"

@@ -61,9 +61,11 @@ per_guest()
 	mkdir -p $images/web && truncate -s 1M $images/web/a.img $images/b.img || return
 	printf '[service blkback-web]\nwritable = %s/web/\n' $images >>/etc/xenhost/opend.conf
 	systemctl restart xenhost-bridged xenhost-xenstored xenhost-opend && wait_for 60 active &&
-		wait_for 60 guests_there && systemctl start xenhost-blkbackd@web || return
-	wait_for 60 xenhost block attach --backend 32010 loop-0 $images/web/a.img || return
-	! xenhost block attach --backend 32010 loop-0 $images/b.img 2>$tmp/refused || return
+		wait_for 60 guests_there && systemctl enable --now xenhost-blkbackd@web || return
+	systemctl set-property xenhost-guests-web.slice MemoryMax=2G CPUQuota=100% || return
+	same "$(systemctl show -p MemoryMax --value xenhost-guests-web.slice)" 2147483648 || return
+	wait_for 60 xenhost block --backend 32010 attach loop-0 $images/web/a.img || return
+	! xenhost block --backend 32010 attach loop-0 $images/b.img 2>$tmp/refused || return
 	grep 'opend.conf does not let blkback-web' $tmp/refused && same "$(systemctl is-active xenhost-blkbackd@web)" active
 }
 
@@ -102,7 +104,10 @@ check guests-still-there guests_there
 check events-all-there end_guests
 check nothing-failed nothing_failed
 rm -rf /etc/xenhost/services.conf $images/web $images/b.img
-check purge sh -c 'dpkg --purge xenhost libxenhost-dev libxenhost0 >/root/results/purge.log 2>&1' || cat $results/purge.log
+systemctl disable --quiet --now xenhost-blkbackd@web
+systemctl revert xenhost-guests-web.slice
+# those with debugging symbols, too
+check purge sh -c 'dpkg --purge $(dpkg-query -W -f "\${Package} " "*xenhost*") >/root/results/purge.log 2>&1' || cat $results/purge.log
 check no-process sh -c '! ps ax | grep "[s]bin/xenhost-"'
 check no-user sh -c '! getent passwd | grep xenhost'
 check nothing-left nothing_left /etc/systemd/system/xenhost-.service.d

@@ -179,7 +179,7 @@ second_boot()
 	check stop-guest systemctl stop xenhost-vm@one
 	note "the guest took $((($(centiseconds) - begin) * 10)) ms to power off"
 	check guest-gone same "$(xenhost domain list | grep -c ' guest ')" 0
-	check purge sh -c 'dpkg --purge xenhost libxenhost-dev libxenhost0 >/root/results/purge.log 2>&1' ||
+	check purge sh -c 'dpkg --purge $(dpkg-query -W -f "\${Package} " "*xenhost*") >/root/results/purge.log 2>&1' ||
 		tail -n 20 $results/purge.log
 	check no-process sh -c '! ps ax | grep "[x]enhost-"'
 	check no-user sh -c '! getent passwd | grep xenhost'

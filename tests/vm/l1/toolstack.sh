@@ -36,7 +36,8 @@ stop_daemon()
 
 start_daemons()
 {
-	printf '[service blkback]\nwritable = %s/\n[service netback]\ntap = *\nbridge = *\n' $tmp >$tmp/opend.conf
+	printf '[service blkback]\nwritable = %s/\n%s\n[service netback]\ntap = *\nbridge = *\n' $tmp \
+		"${opend_more:-}" >$tmp/opend.conf
 	args_opend="--config $tmp/opend.conf"
 	for daemon in bridged xenstored opend blkbackd netbackd; do
 		start_daemon $daemon || return
