@@ -27,9 +27,10 @@ in_guest()
 	ask $in_guest_name run "$*"
 }
 
+# again if it fails: passt gives a connection up when a slow guest leaves three repeats unanswered
 fetch_tools()
 {
-	in_guest $1 "wget -q -O /tmp/tools.tar http://$2:8000/tools.tar && tar -x -f /tmp/tools.tar -C / && rm /tmp/tools.tar"
+	in_guest $1 "wait_for wget -q -O /tmp/tools.tar http://$2:8000/tools.tar && tar -x -f /tmp/tools.tar -C / && rm /tmp/tools.tar"
 }
 
 # plug_in NAME HOST: a card on the bridge, whose number is then in card_NAME; long frames from the start
