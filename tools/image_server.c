@@ -186,7 +186,7 @@ static int find_program(struct start *st)
 static void build_args(const struct image_server *s, struct start *st)
 {
 	static const char *const head[] = {
-		"qemu-nbd", "--persistent", "--shared=" CLIENTS,
+		"qemu-nbd", "--persistent", ("--shared=" CLIENTS),
 		/* what was answered is there, also when qemu-nbd is killed */
 		"--cache=writethrough", "--discard=unmap", "--format"
 	};
