@@ -145,6 +145,7 @@ static void end_domain(struct server *s, struct domain *d)
 	log_info("domain %u (%s) is gone", d->domid, d->name);
 	d->owner = NULL;
 	d->state = BRIDGE__DOMAIN_STATE__GONE;
+	domain_end(&s->domains, d);
 	tell_domain(s, d);
 	domain_destroy(&s->domains, d);
 }

@@ -406,13 +406,18 @@ static void remember_gone(struct domain_table *t, const struct domain *d)
 	gone_add(&t->gone, &g);
 }
 
+void domain_end(struct domain_table *t, struct domain *d)
+{
+	if (d->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
+		remember_gone(t, d);
+	state_free(t->state, d->slot);
+	d->slot = STATE_NO_SLOT;
+}
+
 void domain_destroy(struct domain_table *t, struct domain *d)
 {
 	struct domain *other;
 
-	if (d->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)
-		remember_gone(t, d);
-	state_free(t->state, d->slot);
 	list_remove(&d->link);
 	t->by_domid[d->domid] = NULL;
 	if (d->kind == BRIDGE__DOMAIN_KIND__GUEST_DOMAIN)

@@ -83,7 +83,10 @@ int domain_add_service(struct domain_table *t, const char *name, uint16_t domid)
 int domain_create(struct domain_table *t, const Bridge__DomainCreate *req, const int *fds,
 		  struct domain **ret_domain, const char **ret_why);
 
-/* closes its ports, marks the other ends dead, frees it; a guest is known as gone from now on */
+/* A guest is known as gone from now on, also to a successor: to be called before anybody is told. */
+void domain_end(struct domain_table *t, struct domain *d);
+
+/* after domain_end(): closes its ports, marks the other ends dead, frees it */
 void domain_destroy(struct domain_table *t, struct domain *d);
 
 /* after a change of what is kept: state, ports, control */

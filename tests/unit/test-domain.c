@@ -70,7 +70,8 @@ START_TEST(test_create_and_seed)
 	ck_assert_uint_eq(entry.domid, 0);
 	ck_assert_uint_eq(entry.frame, 0xfeff9);
 	ck_assert_int_eq(create(&t, "a", regions, 2, fds, &d), -EEXIST);
-	domain_destroy(&t, domain_get(&t, 1));
+	domain_end(&t, d);
+	domain_destroy(&t, d);
 	ck_assert_ptr_null(domain_get(&t, 1));
 	ck_assert_int_eq(create(&t, "a", regions, 2, fds, &d), 0);
 	ck_assert_uint_eq(d->domid, 2); /* not reused at once */

@@ -2,10 +2,8 @@
 # xenstored/; "xs" in the names, because libxenhost has a ring and a store as well
 LIBXENSTORED = $(top_builddir)/xenstored/libxenstored.la
 check_PROGRAMS += test-xs-wire test-xs-perm test-xs-quota test-xs-ring test-xs-watch test-xs-tree test-xs-txn \
-	test-xs-store test-xs-conn test-xs-domain test-xs-events test-xs-journal test-xs-order test-xs-stream test-xs-xsa
-if HEAVY_TESTS
-check_PROGRAMS += test-xs-model test-xs-slab test-xs-table
-endif
+	test-xs-store test-xs-conn test-xs-domain test-xs-events test-xs-journal test-xs-order test-xs-stream test-xs-xsa \
+	test-xs-model test-xs-slab test-xs-table
 
 test_xs_wire_SOURCES = test-xs-wire.c
 test_xs_wire_LDADD = $(LIBXENSTORED) $(LDADD)
