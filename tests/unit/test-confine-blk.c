@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -18,20 +17,18 @@
 #include "backend/confine.h"
 #include "blkbackd/vbd_filter.h"
 #include "common/filter.h"
+#include "tests/support/confined.h"
 
 #define NOT_HERE 77
 
-/* the exit status of fn in a confined process, or 128 + signal */
+static int enter(void)
+{
+	return confine_self(&vbd_filter);
+}
+
 static int confined(int (*fn)(void))
 {
-	pid_t pid = fork();
-	int status;
-
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0)
-		_exit(confine_self(&vbd_filter) == 0 ? fn() : 99);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return confined_by(enter, fn);
 }
 
 static int opens_a_file(void)

@@ -15,7 +15,6 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -23,23 +22,16 @@
 #include "backend/confine.h"
 #include "common/cleanup.h"
 #include "netbackd/vif_filter.h"
+#include "tests/support/confined.h"
 
-/* the exit status of fn in a confined process, or 128 + signal */
-static int confined(int (*fn)(void))
+static int enter(void)
 {
-	pid_t pid = fork();
-	int status;
-
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0)
-		_exit(confine_self(&vif_filter) == 0 ? fn() : 99);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return confine_self(&vif_filter);
 }
 
-static int refused(int r)
+static int confined(int (*fn)(void))
 {
-	return r == -1 && errno == EPERM ? 0 : 1;
+	return confined_by(enter, fn);
 }
 
 static int opens_a_file(void)

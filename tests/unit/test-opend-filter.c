@@ -15,30 +15,22 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/filter.h"
 #include "opend/opend_filter.h"
+#include "tests/support/confined.h"
 #include "tests/support/unit.h"
 
-/* the exit status of fn in such a process, or 128 + signal */
-static int confined(int (*fn)(void))
+static int enter(void)
 {
-	pid_t pid = fork();
-	int status;
-
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0)
-		_exit(filter_enter(&opend_filter) == 0 ? fn() : 99);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return filter_enter(&opend_filter);
 }
 
-static int refused(int r)
+static int confined(int (*fn)(void))
 {
-	return r == -1 && errno == EPERM ? 0 : 1;
+	return confined_by(enter, fn);
 }
 
 static int makes_a_folder(void)
