@@ -164,19 +164,17 @@ static int on_detach(sd_bus_message *m, void *data, sd_bus_error *error)
 	return sd_bus_reply_method_return(m, "");
 }
 
-/* Rights are bus.c's business: without the flag the library would add a rule of its own. */
-#define METHOD(name, in, out, fn) SD_BUS_METHOD(name, in, out, fn, SD_BUS_VTABLE_UNPRIVILEGED)
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 #define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
-#define COMMON_PARTS                                                                          \
-	SD_BUS_PROPERTY("Domid", "q", NULL, offsetof(struct device, nodes.guest), CONST),     \
-		SD_BUS_PROPERTY("Backend", "q", NULL, offsetof(struct device, nodes.service), \
-				CONST),                                                       \
-		SD_BUS_PROPERTY("DeviceId", "u", NULL, offsetof(struct device, nodes.devid),  \
-				CONST),                                                       \
-		SD_BUS_PROPERTY("State", "s", get_text, 0, CHANGES),                          \
-		METHOD("Stat", "", "s", on_stat), METHOD("Order", "s", "s", on_order),        \
-		METHOD("Detach", "", "", on_detach)
+#define COMMON_PARTS                                                                           \
+	SD_BUS_PROPERTY("Domid", "q", NULL, offsetof(struct device, nodes.guest), CONST),      \
+		SD_BUS_PROPERTY("Backend", "q", NULL, offsetof(struct device, nodes.service),  \
+				CONST),                                                        \
+		SD_BUS_PROPERTY("DeviceId", "u", NULL, offsetof(struct device, nodes.devid),   \
+				CONST),                                                        \
+		SD_BUS_PROPERTY("State", "s", get_text, 0, CHANGES),                           \
+		BUS_METHOD("Stat", "", "s", on_stat), BUS_METHOD("Order", "s", "s", on_order), \
+		BUS_METHOD("Detach", "", "", on_detach)
 
 static const sd_bus_vtable disk_vtable[] = {
 	SD_BUS_VTABLE_START(0),

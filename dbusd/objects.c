@@ -188,9 +188,6 @@ static int on_attach_network(sd_bus_message *m, void *data, sd_bus_error *error)
 	return r < 0 ? r : sd_bus_reply_method_return(m, "o", path);
 }
 
-/* Rights are bus.c's business: without the flag the library would add a rule of its own. */
-#define METHOD(name, in, out, fn) SD_BUS_METHOD(name, in, out, fn, SD_BUS_VTABLE_UNPRIVILEGED)
-
 static const sd_bus_vtable domain_vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_PROPERTY("Domid", "q", NULL, offsetof(struct object, info.domid),
@@ -203,14 +200,14 @@ static const sd_bus_vtable domain_vtable[] = {
 	SD_BUS_PROPERTY("Kind", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("State", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("ShutdownReason", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	METHOD("Shutdown", "", "", on_shutdown),
-	METHOD("Reboot", "", "", on_reboot),
-	METHOD("Destroy", "", "", on_destroy),
-	METHOD("Pause", "", "", on_pause),
-	METHOD("Unpause", "", "", on_unpause),
-	METHOD("OpenConsole", "", "h", on_console),
-	METHOD("AttachDisk", "ssb", "o", on_attach_disk),
-	METHOD("AttachNetwork", "ss", "o", on_attach_network),
+	BUS_METHOD("Shutdown", "", "", on_shutdown),
+	BUS_METHOD("Reboot", "", "", on_reboot),
+	BUS_METHOD("Destroy", "", "", on_destroy),
+	BUS_METHOD("Pause", "", "", on_pause),
+	BUS_METHOD("Unpause", "", "", on_unpause),
+	BUS_METHOD("OpenConsole", "", "h", on_console),
+	BUS_METHOD("AttachDisk", "ssb", "o", on_attach_disk),
+	BUS_METHOD("AttachNetwork", "ss", "o", on_attach_network),
 	SD_BUS_VTABLE_END,
 };
 
@@ -421,9 +418,9 @@ static int on_start(sd_bus_message *m, void *data, sd_bus_error *error)
 
 static const sd_bus_vtable host_vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	METHOD("ListDomains", "", "a(qssso)", on_list),
-	METHOD("FindDomain", "s", "o", on_find),
-	METHOD("StartGuest", "s", "o", on_start),
+	BUS_METHOD("ListDomains", "", "a(qssso)", on_list),
+	BUS_METHOD("FindDomain", "s", "o", on_find),
+	BUS_METHOD("StartGuest", "s", "o", on_start),
 	SD_BUS_VTABLE_END,
 };
 

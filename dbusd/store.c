@@ -218,17 +218,14 @@ static int on_unwatch(sd_bus_message *m, void *data, sd_bus_error *error)
 	return sd_bus_reply_method_return(m, "");
 }
 
-/* Rights are bus.c's business: without the flag the library would add a rule of its own. */
-#define METHOD(name, in, out, fn) SD_BUS_METHOD(name, in, out, fn, SD_BUS_VTABLE_UNPRIVILEGED)
-
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	METHOD("Read", "s", "ay", on_read),
-	METHOD("List", "s", "as", on_list),
-	METHOD("Write", "say", "", on_write),
-	METHOD("Remove", "s", "", on_remove),
-	METHOD("Watch", "s", "", on_watch),
-	METHOD("Unwatch", "s", "", on_unwatch),
+	BUS_METHOD("Read", "s", "ay", on_read),
+	BUS_METHOD("List", "s", "as", on_list),
+	BUS_METHOD("Write", "say", "", on_write),
+	BUS_METHOD("Remove", "s", "", on_remove),
+	BUS_METHOD("Watch", "s", "", on_watch),
+	BUS_METHOD("Unwatch", "s", "", on_unwatch),
 	SD_BUS_SIGNAL("Changed", "s", 0),
 	SD_BUS_VTABLE_END,
 };
