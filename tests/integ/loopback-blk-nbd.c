@@ -220,7 +220,8 @@ START_TEST(server_killed)
 		disk_random_io(&disk, 50, DISK_INDIRECT);
 		fill();
 		disk_complete(&disk);
-		kill_server(i & 1 ? SIGTERM : SIGKILL);
+		/* by SIGTERM nbdkit with one thread ends when its client sends something, an idle one never */
+		kill_server(SIGKILL);
 		start_nbdkit();
 		disk_complete_all(&disk);
 	}

@@ -37,6 +37,7 @@
 #define PATIENCE_MS 60000
 #define ROUNDS_PER_PORT 64
 #define ROUNDS_ALONE 100 /* of each guest, without bridged */
+#define NOBODY 31999	 /* the highest domid of a guest, which none has */
 
 /* what a guest and the service tell each other beside the page: one at a time, guarded by the mutex */
 struct link {
@@ -409,6 +410,28 @@ static void wait_counts(const struct counts *was)
 	}
 }
 
+/*
+ * What bridged and we have open before anything begins. xenstored's connections may not have been accepted yet;
+ * one that came after them and has its answer tells that they are.
+ */
+static void count_open(struct counts *ret)
+{
+	struct xenhost_domain_info info;
+	unsigned int with_tool;
+	int64_t deadline = 0;
+	xenhost_t *tool;
+
+	/* first: it takes in what is on its way, also into our count */
+	ret->kept = keeper_count(set.keeper);
+	ret->own = open_files(getpid());
+	ck_assert_int_eq(set_open(&set, &tool), 0);
+	ck_assert_int_eq(xenhost_domain_info(tool, NOBODY, &info), -ESRCH);
+	with_tool = open_files(set.bridged.pid);
+	xenhost_close(tool);
+	while ((ret->bridged = open_files(set.bridged.pid)) >= with_tool)
+		ck_assert(wait_more(&deadline));
+}
+
 START_TEST(test_killed_under_traffic)
 {
 	unsigned long rounds = 0;
@@ -416,10 +439,7 @@ START_TEST(test_killed_under_traffic)
 	char uri[128];
 
 	work_fd = eventfd(0, EFD_CLOEXEC);
-	was.kept = keeper_count(
-		set.keeper); /* first: it takes in what is on its way, also into our count */
-	was.bridged = open_files(set.bridged.pid);
-	was.own = open_files(getpid());
+	count_open(&was);
 	snprintf(uri, sizeof(uri), "bridge:%s/bridge/blkback.sock", set.rundir);
 	ck_assert_int_eq(xenhost_open(uri, 0, &service), 0);
 	start_guests();
