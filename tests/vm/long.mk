@@ -6,7 +6,7 @@ EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
 long-vm-kills:
-	$(RUN_L1) --limit 1800 --append "nohz=off highres=off" $(srcdir)/vm/l1/kills.sh 50 xenstored bridged
+	$(RUN_L1) --limit 3600 --append "nohz=off highres=off" $(srcdir)/vm/l1/kills.sh 50 xenstored bridged
 long-vm-hostile:
 	mkdir -p vm/hostile && $(srcdir)/vm/hostile/build vm/hostile
 	$(RUN_L1) --limit 1500 --memory 2048 --file vm/hostile/hostile-32:/hostile/hostile-32 \
