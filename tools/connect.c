@@ -23,3 +23,12 @@ int connect_host(const char *rundir, xenhost_t **ret_host)
 			uri, strerror(-r));
 	return r;
 }
+
+void connect_no_domain(const char *what, const char *which, int error)
+{
+	if (error == -ESRCH || error == -ENOENT)
+		log_error("there is no %s %s; xenhost domain list shows those there are", what,
+			  which);
+	else
+		log_error("cannot look for the %s %s: %s", what, which, strerror(-error));
+}

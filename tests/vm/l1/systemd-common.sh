@@ -120,6 +120,17 @@ upgrade()
 		"$before" && not same "$(pid_of blkbackd)" $old && active
 }
 
+# passt(1) could not work in a guest's unit: one line says so
+user_net_refused()
+{
+	printf 'kernel = /rig\nnet = user\n' >/etc/xenhost/guests/user-net.conf
+	! xenhost start user-net || return
+	rm /etc/xenhost/guests/user-net.conf
+	systemctl reset-failed xenhost-vm@user-net
+	journalctl --no-pager -o cat -u xenhost-vm@user-net |
+		grep 'card 0 cannot have user-mode networking: this unit is kept from all networks'
+}
+
 # what runs after an upgrade is the new program
 new_programs()
 {
