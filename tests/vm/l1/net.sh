@@ -43,7 +43,7 @@ net_more()
 
 modprobe -a kvm-amd tun bridge 2>/dev/null
 # L1 has one CPU, so it would be one
-args_netback='--queues 2 --threads 2'
+args_netbackd='--queues 2 --threads 2'
 check daemons start_daemons
 check net/prepare net_prepare
 configure one "$cmdline" 'memory = 224M' 'vcpus = 2' 'net = tap=xh0'
