@@ -14,7 +14,7 @@
 make_images()
 {
 	truncate -s 16M $tmp/slow.img && truncate -s 12M $tmp/fio.img &&
-		mkfs.ext4 -q -F -O ^has_journal -d /fio $tmp/fio.img && cp /qcow2.img $tmp/qcow2.img
+		mkfs.ext4 -q -F -O ^has_journal -d /fio $tmp/fio.img && cp /images/qcow2.img $tmp/qcow2.img
 }
 
 serve()
@@ -55,7 +55,7 @@ is_stopped()
 # every access fails: the disk stops; it is told to go on when it is mended
 errors_and_mended()
 {
-	ask one verify-begin xvdd 1 10 2 || return
+	ask one verify-begin xvdd 1 30 2 || return
 	map error || return
 	wait_for 60 is_stopped && map delay $loop 0 $ms && xenhost block resume one xvdd &&
 		ask one verify-end xvdd 0
