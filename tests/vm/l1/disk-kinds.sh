@@ -42,7 +42,8 @@ slow_device()
 
 fio_verify()
 {
-	ask one run LD_LIBRARY_PATH=/fio/lib /fio/fio --name=verify --rw=randwrite --bs=4k --ioengine=libaio --direct=1 \
+	# fio would make a file of what is not there
+	ask one run test -b /dev/$1 "&&" LD_LIBRARY_PATH=/fio/lib /fio/fio --name=verify --rw=randwrite --bs=4k --ioengine=libaio --direct=1 \
 		--thread --verify=crc32c --verify_fatal=1 --verify_state_save=0 --minimal --filename=/dev/$1 --size=$2M \
 		--iodepth=16 ">/tmp/fio.out" "2>&1"
 }
