@@ -22,7 +22,7 @@ long-vm-disks:
 # qcow2 by qemu-nbd, nbdkit, a device that is slow and then has errors
 long-vm-disk-kinds:
 	rm -rf vm/fio vm/qcow2.img && $(srcdir)/vm/fio-tree vm/fio && qemu-img create -q -f qcow2 vm/qcow2.img 64M
-	$(RUN_L1) --limit 1200 --memory 1536 --tree vm/fio:/fio --file vm/qcow2.img:/qcow2.img --bin $$(command -v qemu-nbd) \
+	$(RUN_L1) --limit 1200 --memory 1536 --tree vm/fio:/fio --file vm/qcow2.img:/images/qcow2.img --bin $$(command -v qemu-nbd) \
 		--bin $$(command -v nbdkit) --bin $$(PATH=$$PATH:/sbin:/usr/sbin command -v dmsetup) \
 		--file $$(find /usr/lib/*/nbdkit/plugins/nbdkit-memory-plugin.so):/usr/lib/nbdkit/nbdkit-memory-plugin.so \
 		$(srcdir)/vm/l1/disk-kinds.sh 200

@@ -61,7 +61,7 @@ fio="LD_LIBRARY_PATH=/fio/lib /fio/fio --name=verify --rw=randwrite --bs=4k --io
 
 fio_verify()
 {
-	ask one run $fio --filename=/dev/$1 --size=$2M --iodepth=32 ">/tmp/fio.out" "2>&1"
+	ask one run test -b /dev/$1 "&&" $fio --filename=/dev/$1 --size=$2M --iodepth=32 ">/tmp/fio.out" "2>&1"
 }
 
 # again and again, until it is told to end
