@@ -77,8 +77,9 @@ int options_parse(const struct options *o, int argc, char **argv, const struct o
 
 	parser_init(&p, tables, nr_tables);
 	opterr = 0;
-	optind = 1;
-	while ((c = getopt_long(argc, argv, "+:", p.longs, NULL)) != -1) {
+	/* begins anew, also with what it has put into another order */
+	optind = 0;
+	while ((c = getopt_long(argc, argv, o->first ? "+:" : ":", p.longs, NULL)) != -1) {
 		if (c == VALUE_HELP) {
 			print_help(o, &p);
 			return 0;

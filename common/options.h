@@ -6,6 +6,7 @@
 #ifndef COMMON_OPTIONS_H
 #define COMMON_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* arg NULL: a flag, value is NULL. set() returns 0 or -errno (a usage error). Tables end with a NULL name */
@@ -26,10 +27,11 @@ struct options {
 	const char *operands; /* for the usage line, NULL: none are taken */
 	const char *purpose;  /* one line for --help */
 	const char *page;     /* man page: "xenhost-run(1)" */
+	bool first; /* options stand before all operands, as these may begin with a dash */
 };
 
 /*
- * Index of the first operand in argv (>= 1), 0 = help or version was printed (exit 0),
+ * Index of the first operand in argv (>= 1), only operands follow; 0 = help or version was printed (exit 0),
  * -EINVAL = a usage error was printed (exit 2).
  */
 int options_parse(const struct options *o, int argc, char **argv, const struct option_table *tables,

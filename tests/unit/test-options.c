@@ -42,6 +42,34 @@ START_TEST(test_number)
 }
 END_TEST
 
+static int set_seen(void *data, const char *value)
+{
+	*(const char **)data = value;
+	return 0;
+}
+
+START_TEST(test_order)
+{
+	static const struct option_spec specs[] = { { "count", "N", "how many", set_seen },
+						    { NULL, NULL, NULL, NULL } };
+	struct options o = { .program = "p", .operands = "WHAT", .purpose = "", .page = "p(1)" };
+	char prog[] = "p", what[] = "web", count[] = "--count", n[] = "3", dash[] = "-1";
+	const char *seen = NULL;
+	const struct option_table table = { specs, &seen };
+	char *behind[] = { prog, what, count, n, NULL }, *value[] = { prog, what, dash, NULL };
+
+	/* an option behind an operand is one */
+	ck_assert_int_eq(options_parse(&o, 4, behind, &table, 1), 3);
+	ck_assert_str_eq(seen, "3");
+	ck_assert_str_eq(behind[3], "web");
+	ck_assert_int_eq(options_parse(&o, 3, value, &table, 1), -EINVAL);
+	/* but where operands may begin with a dash */
+	o.first = true;
+	ck_assert_int_eq(options_parse(&o, 3, value, &table, 1), 1);
+	ck_assert_str_eq(value[2], "-1");
+}
+END_TEST
+
 START_TEST(test_services)
 {
 	struct service_table t;
@@ -68,4 +96,4 @@ START_TEST(test_services)
 }
 END_TEST
 
-UNIT_MAIN("options", test_size, test_number, test_services)
+UNIT_MAIN("options", test_size, test_number, test_order, test_services)
