@@ -81,7 +81,8 @@ strangers_refused()
 # Debian's own xenstored, or whatever has its socket: ours says so, and does not take it
 clash()
 {
-	systemctl stop xenhost.target &&
+	# a target has stopped before what it wants
+	systemctl stop xenhost.target xenhost-xenstored &&
 		systemd-run --quiet --unit=other-xenstored --socket-property=ListenStream=/run/xenstored/socket \
 			sleep 9999 || return
 	! systemctl start xenhost-xenstored 2>/dev/null || return
