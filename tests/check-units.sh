@@ -52,6 +52,11 @@ done
 for unit in "$dir"/units/*.service; do
 	name=${unit##*/}
 	case $name in *@.service) continue ;; esac
+	case $name in
+	xenhost-blkbackd* | xenhost-netbackd*)
+		grep -qx PrivateUsers=yes "$unit" || fail "$name has no user namespace of its own"
+		;;
+	esac
 	said=$(systemd-analyze security --offline=yes --no-pager --threshold="$(limit_of "$name")" "$unit" 2>&1) || {
 		fail "$name may do too much; systemd-analyze security --offline=yes says:"
 		printf '%s\n' "$said" | grep -v '✓'

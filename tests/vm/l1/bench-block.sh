@@ -48,7 +48,7 @@ xen_disk()
 	qemu xen-disk -accel kvm,xen-version=0x40011,kernel-irqchip=split -cpu host,+xen-vapic \
 		-device xen-console,chardev=console -device xen-disk,drive=data,vdev=xvda,iothread=io0 \
 		-device xen-disk,drive=fio,vdev=xvdb \
-		-append "console=hvc0 xen_emul_unplug=never $line xh_tools=xvdb"
+		-append "console=hvc0 xen_emul_unplug=unnecessary $line xh_tools=xvdb"
 }
 
 virtio()
