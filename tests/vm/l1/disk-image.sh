@@ -3,7 +3,7 @@
 # README's guest with a disk: what scripts/guest-image made boots by its own GRUB configuration, and one logs in over ssh. Its
 # kernel is upgraded by its package, and the guest reboots into it. The files are /image/debian.qcow2, key, kernel.deb.
 #
-# shellcheck disable=SC2086,SC2154 # no blanks in our paths
+# shellcheck disable=SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
 # shellcheck source-path=SCRIPTDIR source=harness.sh
 . "${XH_HARNESS:-/harness.sh}"
