@@ -43,7 +43,8 @@ long-demo:
 long-vm-systemd:
 	$(top_srcdir)/scripts/build-packages vm/debs
 	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
-	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --results vm/systemd.results \
+	rm -rf vm/fio && $(srcdir)/vm/fio-tree vm/fio
+	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --tree vm/fio:/fio --results vm/systemd.results \
 		$(srcdir)/vm/l1/systemd.sh
 # the same packages without a machine: a container, loopback guests; as root
 long-systemd:

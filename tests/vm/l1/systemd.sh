@@ -102,6 +102,20 @@ kill_service()
 	done
 }
 
+attach_fio()
+{
+	truncate -s 8M $images/scratch.img && make_fio $images/fio.img &&
+		xenhost block attach one $images/scratch.img xvdb &&
+		xenhost block --read-only attach one $images/fio.img xvdd && ask one has-disk xvdb &&
+		ask one has-disk xvdd && mount_fio
+}
+
+upgrade_under_fio()
+{
+	fio_begin && under_load upgrade upgrade && ask one run "test ! -e /tmp/fio-status" &&
+		fio_end "the packages were upgraded" && ask one disk-errors
+}
+
 # need NAME COMMAND...: without it the rest makes no sense
 need()
 {
@@ -150,7 +164,8 @@ first_boot()
 		check kill-$which under_load kill-$which-3-times kill_service $which 3
 	done
 	check descriptors-kept kept $room
-	check upgrade under_load upgrade upgrade || tail -n 20 $results/upgrade.log
+	check fio attach_fio
+	check upgrade upgrade_under_fio || tail -n 20 $results/upgrade.log
 	check new-programs new_programs
 	check descriptors-as-before kept $room
 	check guest-log ask one log
@@ -195,7 +210,7 @@ second_boot()
 		tail -n 20 $results/purge.log
 	check no-process sh -c '! ps ax | grep "[x]enhost-"'
 	check no-user sh -c '! getent passwd | grep xenhost'
-	rm -f /etc/xenhost/guests/one.conf $images/one.img
+	rm -f /etc/xenhost/guests/one.conf $images/*.img
 	rmdir /etc/xenhost/guests /etc/xenhost $images /var/lib/xenhost 2>/dev/null
 	check nothing-left nothing_left ''
 }
