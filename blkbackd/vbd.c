@@ -62,6 +62,8 @@ bool vbd_stop(struct vbd *vbd, uint32_t resumes)
 	if (stops)
 		pause_locked(vbd, VBD_PAUSED_BY_ERROR);
 	pthread_mutex_unlock(&vbd->pause_lock);
+	if (stops)
+		mailbox_post(&vbd->driver->box, &vbd->state_changed);
 	return stops;
 }
 
@@ -86,6 +88,7 @@ void vbd_fail(struct vbd *vbd, int error)
 	if (atomic_exchange(&vbd->failed, true))
 		return;
 	atomic_store(&vbd->journal->header->failed, 1);
+	mailbox_post(&vbd->driver->box, &vbd->state_changed);
 	log_error("%s: cannot flush %s: %s; writes are refused from now on, detach the disk and "
 		  "check the storage",
 		  xenhost_device_name(vbd->dev), vbd->image->path, strerror(-error));
@@ -227,6 +230,12 @@ static int wait_for_predecessor(struct vbd *vbd)
 	return XENHOST_LATER;
 }
 
+/* In the main thread. A queue posts it before the letter that it has stopped, so it does not outlive the disk. */
+static void on_state_changed(struct letter *letter)
+{
+	xenhost_device_look(list_entry(letter, struct vbd, state_changed)->dev);
+}
+
 static void vbd_free(struct vbd *vbd)
 {
 	if (vbd->timer)
@@ -248,6 +257,7 @@ static int vbd_new(xenhost_device_t *dev, struct vbd **ret_vbd)
 	vbd->dev = dev;
 	vbd->driver = xenhost_backend_data(xenhost_device_backend(dev));
 	vbd_opening_init(vbd);
+	letter_init(&vbd->state_changed, on_state_changed);
 	pthread_mutex_init(&vbd->pause_lock, NULL);
 	pthread_mutex_init(&vbd->throttle_lock, NULL);
 	vbd->timer = evtimer_new(vbd->driver->base, on_timer, vbd);
@@ -400,6 +410,8 @@ static int vbd_connect(xenhost_device_t *dev)
 	vbd->nr_running = vbd->nr_queues;
 	for (uint32_t i = 0; i < vbd->nr_queues; i++)
 		vbd_queue_start(vbd->queues[i]);
+	vbd->told_state = NULL; /* the folder may be another */
+	vbd_tell_state(vbd);
 	set_timer(vbd, SIZE_LOOK_S * 1000);
 	log_debug("%s: connected, %" PRIu32 " queues of %" PRIu32 " requests, %s, %s",
 		  xenhost_device_name(dev), vbd->nr_queues, vbd->journal->header->key.slots,

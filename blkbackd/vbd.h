@@ -127,6 +127,8 @@ struct vbd {
 	uint32_t nr_running;			      /* not stopped yet */
 	bool stopping;				      /* they were told to */
 	bool handed_over;			      /* to a successor: the journal stays */
+	const char *told_state;			      /* what the node xenhost-state says */
+	struct letter state_changed;		      /* from a queue */
 	struct vbd_queue *queues[JOURNAL_QUEUES_MAX]; /* while connected */
 	struct vbd_stats stats;			      /* of those that are gone */
 

@@ -269,6 +269,16 @@ static void print_latencies(const uint64_t *latency, char *buf, size_t size)
 					       at ? "," : "", 1ull << i, latency[i]);
 }
 
+static const char *state_name(const struct vbd *vbd)
+{
+	uint32_t paused = atomic_load(&vbd->paused);
+
+	return atomic_load(&vbd->failed)	 ? "failed"
+	       : paused & VBD_PAUSED_BY_ERROR	 ? "stopped"
+	       : paused & VBD_PAUSED_BY_OPERATOR ? "paused"
+						 : "running";
+}
+
 static void do_stat(struct vbd *vbd, uint64_t number)
 {
 	static const char *const names[] = { "requests", "sectors-read", "sectors-written",
@@ -277,7 +287,6 @@ static void do_stat(struct vbd *vbd, uint64_t number)
 					     "replayed" };
 	_Static_assert(ARRAY_SIZE(names) + VBD_LATENCY_BUCKETS == VBD_STATS_COUNT, "all of them");
 	uint64_t sums[VBD_STATS_COUNT] = { 0 };
-	uint32_t paused = atomic_load(&vbd->paused);
 	char text[1024], latencies[512];
 	size_t at = 0;
 
@@ -289,11 +298,7 @@ static void do_stat(struct vbd *vbd, uint64_t number)
 	order_reply(vbd->dev, number,
 		    "ok state=%s queues=%" PRIu32 " ring-pages=%" PRIu32
 		    " engine=%s cache=%s%s latency-us=%s",
-		    atomic_load(&vbd->failed)	      ? "failed"
-		    : paused & VBD_PAUSED_BY_ERROR    ? "stopped"
-		    : paused & VBD_PAUSED_BY_OPERATOR ? "paused"
-						      : "running",
-		    vbd->nr_queues, vbd->journal->header->key.pages,
+		    state_name(vbd), vbd->nr_queues, vbd->journal->header->key.pages,
 		    vbd_queue_engine(vbd->queues[0]), vbd->image->direct ? "none" : "page", text,
 		    latencies);
 }
@@ -328,6 +333,15 @@ static void obey(struct vbd *vbd, uint64_t number, const char *order)
 	}
 }
 
+void vbd_tell_state(struct vbd *vbd)
+{
+	const char *state = state_name(vbd);
+
+	if (vbd->told_state != state &&
+	    xenhost_device_printf(vbd->dev, "xenhost-state", "%s", state) == 0)
+		vbd->told_state = state;
+}
+
 /* The order is read before the settings: those that were written before it are in force when it is answered. */
 void vbd_follow_nodes(struct vbd *vbd)
 {
@@ -339,4 +353,5 @@ void vbd_follow_nodes(struct vbd *vbd)
 	(void)vbd_resize(vbd, false);
 	if (r > 0)
 		obey(vbd, number, order);
+	vbd_tell_state(vbd);
 }

@@ -13,6 +13,8 @@ int vbd_publish(struct vbd *vbd);
 void vbd_read_settings(struct vbd *vbd);
 /* Everything that the front end says of its rings, checked; and limits.abi. -errno, told to the front end */
 int vbd_read_front(struct vbd *vbd, struct journal_key *key);
+/* running, paused, stopped or failed, for those who watch; in a callback of the device */
+void vbd_tell_state(struct vbd *vbd);
 /* A node was written: settings, size, and what xenhost-control says, if it was not done yet. Of a connected disk */
 void vbd_follow_nodes(struct vbd *vbd);
 

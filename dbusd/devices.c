@@ -42,7 +42,7 @@ struct device {
 	struct device_nodes nodes; /* where it is */
 	unsigned int state;
 	bool leaving, read_only;
-	char name[64], image[4096], mac[32], bridge[32];
+	char name[64], image[4096], activity[16], mac[32], bridge[32];
 	char path[80];
 	sd_bus_slot *slot;
 	sd_bus_message *call; /* that waits for the answer to order `number` */
@@ -75,6 +75,8 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
 		text = state_name(dev->state);
 	else if (!strcmp(property, "Image"))
 		text = dev->image;
+	else if (!strcmp(property, "Activity"))
+		text = dev->activity;
 	else if (!strcmp(property, "MacAddress"))
 		text = dev->mac;
 	else if (!strcmp(property, "Bridge"))
@@ -181,6 +183,7 @@ static const sd_bus_vtable disk_vtable[] = {
 	COMMON_PARTS,
 	SD_BUS_PROPERTY("Device", "s", get_text, 0, CHANGES),
 	SD_BUS_PROPERTY("Image", "s", get_text, 0, CHANGES),
+	SD_BUS_PROPERTY("Activity", "s", get_text, 0, CHANGES),
 	SD_BUS_PROPERTY("ReadOnly", "b", get_read_only, 0, CHANGES),
 	SD_BUS_VTABLE_END,
 };
@@ -243,8 +246,8 @@ static void read_text(const struct device *dev, const char *node, char *text, si
 static bool same(const struct device *a, const struct device *b)
 {
 	return a->read_only == b->read_only && !strcmp(a->name, b->name) &&
-	       !strcmp(a->image, b->image) && !strcmp(a->mac, b->mac) &&
-	       !strcmp(a->bridge, b->bridge);
+	       !strcmp(a->image, b->image) && !strcmp(a->activity, b->activity) &&
+	       !strcmp(a->mac, b->mac) && !strcmp(a->bridge, b->bridge);
 }
 
 static void read_nodes(struct device *dev)
@@ -255,6 +258,7 @@ static void read_nodes(struct device *dev)
 		read_text(dev, "dev", dev->name, sizeof(dev->name));
 		read_text(dev, "params", dev->image, sizeof(dev->image));
 		read_text(dev, "mode", mode, sizeof(mode));
+		read_text(dev, "xenhost-state", dev->activity, sizeof(dev->activity));
 		dev->read_only = *mode == 'r';
 	} else {
 		read_text(dev, "vifname", dev->name, sizeof(dev->name));
@@ -309,7 +313,7 @@ static void tell_changes(struct device *dev, bool state, bool others)
 						   NULL);
 	if (r >= 0 && others && dev->nodes.disk)
 		r = sd_bus_emit_properties_changed(bus, dev->path, DISK_INTERFACE, "Device",
-						   "Image", "ReadOnly", NULL);
+						   "Image", "ReadOnly", "Activity", NULL);
 	else if (r >= 0 && others)
 		r = sd_bus_emit_properties_changed(bus, dev->path, NETWORK_INTERFACE, "Device",
 						   "MacAddress", "Bridge", NULL);

@@ -34,6 +34,7 @@
 
 #define FILE_SIZE (256ull << 20)
 #define ROUNDS 9
+#define ROUNDS_DISK 31 /* of 300 ms: the disk of a shared machine varies by a fifth between them */
 #define ROUND_NS 3e8
 #define DEPTH_MAX VHOST_BLK_DEPTH
 #define NULL_GOAL 2e6
@@ -59,6 +60,7 @@ struct load {
 	const char *file; /* NULL: no medium */
 	const char *peer; /* qemu-storage-daemon's blockdev, %s is the file */
 	unsigned int depth, pages;
+	int rounds;
 };
 
 static struct set set;
@@ -371,44 +373,63 @@ static int compare(const void *a, const void *b)
 
 static double median(const double *values)
 {
-	double sorted[ROUNDS];
+	size_t n = (size_t)load->rounds;
+	double sorted[ROUNDS_DISK];
 
-	memcpy(sorted, values, sizeof(sorted));
-	qsort(sorted, ROUNDS, sizeof(*sorted), compare);
-	return sorted[ROUNDS / 2];
+	memcpy(sorted, values, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), compare);
+	return sorted[n / 2];
 }
 
 /* medians of each, and of the rounds' ratios of ours to another */
 struct summary {
-	double rate[3], cpu[3], to_peer, to_bare, cpu_to_peer;
+	double rate[3], cpu[3], to_peer, to_bare, cpu_to_peer, bare_cpu_to_peer;
 };
+
+/* one of each; who was first is last the next time */
+static bool run_round(int round, int nr_targets, double (*rate)[ROUNDS_DISK],
+		      double (*cpu)[ROUNDS_DISK])
+{
+	const struct target *const targets[] = { &ours, &theirs, &nobody };
+
+	for (int n = 0; n < nr_targets; n++) {
+		int t = round % 2 ? nr_targets - 1 - n : n;
+		struct result r = measure(targets[t]);
+
+		if (r.rate <= 0)
+			return false;
+		rate[t][round] = r.rate;
+		cpu[t][round] = r.cpu;
+	}
+	return true;
+}
+
+static double median_ratio(const double *a, const double *b)
+{
+	double ratio[ROUNDS_DISK];
+
+	for (int i = 0; i < load->rounds; i++)
+		ratio[i] = a[i] / b[i];
+	return median(ratio);
+}
 
 static bool run_rounds(bool with_bare, struct summary *ret_summary)
 {
-	const struct target *const targets[] = { &ours, &theirs, &nobody };
-	double rate[3][ROUNDS], cpu[3][ROUNDS], ratio[3][ROUNDS];
+	double rate[3][ROUNDS_DISK], cpu[3][ROUNDS_DISK];
+	int nr_targets = 2 + with_bare;
 
-	for (int round = -1; round < ROUNDS; round++) { /* the first one for nothing */
-		int i = round < 0 ? 0 : round;
-
-		for (int t = 0; t < 2 + with_bare; t++) {
-			struct result r = measure(targets[t]);
-
-			if (r.rate <= 0)
-				return false;
-			rate[t][i] = r.rate;
-			cpu[t][i] = r.cpu;
-		}
-		ratio[0][i] = rate[0][i] / rate[1][i];
-		ratio[1][i] = with_bare ? rate[0][i] / rate[2][i] : 0;
-		ratio[2][i] = cpu[0][i] / cpu[1][i];
-	}
+	if (!run_round(0, nr_targets, rate, cpu)) /* for nothing */
+		return false;
+	for (int round = 0; round < load->rounds; round++)
+		if (!run_round(round, nr_targets, rate, cpu))
+			return false;
 	*ret_summary = (struct summary){
 		.rate = { median(rate[0]), median(rate[1]), with_bare ? median(rate[2]) : 0 },
 		.cpu = { median(cpu[0]), median(cpu[1]), with_bare ? median(cpu[2]) : 0 },
-		.to_peer = median(ratio[0]),
-		.to_bare = median(ratio[1]),
-		.cpu_to_peer = median(ratio[2]),
+		.to_peer = median_ratio(rate[0], rate[1]),
+		.to_bare = with_bare ? median_ratio(rate[0], rate[2]) : 0,
+		.cpu_to_peer = median_ratio(cpu[0], cpu[1]),
+		.bare_cpu_to_peer = with_bare ? median_ratio(cpu[2], cpu[1]) : 0,
 	};
 	return true;
 }
@@ -485,6 +506,7 @@ static bool null_disk(void)
 		.peer = "driver=null-co,size=2147483648,read-zeroes=off",
 		.depth = 32,
 		.pages = 1,
+		.rounds = ROUNDS,
 	};
 	struct summary s;
 
@@ -499,15 +521,18 @@ static bool null_disk(void)
 
 static bool on_disk(const char *file)
 {
-	const struct load small = { "block-disk-4k-qd32", file, "aio=io_uring,cache.direct=on", 32,
-				    1 };
-	const struct load large = { "block-disk-128k-qd8", file, small.peer, 8, 32 };
+	const char *blockdev = "aio=io_uring,cache.direct=on";
+	const struct load small = { "block-disk-4k-qd32", file, blockdev, 32, 1, ROUNDS_DISK };
+	const struct load large = { "block-disk-128k-qd8", file, blockdev, 8, 32, ROUNDS_DISK };
 	bool met = true;
 	struct summary s;
 
 	if (wanted(small.name)) {
 		met &= compare_all(&small, &s) && goal("to-bare", s.to_bare, ">=", 0.97);
-		met = met && goal("cpu-to-peer", s.cpu_to_peer, "<=", 0.4);
+		/* where this is more than 0.4, the kernel's part alone is */
+		printf("%s: CPU of bare io_uring is %.2f of the peer's\n", small.name,
+		       s.bare_cpu_to_peer);
+		met &= goal("cpu-to-peer", s.cpu_to_peer, "<=", 0.4);
 	}
 	if (wanted(large.name))
 		met &= compare_all(&large, &s) && goal("to-bare", s.to_bare, ">=", 0.97);
@@ -517,8 +542,8 @@ static bool on_disk(const char *file)
 /* threads are what the peer does best there */
 static bool on_tmpfs(const char *file)
 {
-	const struct load one = { "block-tmpfs-4k-qd1", file, "aio=threads", 1, 1 };
-	const struct load many = { "block-tmpfs-4k-qd32", file, one.peer, 32, 1 };
+	const struct load one = { "block-tmpfs-4k-qd1", file, "aio=threads", 1, 1, ROUNDS };
+	const struct load many = { "block-tmpfs-4k-qd32", file, one.peer, 32, 1, ROUNDS };
 	bool met = true;
 	struct summary s;
 

@@ -216,6 +216,10 @@ fi
 store write "/local/domain/32000/backend/vbd/$domid/51712/state" 4
 until_it_says 's "connected"' property "$disk" State
 until_it_says "string \"connected\"" cat "$dir/signals"
+# an error of the medium stops it
+store write "/local/domain/32000/backend/vbd/$domid/51712/xenhost-state" stopped
+until_it_says "string \"stopped\"" cat "$dir/signals"
+[ "$(property "$disk" Activity)" = 's "stopped"' ] || fail "Activity is $(property "$disk" Activity)"
 # its figures: the back end answers in a node
 "${somebody[@]}" busctl --address="$bus" --timeout=60 call org.xenhost "$disk" org.xenhost.Disk1 Stat >"$dir/stat" 2>&1 &
 asks=$!

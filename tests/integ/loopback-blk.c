@@ -755,6 +755,13 @@ START_TEST(pause_and_resume)
 }
 END_TEST
 
+/* by itself, for those who watch the node */
+static void wait_for_state(const char *state)
+{
+	while (strcmp(front_read(&disk.front, XENHOST_BACK, "xenhost-state"), state) != 0)
+		;
+}
+
 /* the file is shorter than it was: reads wait until that is mended, or go with the device */
 START_TEST(stops_and_goes_on)
 {
@@ -766,10 +773,12 @@ START_TEST(stops_and_goes_on)
 	disk.nr_queues = 2;
 	disk_connect(&disk, false, XENHOST_STATE_INITIALISED);
 	for (int round = 0; round < 2; round++) {
+		wait_for_state("running");
 		ck_assert_int_eq(truncate(disk.path, SECTORS * 256), 0);
 		for (unsigned int i = 0; i < 40; i++)
 			disk_submit(&disk, i, BLKIF_OP_READ, 88 * (i + 50), 88, false);
 		disk_publish(&disk);
+		wait_for_state("stopped");
 		while (!strstr(disk_order(&disk, "stat"), "state=stopped"))
 			;
 		if (round == 1)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +63,20 @@ START_TEST(opens_a_file)
 	ck_assert_int_eq(fcntl(img->fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDWR);
 	ck_assert_ptr_null(image_close(img));
 	ck_assert_ptr_null(image_close(NULL));
+}
+END_TEST
+
+/* a medium that is memory is read at once, any other by io_uring */
+START_TEST(in_memory)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+	struct image *img = NULL;
+
+	ck_assert_int_eq(ftruncate(fd, 512 * 100), 0);
+	ck_assert_int_eq(image_adopt("memory", fd, false, 0, &img), 0);
+	ck_assert(img->immediate);
+	ck_assert_uint_eq(img->sectors, 100);
+	image_close(img);
 }
 END_TEST
 
@@ -186,6 +201,7 @@ int main(void)
 	tcase_add_test(tc, a_rest_of_a_sector_is_not_there);
 	tcase_add_test(tc, refuses_what_is_no_disk);
 	tcase_add_test(tc, errors_have_words);
+	tcase_add_test(tc, in_memory);
 	tcase_add_test(tc, null_disk);
 	tcase_add_test(tc, other_sectors);
 	tcase_add_test(tc, gives_space_back);

@@ -6,7 +6,7 @@ EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
 long-vm-kills:
-	$(RUN_L1) --limit 1800 --append "nohz=off highres=off" $(srcdir)/vm/l1/kills.sh 50 xenstored bridged
+	$(RUN_L1) --limit 3600 --append "nohz=off highres=off" $(srcdir)/vm/l1/kills.sh 50 xenstored bridged
 long-vm-hostile:
 	mkdir -p vm/hostile && $(srcdir)/vm/hostile/build vm/hostile
 	$(RUN_L1) --limit 1500 --memory 2048 --file vm/hostile/hostile-32:/hostile/hostile-32 \
@@ -22,7 +22,7 @@ long-vm-disks:
 # qcow2 by qemu-nbd, nbdkit, a device that is slow and then has errors
 long-vm-disk-kinds:
 	rm -rf vm/fio vm/qcow2.img && $(srcdir)/vm/fio-tree vm/fio && qemu-img create -q -f qcow2 vm/qcow2.img 64M
-	$(RUN_L1) --limit 1200 --memory 1536 --tree vm/fio:/fio --file vm/qcow2.img:/qcow2.img --bin $$(command -v qemu-nbd) \
+	$(RUN_L1) --limit 1200 --memory 1536 --tree vm/fio:/fio --file vm/qcow2.img:/images/qcow2.img --bin $$(command -v qemu-nbd) \
 		--bin $$(command -v nbdkit) --bin $$(PATH=$$PATH:/sbin:/usr/sbin command -v dmsetup) \
 		--file $$(find /usr/lib/*/nbdkit/plugins/nbdkit-memory-plugin.so):/usr/lib/nbdkit/nbdkit-memory-plugin.so \
 		$(srcdir)/vm/l1/disk-kinds.sh 200
@@ -43,7 +43,8 @@ long-demo:
 long-vm-systemd:
 	$(top_srcdir)/scripts/build-packages vm/debs
 	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
-	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --results vm/systemd.results \
+	rm -rf vm/fio && $(srcdir)/vm/fio-tree vm/fio
+	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --tree vm/fio:/fio --results vm/systemd.results \
 		$(srcdir)/vm/l1/systemd.sh
 # the same packages without a machine: a container, loopback guests; as root
 long-systemd:

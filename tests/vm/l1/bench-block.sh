@@ -25,7 +25,9 @@ ours()
 	configure ours "append = console=hvc0 $line xh_tools=xvdb" 'memory = 224M' 'vcpus = 1' \
 		"disk = $tmp/data.img" "disk = $tmp/fio.img"
 	supervise ours
-	finished ours 300
+	finished ours 300 || return
+	# requests and events of both depths
+	note "$(grep '51712: disconnected' $results/blkbackd.log | tail -n 1)"
 }
 
 # qemu NAME OPTION...: with its console in a file
@@ -48,7 +50,7 @@ xen_disk()
 	qemu xen-disk -accel kvm,xen-version=0x40011,kernel-irqchip=split -cpu host,+xen-vapic \
 		-device xen-console,chardev=console -device xen-disk,drive=data,vdev=xvda,iothread=io0 \
 		-device xen-disk,drive=fio,vdev=xvdb \
-		-append "console=hvc0 xen_emul_unplug=never $line xh_tools=xvdb"
+		-append "console=hvc0 xen_emul_unplug=unnecessary $line xh_tools=xvdb"
 }
 
 virtio()
@@ -90,6 +92,7 @@ goal()
 }
 
 modprobe -a kvm-amd loop ext4 2>/dev/null
+args_blkbackd=--verbose
 check daemons start_daemons
 check images make_images
 for round in $(seq ${2:-1}); do

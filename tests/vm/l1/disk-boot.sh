@@ -18,9 +18,13 @@ make_disk()
 	mkdir -p $tmp/disk/boot/grub
 	cp $l2/vmlinuz-6.12 $tmp/disk/boot/vmlinuz
 	cp $l2/initrd-6.12 $tmp/disk/boot/initrd
+	head -c 1048576 /dev/urandom >$tmp/disk/boot/words
+	words=$(digest $tmp/disk/boot/words)
 	cat >$tmp/disk/boot/grub/grub.cfg <<-EOT
 		set timeout=0
 		echo "the disk's own configuration"
+		ls (\$root)/boot/
+		sha256sum /boot/words
 		linux /boot/vmlinuz console=hvc0 quiet panic=-1 cryptomgr.notests xh_steps=xen
 		initrd /boot/initrd
 		boot
@@ -53,6 +57,8 @@ xenhost run --rundir $tmp/run --memory 384M $tmp/disk.qcow2 >$results/disk.log 2
 pid=$!
 check grub wait_line "the disk's own configuration" $results/disk.log $pid 120 ||
 	tail -n 40 $results/disk.log $results/disk.errors
+check grub-lists wait_line 'grub/.*initrd\|initrd.*grub/' $results/disk.log $pid 60 || tail -n 20 $results/disk.log
+check grub-reads wait_line "$words" $results/disk.log $pid 60 || tail -n 20 $results/disk.log
 check kernel wait_line '^ok xen' $results/disk.log $pid 240 || tail -n 40 $results/disk.log $results/disk.errors
 check powers-off ended_well || tail -n 5 $results/disk.errors
 

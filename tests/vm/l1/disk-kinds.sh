@@ -14,7 +14,7 @@
 make_images()
 {
 	truncate -s 16M $tmp/slow.img && truncate -s 12M $tmp/fio.img &&
-		mkfs.ext4 -q -F -O ^has_journal -d /fio $tmp/fio.img && cp /qcow2.img $tmp/qcow2.img
+		mkfs.ext4 -q -F -O ^has_journal -d /fio $tmp/fio.img && cp /images/qcow2.img $tmp/qcow2.img
 }
 
 serve()
@@ -42,7 +42,8 @@ slow_device()
 
 fio_verify()
 {
-	ask one run LD_LIBRARY_PATH=/fio/lib /fio/fio --name=verify --rw=randwrite --bs=4k --ioengine=libaio --direct=1 \
+	# fio would make a file of what is not there
+	ask one run test -b /dev/$1 "&&" LD_LIBRARY_PATH=/fio/lib /fio/fio --name=verify --rw=randwrite --bs=4k --ioengine=libaio --direct=1 \
 		--thread --verify=crc32c --verify_fatal=1 --verify_state_save=0 --minimal --filename=/dev/$1 --size=$2M \
 		--iodepth=16 ">/tmp/fio.out" "2>&1"
 }
@@ -55,7 +56,7 @@ is_stopped()
 # every access fails: the disk stops; it is told to go on when it is mended
 errors_and_mended()
 {
-	ask one verify-begin xvdd 1 10 2 || return
+	ask one verify-begin xvdd 1 30 2 || return
 	map error || return
 	wait_for 60 is_stopped && map delay $loop 0 $ms && xenhost block resume one xvdd &&
 		ask one verify-end xvdd 0

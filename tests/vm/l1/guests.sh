@@ -203,6 +203,14 @@ make_image()
 		cp $l2/initrd-6.12 $tmp/mnt/initrd && umount $tmp/mnt
 }
 
+# the next kernel's disk is the old one
+disk_is_the_same()
+{
+	words=$(head -c 1048576 $l2/vmlinuz-6.12 | sha256sum | cut -d ' ' -f 1)
+	ask one run "mount -t ext4 /dev/xvda /mnt && head -c 1048576 /mnt/vmlinuz | sha256sum && umount /mnt" || return
+	case $answer in "$words"*) ;; *) return 1 ;; esac
+}
+
 nothing_left()
 {
 	same "$(xenhost domain list | grep -c ' guest ')" 0 && same "$(xenhost store ls /vm | wc -l)" 0
@@ -281,6 +289,7 @@ check one/kexec-asked asked $old soft-reset
 check one/kexec-known same "$(reason_of one)" soft-reset
 next_one=0
 check one/other-kernel-disk ask one has-disk xvda
+check one/other-kernel-reads disk_is_the_same
 check one/same-domain same "$(domid_of one)" $old
 
 check two/poweroff xenhost domain shutdown two
