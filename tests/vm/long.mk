@@ -56,6 +56,6 @@ NET_KILLS = 50
 long-vm-net:
 	rm -rf vm/net-tools
 	bash -c '. $(srcdir)/vm/lib.sh && add_net_tools vm/net-tools'
-	$(RUN_L1) --limit 1800 --memory 1536 --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
+	$(RUN_L1) --limit 1800 --memory 1536 --append "nohz=off highres=off" --tree vm/net-tools:/net-tools --bin $$(command -v iperf3) \
 		--bin $$(command -v passt) $(srcdir)/vm/l1/net.sh $(NET_KILLS)
 .PHONY: long-vm-disks long-vm-disk-kinds long-systemd long-vm-net long-vm-systemd long-vm-kills long-vm-hostile long-vm-smp long-vm-kexec long-planted long-demo long-vm-disk-image

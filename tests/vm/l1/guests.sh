@@ -304,7 +304,7 @@ check one/crash tell one crash
 check one/crash-seen saw one crash
 check one/crash-asked asked $old crash
 check one/dump-when-crashed xenhost dump-core one $tmp/core
-check one/dump-has-its-words grep -aq 'Kernel panic - not syncing: sysrq triggered crash' $tmp/core
+check one/dump-has-its-words grep -aqF 'Kernel panic - not syncing: sysrq triggered crash' $tmp/core
 rm -f $tmp/core
 check one/destroy xenhost domain destroy one
 check one/finished finished one 30
