@@ -333,7 +333,6 @@ static void obey(struct vbd *vbd, uint64_t number, const char *order)
 	}
 }
 
-/* The order is read before the settings: those that were written before it are in force when it is answered. */
 void vbd_tell_state(struct vbd *vbd)
 {
 	const char *state = state_name(vbd);
@@ -343,6 +342,7 @@ void vbd_tell_state(struct vbd *vbd)
 		vbd->told_state = state;
 }
 
+/* The order is read before the settings: those that were written before it are in force when it is answered. */
 void vbd_follow_nodes(struct vbd *vbd)
 {
 	_cleanup_free_ char *order = NULL;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A file's content as memory, to be read. */
+/*
+ * A file's content in memory of our own. The file itself is not mapped: whoever cut it short would end us (SIGBUS).
+ */
 #ifndef COMMON_FILEMAP_H
 #define COMMON_FILEMAP_H
 

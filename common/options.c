@@ -77,8 +77,8 @@ int options_parse(const struct options *o, int argc, char **argv, const struct o
 
 	parser_init(&p, tables, nr_tables);
 	opterr = 0;
-	optind = 1;
-	while ((c = getopt_long(argc, argv, "+:", p.longs, NULL)) != -1) {
+	optind = 0; /* also forgets what it had moved of an earlier command line */
+	while ((c = getopt_long(argc, argv, o->options_first ? "+:" : ":", p.longs, NULL)) != -1) {
 		if (c == VALUE_HELP) {
 			print_help(o, &p);
 			return 0;

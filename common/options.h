@@ -6,6 +6,7 @@
 #ifndef COMMON_OPTIONS_H
 #define COMMON_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* arg NULL: a flag, value is NULL. set() returns 0 or -errno (a usage error). Tables end with a NULL name */
@@ -26,9 +27,11 @@ struct options {
 	const char *operands; /* for the usage line, NULL: none are taken */
 	const char *purpose;  /* one line for --help */
 	const char *page;     /* man page: "xenhost-run(1)" */
+	bool options_first;   /* what follows the first operand is operands, also "-1" */
 };
 
 /*
+ * Options may stand among the operands, which are moved behind them (argv is changed); "--" ends them.
  * Index of the first operand in argv (>= 1), 0 = help or version was printed (exit 0),
  * -EINVAL = a usage error was printed (exit 2).
  */

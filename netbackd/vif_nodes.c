@@ -30,16 +30,17 @@
 int vif_read_name(xenhost_device_t *dev, char *name)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = xenhost_device_read_str(dev, XENHOST_BACK, "vifname", &text);
+	int len, r = xenhost_device_read_str(dev, XENHOST_BACK, "vifname", &text);
 
 	if (r < 0 && r != -ENOENT)
 		return device_error(dev, r, "cannot read the node vifname: %s", strerror(-r));
 	if (text)
-		snprintf(name, IFNAME_LEN_MAX + 1, "%s", text);
+		len = snprintf(name, IFNAME_LEN_MAX + 1, "%s", text);
 	else
-		snprintf(name, IFNAME_LEN_MAX + 1, "vif%u.%" PRIu32,
-			 xenhost_device_frontend_domid(dev), xenhost_device_id(dev));
-	if ((text && strlen(text) > IFNAME_LEN_MAX) || !ifname_ok(name))
+		len = snprintf(name, IFNAME_LEN_MAX + 1, "vif%u.%" PRIu32,
+			       xenhost_device_frontend_domid(dev), xenhost_device_id(dev));
+	/* cut short it could be another card's name */
+	if (len > (int)IFNAME_LEN_MAX || !ifname_ok(name))
 		return device_error(dev, -EINVAL, "%s cannot be the name of an interface",
 				    text ? text : name);
 	return 0;

@@ -65,8 +65,7 @@ int bridge_tool_domain(struct bridge_tool *t, const char *which,
 	else
 		r = xenhost_domain_by_name(t->host, which, ret_info);
 	if (r < 0)
-		log_error("there is no domain %s: %s; xenhost domain list shows those there are",
-			  which, strerror(-r));
+		connect_no_domain("domain", which, r);
 	return r;
 }
 

@@ -61,7 +61,7 @@ static const struct part {
 	{ "evtchn.json", "$X evtchn --json list", false },
 	{ "grant.json", "$X grant --json list", false },
 	{ "processes.txt",
-	  "for p in $(pgrep -f '(^|/)xenhost'); do echo \"== $p\"; tr '\\0' ' ' </proc/$p/cmdline; echo; "
+	  "for p in $(pgrep '^(xenhost|passt|qemu-nbd)'); do echo \"== $p\"; tr '\\0' ' ' </proc/$p/cmdline; echo; "
 	  "cat /proc/$p/status /proc/$p/limits; ls /proc/$p/fd | wc -l; done 2>&1",
 	  false },
 	{ "rundir.txt", "ls -lR \"$XENHOST_RUNDIR\"", false },

@@ -309,6 +309,7 @@ int cmd_store(int argc, char **argv)
 			    "       export|import|live-update FILE, top",
 		.purpose = "Reads and changes the Xenstore.",
 		.page = "xenhost-store(1)",
+		.options_first = true, /* a value may begin with a hyphen */
 	};
 	struct store_command c = { .version = 2 };
 	const struct option_table table = { specs, &c };

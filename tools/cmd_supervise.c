@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
@@ -91,6 +92,28 @@ static int find_config(const struct supervise *s, const char *name, char *path, 
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
+/* xenhost-vm@.service lets nobody in it have a socket but Unix ones, or a namespace: passt(1) needs both. */
+static bool may_have_network(void)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 || errno != EAFNOSUPPORT;
+}
+
+static int check_cards(const struct guest *g)
+{
+	for (unsigned int i = 0; i < g->nr_vifs; i++) {
+		if (!g->vifs[i].user || may_have_network())
+			continue;
+		log_error(
+			"card %u cannot have user-mode networking: this unit is kept from all networks; "
+			"give it a bridge or a TAP, or start the guest by xenhost run",
+			i);
+		return -EAFNOSUPPORT;
+	}
+	return 0;
+}
+
 /* The file says what the guest is; its name is the one we were given. */
 static int read_guest(struct supervise *s, const char *name)
 {
@@ -113,6 +136,8 @@ static int read_guest(struct supervise *s, const char *name)
 		r = guest_file_boot(&s->guest);
 	if (r == 0)
 		r = guest_file_check(&s->guest, true);
+	if (r == 0)
+		r = check_cards(&s->guest);
 	return r < 0 ? r : guest_complete(&s->guest);
 }
 

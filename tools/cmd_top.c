@@ -274,6 +274,8 @@ static void print_text(struct top *top, const struct table *t)
 		       name_of(top, r->domid), r->disk ? "disk" : "net", r->devid, c->requests,
 		       c->in_bytes >> 10, c->out_bytes >> 10, c->events, median, most);
 	}
+	if (t->nr == 0)
+		printf("no disk or network card is served\n");
 	if (t->nr > SHOWN_MAX)
 		printf("and %zu more\n", t->nr - SHOWN_MAX);
 }

@@ -3,11 +3,19 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/bridge.h"
 #include "common/log.h"
 #include "tools/connect.h"
+
+static const char *system_rundir(void)
+{
+	const char *env = getenv("XENHOST_RUNDIR");
+
+	return env && *env ? env : XENHOST_RUNSTATEDIR;
+}
 
 int connect_host(const char *rundir, xenhost_t **ret_host)
 {
@@ -18,8 +26,17 @@ int connect_host(const char *rundir, xenhost_t **ret_host)
 		n = snprintf(uri, sizeof(uri), "bridge:%s/" BRIDGE_SOCKET_TOOL, rundir);
 	r = n >= (int)sizeof(uri) ? -ENAMETOOLONG : xenhost_open(uri, 0, ret_host);
 	if (r < 0)
-		log_error(
-			"cannot reach xenhost-bridged at %s: %s; does it run? --rundir names another place",
-			uri, strerror(-r));
+		log_error("cannot reach xenhost-bridged in %s: %s; does it run? "
+			  "systemctl start xenhost.target starts it, --rundir names another place",
+			  rundir ? rundir : system_rundir(), strerror(-r));
 	return r;
+}
+
+void connect_no_domain(const char *what, const char *which, int error)
+{
+	if (error == -ESRCH || error == -ENOENT)
+		log_error("there is no %s %s; xenhost domain list shows those there are", what,
+			  which);
+	else
+		log_error("cannot look for the %s %s: %s", what, which, strerror(-error));
 }

@@ -8,4 +8,7 @@
 /* rundir NULL: the system's. 0 or -errno, logged */
 int connect_host(const char *rundir, xenhost_t **ret_host);
 
+/* logs why a domain or a guest (what) of that name or domid was not found */
+void connect_no_domain(const char *what, const char *which, int error);
+
 #endif

@@ -8,6 +8,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "tools/connect.h"
 #include "tools/domain_show.h"
 #include "tools/json.h"
 
@@ -74,7 +75,6 @@ int domain_find(xenhost_t *host, const char *which, struct xenhost_domain_info *
 	else
 		r = xenhost_domain_by_name(host, which, ret_info);
 	if (r < 0)
-		log_error("there is no domain %s: %s; xenhost domain list shows those there are",
-			  which, strerror(-r));
+		connect_no_domain("domain", which, r);
 	return r;
 }

@@ -13,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -260,9 +259,7 @@ static int spawn(struct image_server *s, struct start *st)
 		return -errno;
 	if (pid == 0)
 		run_child(st, parent);
-	s->process = (struct process){ .name = "nbd", .pid = pid };
-	s->process.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	return s->process.pidfd < 0 ? -errno : 0;
+	return process_adopt(&s->process, "nbd", pid);
 }
 
 static int log_path(const struct image_server *s, char *path, size_t size)

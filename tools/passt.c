@@ -205,9 +205,7 @@ static int spawn(struct passt *p, char *const *args)
 		return -errno;
 	if (pid == 0)
 		stand_between(args, parent);
-	p->process = (struct process){ .name = "passt", .pid = pid };
-	p->process.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	return p->process.pidfd < 0 ? -errno : 0;
+	return process_adopt(&p->process, "passt", pid);
 }
 
 /* the last line of its log that says what was wrong */

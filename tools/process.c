@@ -141,6 +141,19 @@ static int build_argv(char **argv, char *path, const char *const *args, char *re
 	return 0;
 }
 
+int process_adopt(struct process *p, const char *name, pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), r = -errno;
+
+	if (pidfd < 0) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		return r;
+	}
+	*p = (struct process){ .name = name, .pid = pid, .pidfd = pidfd };
+	return 0;
+}
+
 static int spawn(struct process *p, const char *path, char *const *argv, int ready_fd,
 		 bool own_terminal, const struct keeper_loan *loan)
 {
@@ -153,9 +166,7 @@ static int spawn(struct process *p, const char *path, char *const *argv, int rea
 			_exit(126);
 		run_child(path, argv, own_terminal, loan);
 	}
-	p->pid = pid;
-	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	return p->pidfd < 0 ? -errno : 0;
+	return process_adopt(p, p->name, pid);
 }
 
 static int start(struct process *p, const char *name, const char *const *args, bool own_terminal,

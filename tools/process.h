@@ -29,10 +29,13 @@ int process_start_kept(struct process *p, const char *name, const char *const *a
 /* where xenhost-NAME is: 0 and its path (PATH_MAX), or -ENOENT */
 int process_find(const char *name, char *path);
 
+/* a child that was just forked is ours from now on. -errno: it cannot be watched, and was killed */
+int process_adopt(struct process *p, const char *name, pid_t pid);
+
 /* has it ended? Then its status is filled in */
 bool process_ended(struct process *p);
 
-/* SIGTERM, then after 10 s SIGKILL; waits. The exit status, 128 + signal, or 0 when it was not running */
+/* SIGTERM, then after 30 s SIGKILL; waits. The exit status, 128 + signal, or 0 when it was not running */
 int process_stop(struct process *p);
 
 /* exit status of one that has ended, 128 + signal */

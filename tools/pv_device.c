@@ -14,6 +14,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "tools/connect.h"
 #include "tools/json.h"
 #include "tools/pv_device.h"
 
@@ -79,8 +80,7 @@ int pv_find_domain(struct pv_device *d, const char *which)
 	else
 		r = xenhost_domain_by_name(d->host, which, &info);
 	if (r < 0) {
-		log_error("there is no guest %s: %s; xenhost domain list shows those there are",
-			  which, strerror(-r));
+		connect_no_domain("guest", which, r);
 		return r;
 	}
 	d->domid = info.domid;

@@ -123,10 +123,10 @@ cat >web.cfg <<-'EOT'
 	extra = "console=hvc0"
 	memory = 1024
 	vcpus = 2
-	disk = [ '/var/lib/xenhost/web.img,raw,xvda,rw' ]
+	disk = [ '/var/lib/xenhost/images/web.img,raw,xvda,rw' ]
 	vif = [ 'bridge=br0' ]
 EOT
-sed -n '/^    \$ xenhost define/,/^$/s/^    //p' "$SRCDIR/README.md" >"$dir/tour"
+sed -n '/^    \$ cat web.cfg/,/^$/s/^    //p' "$SRCDIR/README.md" >"$dir/tour"
 # the guest that plays here is none of the tour's
 grep '^\$ ' "$dir/tour" | sed 's/^\$ //' | while read -r line; do
 	echo "\$ $line"

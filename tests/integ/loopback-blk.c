@@ -755,7 +755,6 @@ START_TEST(pause_and_resume)
 }
 END_TEST
 
-/* the file is shorter than it was: reads wait until that is mended, or go with the device */
 /* by itself, for those who watch the node */
 static void wait_for_state(const char *state)
 {
@@ -763,6 +762,7 @@ static void wait_for_state(const char *state)
 		;
 }
 
+/* the file is shorter than it was: reads wait until that is mended, or go with the device */
 START_TEST(stops_and_goes_on)
 {
 	disk_make_image(&set, "stops", other.path, sizeof(other.path));

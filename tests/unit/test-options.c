@@ -42,6 +42,50 @@ START_TEST(test_number)
 }
 END_TEST
 
+static int set_value(void *data, const char *value)
+{
+	*(const char **)data = value;
+	return 0;
+}
+
+/* argv of the words of text, which it cuts */
+static int words(char *text, char **argv)
+{
+	int argc = 0;
+
+	for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	return argc;
+}
+
+/* Options among operands are found, but for commands whose operands may look like them */
+START_TEST(test_among_operands)
+{
+	static const struct option_spec specs[] = { { "depth", "N", "how deep", set_value },
+						    { 0 } };
+	char among[] = "p a --depth 3 b", ended[] = "p -- a --depth", first[] = "p a --depth 3";
+	struct options o = { .program = "p", .operands = "A B", .purpose = "t", .page = "p(1)" };
+	const char *depth = NULL;
+	const struct option_table table = { specs, &depth };
+	char *argv[8];
+	int argc = words(among, argv);
+
+	ck_assert_int_eq(options_parse(&o, argc, argv, &table, 1), 3);
+	ck_assert_str_eq(depth, "3");
+	ck_assert_str_eq(argv[3], "a");
+	ck_assert_str_eq(argv[4], "b");
+	argc = words(ended, argv);
+	ck_assert_int_eq(options_parse(&o, argc, argv, &table, 1), 2);
+	o.options_first = true;
+	depth = NULL;
+	argc = words(first, argv);
+	ck_assert_int_eq(options_parse(&o, argc, argv, &table, 1), 1);
+	ck_assert_ptr_null(depth);
+	ck_assert_str_eq(argv[2], "--depth");
+}
+END_TEST
+
 START_TEST(test_services)
 {
 	struct service_table t;
@@ -68,4 +112,4 @@ START_TEST(test_services)
 }
 END_TEST
 
-UNIT_MAIN("options", test_size, test_number, test_services)
+UNIT_MAIN("options", test_size, test_number, test_among_operands, test_services)

@@ -6,7 +6,7 @@ EXTRA_DIST += vm/long.mk planted
 RUN_L1 = $(srcdir)/vm/run-l1 --build $(abs_top_builddir)
 
 long-vm-kills:
-	$(RUN_L1) --limit 1800 --append "nohz=off highres=off" $(srcdir)/vm/l1/kills.sh 50 xenstored bridged
+	$(RUN_L1) --limit 3600 --append "nohz=off highres=off" $(srcdir)/vm/l1/kills.sh 50 xenstored bridged
 long-vm-hostile:
 	mkdir -p vm/hostile && $(srcdir)/vm/hostile/build vm/hostile
 	$(RUN_L1) --limit 1500 --memory 2048 --file vm/hostile/hostile-32:/hostile/hostile-32 \
@@ -43,7 +43,8 @@ long-demo:
 long-vm-systemd:
 	$(top_srcdir)/scripts/build-packages vm/debs
 	$(srcdir)/vm/newer-packages vm/debs vm/debs-newer
-	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --results vm/systemd.results \
+	rm -rf vm/fio && $(srcdir)/vm/fio-tree vm/fio
+	$(srcdir)/vm/run-systemd-l1 --debs vm/debs --debs vm/debs-newer --tree vm/fio:/fio --results vm/systemd.results \
 		$(srcdir)/vm/l1/systemd.sh
 # the same packages without a machine: a container, loopback guests; as root
 long-systemd:

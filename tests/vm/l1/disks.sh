@@ -20,7 +20,7 @@ make_images()
 	for image in one two three; do
 		truncate -s 64M $tmp/$image.img || return
 	done
-	truncate -s 12M $tmp/fio.img && mkfs.ext4 -q -F -O ^has_journal -d /fio $tmp/fio.img
+	make_fio $tmp/fio.img
 }
 
 used_kib()
@@ -50,33 +50,10 @@ resize()
 	truncate -s 96M $tmp/two.img && xenhost block resize one xvdb && wait_for 60 has_size 196608
 }
 
-mount_fio()
-{
-	ask one run "mkdir -p /fio && mount -r -t ext4 /dev/xvdd /fio"
-}
-
-# fio DISK MIB: writes all of it at random and reads it back
-fio="LD_LIBRARY_PATH=/fio/lib /fio/fio --name=verify --rw=randwrite --bs=4k --ioengine=libaio --direct=1 --thread
---verify=crc32c --verify_fatal=1 --verify_state_save=0 --minimal"
-
+# DISK MIB: writes all of it at random and reads it back
 fio_verify()
 {
 	ask one run test -b /dev/$1 "&&" $fio --filename=/dev/$1 --size=$2M --iodepth=32 ">/tmp/fio.out" "2>&1"
-}
-
-# again and again, until it is told to end
-fio_begin()
-{
-	ask one run "(fio=0; while [ \$fio = 0 ] && [ ! -e /tmp/fio-end ]; do" \
-		$fio --filename=/dev/xvdb --size=2M --iodepth=16 ">/tmp/fio.out" "2>&1" \
-		"|| fio=1; echo pass >>/tmp/fio-passes; done; echo \$fio >/tmp/fio-status) &"
-}
-
-fio_end()
-{
-	ask one run "touch /tmp/fio-end; wait_for test -s /tmp/fio-status; wc -l </tmp/fio-passes" || return
-	note "fio verified $answer times while xenhost-blkbackd was killed $kills times"
-	ask one run 'same $(cat /tmp/fio-status) 0'
 }
 
 # what the running xenhost-blkbackd has answered
@@ -96,7 +73,8 @@ kill_under_fio()
 		kill_daemon blkbackd
 		start_daemon blkbackd || return
 	done
-	ask one run "test ! -e /tmp/fio-status" && fio_end && ask one disk-errors
+	ask one run "test ! -e /tmp/fio-status" &&
+		fio_end "xenhost-blkbackd was killed $kills times" && ask one disk-errors
 }
 
 unplug_under_load()

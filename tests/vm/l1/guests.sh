@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Guests' lives under xenhost supervise: two at once under one set of daemons, one of them with two
 # vCPUs; reboot, crash, kexec, power off, each with what watchers of the store see of it; pause; the
-# Xenstore from inside.
+# Xenstore from inside; their networks (network.sh).
 #
 # shellcheck disable=SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
@@ -10,6 +10,8 @@
 . "${XH_HARNESS:-/harness.sh}"
 # shellcheck source-path=SCRIPTDIR source=toolstack.sh
 . "${XH_TOOLSTACK:-/toolstack.sh}"
+# shellcheck source-path=SCRIPTDIR source=network.sh
+. /network.sh
 
 boot_limit=120
 
@@ -233,16 +235,16 @@ upper_device()
 	same $? 143
 }
 
-modprobe -a kvm-amd tun loop ext4 2>/dev/null
+modprobe -a kvm-amd tun bridge loop ext4 2>/dev/null
 upper_domid=32010
 args_bridged=--service=upper=$upper_domid
 args_xenstored=$args_bridged
 check daemons start_daemons
 check image make_image
-tunctl -t xh0 >/dev/null
+check net/prepare net_prepare
 configure one "$cmdline" 'memory = 288M' "disk = $tmp/one.img" 'net = tap=xh0' \
 	'on-crash = preserve' "console-pty = $tmp/pty-one"
-configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve'
+configure two "$cmdline" 'memory = 224M' 'vcpus = 2' 'on-poweroff = preserve' 'net = user' 'publish = 5301:5201'
 check settled wait_for 30 is_settled $l2/vmlinuz-6.12
 watch_releases
 xenhost domain watch >$results/domains &
@@ -263,6 +265,7 @@ check console-shows console_shows
 check console-takes console_takes
 check two/balloon balloon
 check two/pause pause_and_go_on
+net_steps 2 1
 
 # a new domain, the same guest
 before=$(identity one)
@@ -308,6 +311,7 @@ check one/finished finished one 30
 check one/status same $supervisor_status 4
 check one/crash-known same "$(reason_of $old)" crash
 check nothing-left nothing_left
+check net/sends-stay-in-kernel net_sends
 for daemon in netbackd blkbackd opend xenstored bridged; do
 	check $daemon-ends stop_daemon $daemon
 done

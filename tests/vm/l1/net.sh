@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The networks of two guests (network.sh) with KILLS (the argument) ends of xenhost-netbackd; cards of two queues, which
-# both are used; small packets of UDP.
+# both are used; iperf3 through passt, both ways and to a published port; small packets of UDP.
 #
 # shellcheck disable=SC2034,SC2086,SC2154,SC2317 # no blanks in our paths, functions called by check
 
@@ -37,13 +37,16 @@ small_packets()
 
 net_more()
 {
+	check net/user-tcp-out in_guest two "iperf3 -c $uplink.254 -t 2"
+	check net/user-tcp-in in_guest two "iperf3 -c $uplink.254 -t 2 -R"
+	check net/published-port iperf3 -c 127.0.0.1 -p 5301 -t 1
 	check net/queues both_queues
 	check net/small-packets small_packets
 }
 
 modprobe -a kvm-amd tun bridge 2>/dev/null
 # L1 has one CPU, so it would be one
-args_netback='--queues 2 --threads 2'
+args_netbackd='--queues 2 --threads 2'
 check daemons start_daemons
 check net/prepare net_prepare
 configure one "$cmdline" 'memory = 224M' 'vcpus = 2' 'net = tap=xh0'

@@ -81,7 +81,8 @@ strangers_refused()
 # Debian's own xenstored, or whatever has its socket: ours says so, and does not take it
 clash()
 {
-	systemctl stop xenhost.target &&
+	# a target has stopped before what it wants
+	systemctl stop xenhost.target xenhost-xenstored &&
 		systemd-run --quiet --unit=other-xenstored --socket-property=ListenStream=/run/xenstored/socket \
 			sleep 9999 || return
 	! systemctl start xenhost-xenstored 2>/dev/null || return
@@ -118,6 +119,17 @@ upgrade()
 	dpkg -i /debs2/*.deb >$results/upgrade.log 2>&1 || return
 	same "$(systemctl show -p MainPID --value $guest_unit) $(systemctl show -p ActiveEnterTimestampMonotonic --value xenhost-bridged-tool.socket)" \
 		"$before" && not same "$(pid_of blkbackd)" $old && active
+}
+
+# passt(1) could not work in a guest's unit: one line says so
+user_net_refused()
+{
+	printf 'kernel = /rig\nnet = user\n' >/etc/xenhost/guests/user-net.conf
+	! xenhost start user-net || return
+	rm /etc/xenhost/guests/user-net.conf
+	systemctl reset-failed xenhost-vm@user-net
+	journalctl --no-pager -o cat -u xenhost-vm@user-net |
+		grep 'card 0 cannot have user-mode networking: this unit is kept from all networks'
 }
 
 # what runs after an upgrade is the new program

@@ -84,6 +84,7 @@ check confined confined
 check sockets owners_of_sockets
 check strangers-refused strangers_refused
 check clash clash
+check user-net-refused user_net_refused
 check guests start_guests
 check d-bus d_bus
 check per-guest-back-end per_guest || cat $tmp/refused

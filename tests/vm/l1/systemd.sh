@@ -21,7 +21,20 @@ guest_unit=xenhost-vm@one
 make_guest()
 {
 	truncate -s 64M $images/one.img && chmod 600 $images/one.img || return
-	ip link add br0 type bridge && ip addr add 10.77.0.1/24 dev br0 && ip link set br0 up || return
+	# the operator's, and there again after a reboot
+	cat >/etc/systemd/system/br0.service <<-EOF
+		[Unit]
+		Before=xenhost-services.target
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=ip link add br0 type bridge
+		ExecStart=ip addr add 10.77.0.1/24 dev br0
+		ExecStart=ip link set br0 up
+		[Install]
+		WantedBy=multi-user.target
+	EOF
+	systemctl enable --now br0 || return
 	cat >/etc/xenhost/guests/one.conf <<-EOF
 		kernel = $l2/vmlinuz-6.12
 		initrd = $l2/initrd-6.12
@@ -89,6 +102,20 @@ kill_service()
 	done
 }
 
+attach_fio()
+{
+	truncate -s 8M $images/scratch.img && make_fio $images/fio.img &&
+		xenhost block attach one $images/scratch.img xvdb &&
+		xenhost block --read-only attach one $images/fio.img xvdd && ask one has-disk xvdb &&
+		ask one has-disk xvdd && mount_fio
+}
+
+upgrade_under_fio()
+{
+	fio_begin && under_load upgrade upgrade && ask one run "test ! -e /tmp/fio-status" &&
+		fio_end "the packages were upgraded" && ask one disk-errors
+}
+
 # need NAME COMMAND...: without it the rest makes no sense
 need()
 {
@@ -137,7 +164,8 @@ first_boot()
 		check kill-$which under_load kill-$which-3-times kill_service $which 3
 	done
 	check descriptors-kept kept $room
-	check upgrade under_load upgrade upgrade || tail -n 20 $results/upgrade.log
+	check fio attach_fio
+	check upgrade upgrade_under_fio || tail -n 20 $results/upgrade.log
 	check new-programs new_programs
 	check descriptors-as-before kept $room
 	check guest-log ask one log
@@ -174,16 +202,15 @@ second_boot()
 	check file-system-clean ask one disk-clean
 	check order-of-end order_of_end
 	check clean-here sh -c '! dmesg | grep -i "recovery complete\|recovering journal"'
-	ip link show br0 >/dev/null 2>&1 || note "the bridge is the operator's and is not back"
 	begin=$(centiseconds)
-	check stop-guest systemctl stop xenhost-vm@one
+	check stop-guest systemctl disable --now xenhost-vm@one
 	note "the guest took $((($(centiseconds) - begin) * 10)) ms to power off"
 	check guest-gone same "$(xenhost domain list | grep -c ' guest ')" 0
 	check purge sh -c 'dpkg --purge $(dpkg-query -W -f "\${Package} " "*xenhost*") >/root/results/purge.log 2>&1' ||
 		tail -n 20 $results/purge.log
 	check no-process sh -c '! ps ax | grep "[x]enhost-"'
 	check no-user sh -c '! getent passwd | grep xenhost'
-	rm -f /etc/xenhost/guests/one.conf $images/one.img
+	rm -f /etc/xenhost/guests/one.conf $images/*.img
 	rmdir /etc/xenhost/guests /etc/xenhost $images /var/lib/xenhost 2>/dev/null
 	check nothing-left nothing_left ''
 }

@@ -217,3 +217,34 @@ detach_disk()
 		wait_for 60 node_is $detach_back/state 6 && xenhost store rm $detach_back &&
 		xenhost store rm $detach_front
 }
+
+# fio in the guest "one": it comes on a disk xvdd, made of what fio-tree made
+make_fio()
+{
+	truncate -s 12M $1 && mkfs.ext4 -q -F -O ^has_journal -d /fio $1
+}
+
+mount_fio()
+{
+	ask one run "mkdir -p /fio && mount -r -t ext4 /dev/xvdd /fio"
+}
+
+# writes all of a disk or file at random and reads it back
+fio="LD_LIBRARY_PATH=/fio/lib /fio/fio --name=verify --rw=randwrite --bs=4k --ioengine=libaio --direct=1 --thread
+--verify=crc32c --verify_fatal=1 --verify_state_save=0 --minimal"
+
+# of xvdb, again and again, until it is told to end
+fio_begin()
+{
+	ask one run "(fio=0; while [ \$fio = 0 ] && [ ! -e /tmp/fio-end ]; do" \
+		$fio --filename=/dev/xvdb --size=2M --iodepth=16 ">/tmp/fio.out" "2>&1" \
+		"|| fio=1; echo pass >>/tmp/fio-passes; done; echo \$fio >/tmp/fio-status) &"
+}
+
+# fio_end WHAT: happened meanwhile
+fio_end()
+{
+	ask one run "touch /tmp/fio-end; wait_for test -s /tmp/fio-status; wc -l </tmp/fio-passes" || return
+	note "fio verified $answer times while $1"
+	ask one run 'same $(cat /tmp/fio-status) 0'
+}
