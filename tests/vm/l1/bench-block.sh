@@ -50,14 +50,14 @@ xen_disk()
 	qemu xen-disk -accel kvm,xen-version=0x40011,kernel-irqchip=split -cpu host,+xen-vapic \
 		-device xen-console,chardev=console -device xen-disk,drive=data,vdev=xvda,iothread=io0 \
 		-device xen-disk,drive=fio,vdev=xvdb \
-		-append "console=hvc0 xen_emul_unplug=unnecessary $line xh_tools=xvdb"
+		-append "console=hvc0 xen_emul_unplug=unnecessary no_timer_check $line xh_tools=xvdb"
 }
 
 virtio()
 {
 	qemu virtio -accel kvm -cpu host -serial chardev:console \
 		-device virtio-blk-pci,drive=data,iothread=io0 -device virtio-blk-pci,drive=fio \
-		-append "console=ttyS0 $line xh_disk=vda xh_tools=vdb xh_modules=virtio_pci,virtio_blk"
+		-append "console=ttyS0 no_timer_check $line xh_disk=vda xh_tools=vdb xh_modules=virtio_pci,virtio_blk"
 }
 
 # rate NAME DEPTH: of its last guest
