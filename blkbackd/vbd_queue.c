@@ -22,7 +22,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -75,7 +74,7 @@ struct vbd_queue {
 	struct event *again; /* another pass, behind everybody else's events or when it is time */
 	struct blk_io *io;
 	struct vbd_turn *turn; /* of the worker */
-	struct polling polling, gathering;
+	struct polling polling;
 	struct blk_limits limits;
 	uint64_t now;	/* ns, about */
 	bool now_fresh; /* read since something was published */
@@ -745,27 +744,11 @@ static void check_spurious(struct vbd_queue *q, uint32_t taken_before)
 	}
 }
 
-/*
- * Where processors are few, the event that woke us has taken one from the front end, in the middle of what it was
- * going to ask for. As long as that pays it gets it back first: then there is one event for many requests.
- */
-static void gather(struct vbd_queue *q)
-{
-	int before;
-
-	if (q->nr_active > 0 || polling_begin(&q->gathering) == 0)
-		return;
-	before = xenhost_ring_pending(&q->ring);
-	sched_yield();
-	polling_end(&q->gathering, xenhost_ring_pending(&q->ring) > before, 0);
-}
-
 static void on_event(evutil_socket_t fd, short what, void *data)
 {
 	struct vbd_queue *q = data;
 	uint32_t taken = q->ring.req_cons;
 
-	gather(q);
 	if (xenhost_port_ack(q->port) > 0)
 		count(&q->stats.events, 1);
 	queue_run(q);
@@ -952,7 +935,6 @@ int vbd_queue_new(struct vbd *vbd, unsigned int number, bool resume, struct vbd_
 	q->journal = journal_queue(vbd->journal, number);
 	q->turn = &vbd->driver->turns[q->worker - vbd->driver->workers.list];
 	polling_init(&q->polling, vbd->driver->poll_us);
-	polling_init(&q->gathering, -1);
 	q->resumed = resume;
 	list_init(&q->free);
 	list_init(&q->parked);
