@@ -154,8 +154,7 @@ first_boot()
 	need disk ask one disk-begin
 	check net ask one net-up 10.77.0.2/24
 	check ping answers
-	room=$(systemctl show -p NFileDescriptorStore --value xenhost-bridged)
-	note "systemd keeps $room descriptors for bridged"
+	count_kept
 	for which in blkbackd netbackd opend xenstored bridged dbusd; do
 		check restart-$which under_load restart-$which restart $which
 	done
@@ -165,6 +164,7 @@ first_boot()
 	done
 	check descriptors-kept kept $room
 	check fio attach_fio
+	count_kept
 	check upgrade upgrade_under_fio || tail -n 20 $results/upgrade.log
 	check new-programs new_programs
 	check descriptors-as-before kept $room
@@ -172,6 +172,13 @@ first_boot()
 	check nothing-failed-again nothing_failed
 	xenhost store read /local/domain/$(domid_of one)/vm >$tmp/uuid
 	ask one disk-check && ask one disk-write 4
+}
+
+# sets $room
+count_kept()
+{
+	room=$(systemctl show -p NFileDescriptorStore --value xenhost-bridged)
+	note "systemd keeps $room descriptors for bridged"
 }
 
 d_bus()
