@@ -235,6 +235,12 @@ upper_device()
 	same $? 143
 }
 
+# busybox's grep -F ends a line at a zero byte, and without -F it takes minutes
+dump_holds()
+{
+	tr -d '\000' <$tmp/core | grep -qF "$1"
+}
+
 modprobe -a kvm-amd tun bridge loop ext4 2>/dev/null
 upper_domid=32010
 args_bridged=--service=upper=$upper_domid
@@ -304,7 +310,7 @@ check one/crash tell one crash
 check one/crash-seen saw one crash
 check one/crash-asked asked $old crash
 check one/dump-when-crashed xenhost dump-core one $tmp/core
-check one/dump-has-its-words grep -aqF 'Kernel panic - not syncing: sysrq triggered crash' $tmp/core
+check one/dump-has-its-words dump_holds 'Kernel panic - not syncing: sysrq triggered crash'
 rm -f $tmp/core
 check one/destroy xenhost domain destroy one
 check one/finished finished one 30
