@@ -32,16 +32,12 @@ const struct option_spec bridge_tool_specs[] = {
 
 int bridge_tool_open(struct bridge_tool *t)
 {
-	const char *env = getenv("XENHOST_RUNDIR");
 	char path[256];
 	int r = connect_host(t->rundir, &t->host);
 
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "%s/" BRIDGE_SOCKET_TOOL,
-		 t->rundir     ? t->rundir
-		 : env && *env ? env
-			       : XENHOST_RUNSTATEDIR);
+	snprintf(path, sizeof(path), "%s/" BRIDGE_SOCKET_TOOL, connect_rundir(t->rundir));
 	r = bridge_client_open(path, "xenhost", &t->client);
 	if (r < 0)
 		log_error("cannot reach xenhost-bridged at %s: %s", path, strerror(-r));

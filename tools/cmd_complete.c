@@ -17,6 +17,7 @@
 #include "common/bridge.h"
 #include "common/cleanup.h"
 #include "tools/commands.h"
+#include "tools/connect.h"
 #include "tools/definition.h"
 
 enum operand { NONE, FILES, RUNNING, KNOWN, ANY };
@@ -132,14 +133,12 @@ static void on_domain(xenhost_t *host, const struct xenhost_domain_info *info, v
 
 static void offer_running(const char *begin)
 {
-	const char *env = getenv("XENHOST_RUNDIR");
 	_cleanup_free_ char *copy = strdup(begin);
 	struct xenhost_domain_info self;
 	xenhost_t *host = NULL;
 	char uri[256];
 
-	snprintf(uri, sizeof(uri), "bridge:%s/" BRIDGE_SOCKET_TOOL,
-		 env && *env ? env : XENHOST_RUNSTATEDIR);
+	snprintf(uri, sizeof(uri), "bridge:%s/" BRIDGE_SOCKET_TOOL, connect_rundir(NULL));
 	if (copy && xenhost_open(uri, 0, &host) == 0 &&
 	    xenhost_domain_watch(host, on_domain, copy) == 0 &&
 	    xenhost_domain_info(host, xenhost_domid(host), &self) == 0)

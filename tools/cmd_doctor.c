@@ -27,6 +27,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "tools/commands.h"
+#include "tools/connect.h"
 #include "tools/definition.h"
 #include "tools/guest.h"
 #include "tools/guest_file.h"
@@ -300,9 +301,8 @@ static struct finding check_grub(const struct doctor *d)
 
 static struct finding check_daemons(const struct doctor *d)
 {
-	const char *env = getenv("XENHOST_RUNDIR");
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	const char *rundir = d->rundir ? d->rundir : env && *env ? env : XENHOST_RUNSTATEDIR;
+	const char *rundir = connect_rundir(d->rundir);
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	int n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/" BRIDGE_SOCKET_TOOL, rundir);
 

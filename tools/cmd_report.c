@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/options.h"
 #include "tools/commands.h"
+#include "tools/connect.h"
 #include "tools/definition.h"
 #include "tools/guest_file.h"
 #include "tools/redact.h"
@@ -183,7 +184,6 @@ static int pack(const struct report *r, const char *archive)
 
 static int set_environment(const struct report *r)
 {
-	const char *env = getenv("XENHOST_RUNDIR");
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -192,13 +192,7 @@ static int set_environment(const struct report *r)
 	self[n] = '\0';
 	if (setenv("X", self, 1) < 0)
 		return -errno;
-	return setenv("XENHOST_RUNDIR",
-		      r->rundir	    ? r->rundir
-		      : env && *env ? env
-				    : XENHOST_RUNSTATEDIR,
-		      1) < 0
-		       ? -errno
-		       : 0;
+	return setenv("XENHOST_RUNDIR", connect_rundir(r->rundir), 1) < 0 ? -errno : 0;
 }
 
 static int collect(struct report *r)

@@ -10,10 +10,12 @@
 #include "common/log.h"
 #include "tools/connect.h"
 
-static const char *system_rundir(void)
+const char *connect_rundir(const char *rundir)
 {
 	const char *env = getenv("XENHOST_RUNDIR");
 
+	if (rundir)
+		return rundir;
 	return env && *env ? env : XENHOST_RUNSTATEDIR;
 }
 
@@ -28,7 +30,7 @@ int connect_host(const char *rundir, xenhost_t **ret_host)
 	if (r < 0)
 		log_error("cannot reach xenhost-bridged in %s: %s; does it run? "
 			  "systemctl start xenhost.target starts it, --rundir names another place",
-			  rundir ? rundir : system_rundir(), strerror(-r));
+			  connect_rundir(rundir), strerror(-r));
 	return r;
 }
 

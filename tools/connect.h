@@ -5,7 +5,10 @@
 
 #include <xenhost/xenhost.h>
 
-/* rundir NULL: the system's. 0 or -errno, logged */
+/* rundir, or where NULL leads to: $XENHOST_RUNDIR, if that is set and not empty, or the system's */
+const char *connect_rundir(const char *rundir);
+
+/* rundir as above. 0 or -errno, logged */
 int connect_host(const char *rundir, xenhost_t **ret_host);
 
 /* logs why a domain or a guest (what) of that name or domid was not found */

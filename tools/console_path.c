@@ -3,19 +3,15 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
+#include "tools/connect.h"
 #include "tools/console_path.h"
 
 static int folder(const char *rundir, char *path, size_t size)
 {
-	const char *env = getenv("XENHOST_RUNDIR");
-	int n;
+	int n = snprintf(path, size, "%s/console", connect_rundir(rundir));
 
-	if (!rundir)
-		rundir = env && *env ? env : XENHOST_RUNSTATEDIR;
-	n = snprintf(path, size, "%s/console", rundir);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : n;
 }
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -11,25 +10,17 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "tools/connect.h"
 #include "tools/disk_servers.h"
 #include "tools/guest.h"
 
 #define FOLDER "nbd"
 #define RESTARTS_MAX 20 /* of all together */
 
-static const char *folder_of(const char *rundir)
-{
-	const char *env = getenv("XENHOST_RUNDIR");
-
-	if (rundir)
-		return rundir;
-	return env && *env ? env : XENHOST_RUNSTATEDIR;
-}
-
 /* RUNDIR/nbd/PID-DISK: short, as a socket's path has 107 characters */
 static int choose_socket(struct image_server *s, const char *rundir, unsigned int disk)
 {
-	const char *folder = folder_of(rundir);
+	const char *folder = connect_rundir(rundir);
 	int n = snprintf(s->socket, sizeof(s->socket), "%s/" FOLDER, folder);
 
 	if (n > 0 && (size_t)n < sizeof(s->socket) && mkdir(s->socket, 0700) < 0 && errno != EEXIST)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "tools/connect.h"
 #include "tools/guest.h"
 #include "tools/user_net.h"
 
@@ -19,11 +19,9 @@
 /* RUNDIR/passt/PID-CARD: short, as a socket's path has 107 characters */
 static int choose_socket(struct passt *p, const char *rundir, unsigned int card)
 {
-	const char *env = getenv("XENHOST_RUNDIR");
 	int n;
 
-	if (!rundir)
-		rundir = env && *env ? env : XENHOST_RUNSTATEDIR;
+	rundir = connect_rundir(rundir);
 	n = snprintf(p->socket, sizeof(p->socket), "%s/passt", rundir);
 	if (n > 0 && (size_t)n < sizeof(p->socket) && mkdir(p->socket, 0700) < 0 && errno != EEXIST)
 		return -errno;
